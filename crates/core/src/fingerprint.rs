@@ -1,0 +1,155 @@
+//! Keys and their fingerprints.
+//!
+//! A key is held only while its request runs, never printed, and wiped when owned. What is stored is an HMAC-SHA256 under
+//! the installation's secret, so that a copy of the database names no key, not even to somebody who can guess keys.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use hmac::digest::KeyInit as _;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use zeroize::Zeroize as _;
+
+/// The least length of the secret, in bytes.
+pub const SECRET_BYTES_MIN: usize = 16;
+
+/// An API key in clear, borrowed from the request wherever that is possible. Does not print.
+pub struct ApiKey<'r>(Cow<'r, str>);
+
+impl<'r> ApiKey<'r> {
+    /// Wraps the text of a key.
+    pub fn new(text: impl Into<Cow<'r, str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The key in clear, for hashing and comparing only.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What may be shown of it: `sk-ab…wxyz`. Short keys show less, so that a hint never gives most of a key away.
+    pub fn hint(&self) -> KeyHint {
+        let text = self.expose();
+        let characters = text.chars().count();
+        let (head, tail) = if characters >= 20 { (5, 4) } else if characters >= 12 { (3, 2) } else { (0, 0) };
+        let head: String = text.chars().take(head).collect();
+        let tail: String = text.chars().skip(characters - tail).collect();
+        KeyHint(format!("{head}…{tail}"))
+    }
+}
+
+impl Drop for ApiKey<'_> {
+    fn drop(&mut self) {
+        if let Cow::Owned(text) = &mut self.0 {
+            text.zeroize();
+        }
+    }
+}
+
+impl fmt::Debug for ApiKey<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("ApiKey(redacted)")
+    }
+}
+
+/// The part of a key that people may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHint(String);
+
+impl KeyHint {
+    /// From a hint that was stored before.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The hint's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// HMAC-SHA256 of a normalised key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyFingerprint([u8; 32]);
+
+impl KeyFingerprint {
+    /// From stored bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyFingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..4].iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))?;
+        formatter.write_str("…")
+    }
+}
+
+/// Makes fingerprints under one secret. Cloning copies the prepared state; hashing allocates nothing.
+#[derive(Clone)]
+pub struct FingerprintHasher(Hmac<Sha256>);
+
+/// The secret is too short to be one.
+#[derive(Debug, thiserror::Error)]
+#[error("the secret has {0} bytes; at least {SECRET_BYTES_MIN} are needed")]
+pub struct SecretTooShort(usize);
+
+impl FingerprintHasher {
+    /// Prepares the hasher; refuses a secret below [`SECRET_BYTES_MIN`].
+    pub fn new(secret: &[u8]) -> Result<Self, SecretTooShort> {
+        if secret.len() < SECRET_BYTES_MIN {
+            return Err(SecretTooShort(secret.len()));
+        }
+        Hmac::new_from_slice(secret).map(Self).map_err(|_| SecretTooShort(secret.len()))
+    }
+
+    /// The fingerprint of a key that its profile has normalised.
+    pub fn fingerprint(&self, normalised: &NormalisedKey<'_>) -> KeyFingerprint {
+        let mut mac = self.0.clone();
+        match normalised {
+            NormalisedKey::Exact(text) => mac.update(text.as_bytes()),
+            NormalisedKey::CaseFolded(text) => {
+                let mut folded = [0_u8; 64];
+                for chunk in text.as_bytes().chunks(folded.len()) {
+                    let part = &mut folded[..chunk.len()];
+                    part.copy_from_slice(chunk);
+                    part.make_ascii_lowercase();
+                    mac.update(part);
+                }
+                folded.zeroize();
+            }
+        }
+        KeyFingerprint(mac.finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for FingerprintHasher {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("FingerprintHasher(redacted)")
+    }
+}
+
+/// What of a key identifies it to the gateway, in the one spelling that is hashed.
+#[derive(Clone, Copy)]
+pub enum NormalisedKey<'k> {
+    /// Every byte counts.
+    Exact(&'k str),
+    /// Letters count without regard to case.
+    CaseFolded(&'k str),
+}
+
+impl fmt::Debug for NormalisedKey<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("NormalisedKey(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests;
