@@ -32,7 +32,13 @@ impl<'r> ApiKey<'r> {
     pub fn hint(&self) -> KeyHint {
         let text = self.expose();
         let characters = text.chars().count();
-        let (head, tail) = if characters >= 20 { (5, 4) } else if characters >= 12 { (3, 2) } else { (0, 0) };
+        let (head, tail) = if characters >= 20 {
+            (5, 4)
+        } else if characters >= 12 {
+            (3, 2)
+        } else {
+            (0, 0)
+        };
         let head: String = text.chars().take(head).collect();
         let tail: String = text.chars().skip(characters - tail).collect();
         KeyHint(format!("{head}…{tail}"))
@@ -87,7 +93,9 @@ impl KeyFingerprint {
 
 impl fmt::Debug for KeyFingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0[..4].iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))?;
+        self.0[..4]
+            .iter()
+            .try_for_each(|byte| write!(formatter, "{byte:02x}"))?;
         formatter.write_str("…")
     }
 }
@@ -107,7 +115,9 @@ impl FingerprintHasher {
         if secret.len() < SECRET_BYTES_MIN {
             return Err(SecretTooShort(secret.len()));
         }
-        Hmac::new_from_slice(secret).map(Self).map_err(|_| SecretTooShort(secret.len()))
+        Hmac::new_from_slice(secret)
+            .map(Self)
+            .map_err(|_| SecretTooShort(secret.len()))
     }
 
     /// The fingerprint of a key that its profile has normalised.

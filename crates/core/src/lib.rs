@@ -3,19 +3,16 @@
 //! It knows no socket, no runtime and no database: what comes from outside comes through [`ports`]. Nothing in
 //! here may block, and nothing may hold an API key longer than the request that carried it.
 
-// pub mod binding;
-// pub mod claim_guard;
+pub mod binding;
 // pub mod client_ip;
 // pub mod credential;
-// pub mod decision;
-// pub mod event;
+pub mod decision;
+pub mod event;
 pub mod fingerprint;
 pub mod network;
 // pub mod path;
-// pub mod policy;
-// pub mod ports;
+pub mod policy;
+pub mod ports;
 // pub mod profile;
-// pub mod sanitise;
-// pub mod text;
 pub mod time;
-// pub mod usage;
+pub mod usage;

@@ -18,7 +18,9 @@ fn short_keys_show_little() {
 fn the_fingerprint_is_hmac_sha256() {
     // RFC 4231, test case 6's key is longer than a block; test case 2's "Jefe" is below our least length.
     let hasher = FingerprintHasher::new(&[0xaa; 131]).expect("long enough");
-    let fingerprint = hasher.fingerprint(&NormalisedKey::Exact("Test Using Larger Than Block-Size Key - Hash Key First"));
+    let fingerprint = hasher.fingerprint(&NormalisedKey::Exact(
+        "Test Using Larger Than Block-Size Key - Hash Key First",
+    ));
     assert_eq!(
         fingerprint.as_bytes()[..8],
         [0x60, 0xe4, 0x31, 0x59, 0x1e, 0xe0, 0xb6, 0x7f],

@@ -13,16 +13,44 @@ fn mapped_ipv4_is_folded_and_matches_its_ipv4_network() {
 
 #[test]
 fn mapped_networks_and_nonsense_are_refused() {
-    assert!(matches!("::ffff:1.2.3.0/120".parse::<Network>(), Err(NetworkError::MappedIpv4(_))));
-    for text in ["", "1.2.3", "1.2.3.4/33", "fe80::1%eth0", "[::1]", "1.2.3.4:80", "host", "1.2.3.4/", " 1.2.3.4"] {
+    assert!(matches!(
+        "::ffff:1.2.3.0/120".parse::<Network>(),
+        Err(NetworkError::MappedIpv4(_))
+    ));
+    for text in [
+        "",
+        "1.2.3",
+        "1.2.3.4/33",
+        "fe80::1%eth0",
+        "[::1]",
+        "1.2.3.4:80",
+        "host",
+        "1.2.3.4/",
+        " 1.2.3.4",
+    ] {
         assert!(text.parse::<Network>().is_err(), "{text}");
     }
 }
 
 #[test]
 fn widening_cuts_host_bits_and_caps_the_prefix() {
-    assert_eq!(Network::widen(ip("203.0.113.9"), 24, 64).to_string(), "203.0.113.0/24");
-    assert_eq!(Network::widen(ip("2001:db8::1:2:3:4"), 32, 64).to_string(), "2001:db8::/64");
-    assert_eq!(Network::widen(ip("203.0.113.9"), 99, 64).to_string(), "203.0.113.9/32");
-    assert_eq!("203.0.113.9/24".parse::<Network>().expect("host bits are cut").to_string(), "203.0.113.0/24");
+    assert_eq!(
+        Network::widen(ip("203.0.113.9"), 24, 64).to_string(),
+        "203.0.113.0/24"
+    );
+    assert_eq!(
+        Network::widen(ip("2001:db8::1:2:3:4"), 32, 64).to_string(),
+        "2001:db8::/64"
+    );
+    assert_eq!(
+        Network::widen(ip("203.0.113.9"), 99, 64).to_string(),
+        "203.0.113.9/32"
+    );
+    assert_eq!(
+        "203.0.113.9/24"
+            .parse::<Network>()
+            .expect("host bits are cut")
+            .to_string(),
+        "203.0.113.0/24"
+    );
 }

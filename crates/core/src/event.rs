@@ -1,0 +1,194 @@
+//! What is written down: refused requests, and what operators did.
+//!
+//! Text that a client chose is bounded and made printable here, once, so that no log line and no table can be forged.
+
+use std::fmt;
+
+use crate::binding::BindingId;
+use crate::decision::RefusalReason;
+use crate::fingerprint::{KeyFingerprint, KeyHint};
+use crate::network::ClientIp;
+use crate::time::Timestamp;
+
+/// The most characters of a path that are kept.
+pub const PATH_CHARACTERS_MAX: usize = 256;
+/// The most characters of a user agent that are kept.
+pub const USER_AGENT_CHARACTERS_MAX: usize = 256;
+
+/// The name of one refusal, told to the client and found again in the audit log: `sr_` and 16 characters of base32.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reference(String);
+
+impl Reference {
+    /// A fresh, random one.
+    pub fn random() -> Self {
+        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let mut bytes = [0_u8; 16];
+        // Without randomness a reference names nothing in particular; the refusal itself still holds.
+        let _ = getrandom::fill(&mut bytes);
+        let mut text = String::with_capacity(19);
+        text.push_str("sr_");
+        text.extend(
+            bytes
+                .iter()
+                .map(|byte| char::from(ALPHABET[usize::from(byte & 31)])),
+        );
+        Self(text)
+    }
+
+    /// From a stored reference.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What became of a request that broke a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum InterceptOutcome {
+    /// It was refused.
+    Refused,
+    /// It went on: the rule is only observed.
+    Observed,
+}
+
+impl InterceptOutcome {
+    /// The word that stores and the API use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Observed => "observed",
+        }
+    }
+
+    /// The outcome that `word` names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Refused, Self::Observed]
+            .into_iter()
+            .find(|outcome| outcome.as_str() == word)
+    }
+}
+
+/// The record of one request that broke a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intercept {
+    /// Its name towards the client.
+    pub reference: Reference,
+    /// When.
+    pub at: Timestamp,
+    /// Which rule.
+    pub reason: RefusalReason,
+    /// What became of it.
+    pub outcome: InterceptOutcome,
+    /// The binding that was held against it.
+    pub binding: Option<BindingId>,
+    /// The key, when one was read.
+    pub fingerprint: Option<KeyFingerprint>,
+    /// What may be shown of the key.
+    pub hint: Option<KeyHint>,
+    /// Where from; the socket's peer when the client's address could not be resolved.
+    pub client_ip: ClientIp,
+    /// The request's method.
+    pub method: String,
+    /// The request's path without its query, printable and bounded.
+    pub path: String,
+    /// The client's name for itself, printable and bounded.
+    pub user_agent: String,
+    /// How many equal requests this record stands for.
+    pub count: u32,
+}
+
+/// What an operator did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminEvent {
+    /// When.
+    pub at: Timestamp,
+    /// Who: an account's name, or `cli`, or `system`.
+    pub actor: String,
+    /// From where, when over the network.
+    pub client_ip: Option<ClientIp>,
+    /// What, one word: `login`, `login_failed`, `unbind`, `ban`, `unban`, `set_networks`, `intercepts_lost`.
+    pub action: String,
+    /// On what, and what it was before and after; never a key.
+    pub detail: String,
+}
+
+/// Who changes something, and when: what every change leaves in the admin events.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// An account's name, or `cli`.
+    pub name: String,
+    /// From where, when over the network.
+    pub client_ip: Option<ClientIp>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// `text` cut to `characters_max`, with everything that a terminal or a log could act on shown as `\u{…}`.
+pub fn printable(text: &[u8], characters_max: usize) -> String {
+    let mut shown = String::new();
+    for (count, character) in String::from_utf8_lossy(text).chars().enumerate() {
+        if count == characters_max {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() || is_invisible(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Characters that are not controls but still rearrange or hide text: bidirectional marks, zero-width ones, line separators.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{00AD}' | '\u{061C}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_wrote_is_bounded_and_harmless() {
+        assert_eq!(printable(b"/v1/models", 256), "/v1/models");
+        assert_eq!(printable(b"a\r\nb\x1b[31m", 256), "a\\u{d}\\u{a}b\\u{1b}[31m");
+        assert_eq!(printable("a\u{202e}b".as_bytes(), 256), "a\\u{202e}b");
+        assert_eq!(printable(b"abcdef", 3), "abc…");
+        assert_eq!(printable(b"\xff", 3), "\u{fffd}");
+    }
+
+    #[test]
+    fn references_look_alike_and_differ() {
+        let (one, two) = (Reference::random(), Reference::random());
+        assert_ne!(one, two);
+        assert_eq!(one.as_str().len(), 19);
+        assert!(one.as_str().starts_with("sr_"));
+    }
+
+    #[test]
+    fn words_round_trip() {
+        for reason in RefusalReason::ALL {
+            assert_eq!(RefusalReason::from_code(reason.code()), Some(reason));
+        }
+        assert_eq!(
+            InterceptOutcome::from_word("observed"),
+            Some(InterceptOutcome::Observed)
+        );
+        assert_eq!(InterceptOutcome::from_word("x"), None);
+    }
+}

@@ -1,0 +1,237 @@
+//! The ports: what the domain needs from outside, and what stores promise.
+//!
+//! The data plane sees [`BindingLookup`] and [`InterceptSink`] only. Both have synchronous calls for the way of every
+//! request, and asynchronous ones for what happens once per key.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::binding::{Binding, BindingCounts, BindingId, BindingRecord, BindingStatus, NewBinding, Version};
+use crate::decision::RefusalReason;
+use crate::event::{Actor, AdminEvent, Intercept};
+use crate::fingerprint::KeyFingerprint;
+use crate::network::{ClientIp, Network};
+use crate::time::Timestamp;
+use crate::usage::{UseCounter, Uses};
+
+/// Why a store did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// More work waits than the store's queue holds; the same call may succeed in a moment.
+    #[error("the store is busy")]
+    Busy,
+    /// The store cannot be reached or did not answer in time; the text is for the log.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// The store holds something that cannot be read; the text is for the log.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+}
+
+/// A binding as the data plane holds it.
+#[derive(Debug)]
+pub struct KnownBinding {
+    /// What decides.
+    pub binding: Binding,
+    /// Counts its uses; the same counter in every copy of the binding on this replica.
+    pub uses: Arc<UseCounter>,
+}
+
+/// How a claim ended.
+#[derive(Clone, Debug)]
+pub enum Claim<B> {
+    /// This claim made the binding.
+    Won(B),
+    /// Another one was first; this is the stored row.
+    Lost(B),
+}
+
+/// What the data plane asks about keys. Implementations cache; the store behind them decides.
+#[async_trait]
+pub trait BindingLookup: Send + Sync {
+    /// The binding as the in-process cache holds it, while it is fresh. Never blocks, allocates nothing.
+    fn cached(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Option<Arc<KnownBinding>>;
+
+    /// The binding from the store. While the store is away, a cached binding past its life is still given.
+    async fn find(
+        &self,
+        fingerprint: &KeyFingerprint,
+        now: Timestamp,
+    ) -> Result<Option<Arc<KnownBinding>>, StoreError>;
+
+    /// Makes the binding unless there is one: exactly one of all concurrent claims wins.
+    async fn claim(&self, new: NewBinding) -> Result<Claim<Arc<KnownBinding>>, StoreError>;
+
+    /// Takes a claim back, unless the binding changed since (`claimed` is no longer the stored version).
+    async fn release(&self, claimed: &KnownBinding) -> Result<(), StoreError>;
+
+    /// Adds a network while the binding holds fewer than `networks_max`; gives the binding as it is afterwards, none when it is gone.
+    async fn learn(
+        &self,
+        known: &KnownBinding,
+        network: Network,
+        networks_max: u16,
+        now: Timestamp,
+    ) -> Result<Option<Arc<KnownBinding>>, StoreError>;
+
+    /// Counts one use. Never blocks, allocates nothing.
+    fn record_use(&self, known: &Arc<KnownBinding>, now: Timestamp);
+}
+
+/// Where the data plane puts its records. Never blocks; what does not fit is counted and reported.
+pub trait InterceptSink: Send + Sync {
+    /// Takes the record.
+    fn record(&self, intercept: Intercept);
+}
+
+/// The authority on bindings.
+#[async_trait]
+pub trait BindingStore: Send + Sync {
+    /// The binding of a key.
+    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Binding>, StoreError>;
+
+    /// As [`BindingLookup::claim`].
+    async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError>;
+
+    /// Removes the binding if it still has this version; says whether it did.
+    async fn release(&self, id: BindingId, claimed: Version) -> Result<bool, StoreError>;
+
+    /// As [`BindingLookup::learn`].
+    async fn learn(
+        &self,
+        id: BindingId,
+        network: Network,
+        networks_max: u16,
+        now: Timestamp,
+    ) -> Result<Option<Binding>, StoreError>;
+}
+
+/// Which bindings are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct BindingFilter {
+    /// Only this status.
+    pub status: Option<BindingStatus>,
+    /// Only keys whose hint contains this text, without regard to case.
+    pub hint: Option<String>,
+    /// Only bindings with a network that contains this address.
+    pub address: Option<ClientIp>,
+    /// Only bindings with a smaller id: the last one of the page before.
+    pub before: Option<BindingId>,
+    /// At most this many, newest first.
+    pub limit: u32,
+}
+
+/// What operators do with bindings. Every change leaves an admin event in the same transaction, and gives the record
+/// as it is afterwards (for [`BindingAdmin::unbind`]: as it was); none when there is no such binding.
+#[async_trait]
+pub trait BindingAdmin: Send + Sync {
+    /// One page of bindings, newest first.
+    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError>;
+
+    /// One binding.
+    async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError>;
+
+    /// How many there are.
+    async fn counts(&self) -> Result<BindingCounts, StoreError>;
+
+    /// Moves the binding to the archive; the key's next use binds it again.
+    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError>;
+
+    /// Refuses the key from everywhere; `reason` is kept for operators.
+    async fn ban(
+        &self,
+        id: BindingId,
+        reason: String,
+        actor: Actor,
+    ) -> Result<Option<BindingRecord>, StoreError>;
+
+    /// Lets the key be used from its networks again.
+    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError>;
+
+    /// Replaces the networks; the caller has checked that there are 1 to [`crate::binding::BINDING_NETWORKS_MAX`].
+    async fn set_networks(
+        &self,
+        id: BindingId,
+        networks: Vec<Network>,
+        actor: Actor,
+    ) -> Result<Option<BindingRecord>, StoreError>;
+}
+
+/// Takes the coalesced uses.
+#[async_trait]
+pub trait UseStore: Send + Sync {
+    /// Adds a batch in one transaction. Bindings that are gone are passed over.
+    async fn add_uses(&self, batch: Vec<Uses>) -> Result<(), StoreError>;
+}
+
+/// Which intercepts are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct InterceptFilter {
+    /// Only this reason.
+    pub reason: Option<RefusalReason>,
+    /// Only this reference.
+    pub reference: Option<String>,
+    /// Only this binding.
+    pub binding: Option<BindingId>,
+    /// Only from this address.
+    pub client_ip: Option<ClientIp>,
+    /// Only at or after this moment.
+    pub since: Option<Timestamp>,
+    /// Only before this moment.
+    pub until: Option<Timestamp>,
+    /// Only rows with a smaller id: the last one of the page before.
+    pub before: Option<i64>,
+    /// At most this many, newest first.
+    pub limit: u32,
+}
+
+/// An intercept with its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredIntercept {
+    /// Grows with every row; the cursor of the next page.
+    pub id: i64,
+    /// The record.
+    pub intercept: Intercept,
+}
+
+/// How many intercepts fell into one stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterceptBucket {
+    /// Where it begins.
+    pub from: Timestamp,
+    /// Refused requests in it, and observed ones.
+    pub refused: u64,
+    /// Requests that were only observed.
+    pub observed: u64,
+}
+
+/// The audit log.
+#[async_trait]
+pub trait InterceptStore: Send + Sync {
+    /// Writes a batch in one transaction; durable when it returns.
+    async fn append(&self, batch: Vec<Intercept>) -> Result<(), StoreError>;
+
+    /// One page, newest first.
+    async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError>;
+
+    /// Counts per stretch of `bucket_ms` since `since`, oldest first; stretches without any are left out.
+    async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError>;
+}
+
+/// The log of what operators did.
+#[async_trait]
+pub trait AdminEventStore: Send + Sync {
+    /// Writes one event.
+    async fn append(&self, event: AdminEvent) -> Result<(), StoreError>;
+
+    /// The newest events, at most `limit`.
+    async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError>;
+}
+
+/// Whether a part that requests depend on works; `/readyz` asks.
+#[async_trait]
+pub trait Health: Send + Sync {
+    /// Answers when it works; bounded in time.
+    async fn check(&self) -> Result<(), StoreError>;
+}

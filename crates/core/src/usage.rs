@@ -1,0 +1,74 @@
+//! Uses of a key, counted where the request runs and written elsewhere, later, in batches.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use crate::binding::BindingId;
+use crate::time::Timestamp;
+
+/// Counts the uses of one binding between two batches. Shared by every cached copy of the binding.
+#[derive(Debug, Default)]
+pub struct UseCounter {
+    last_used_ms: AtomicI64,
+    count: AtomicU64,
+    queued: AtomicBool,
+}
+
+impl UseCounter {
+    /// Counts one use. True when this is the first one since the last batch: then the caller hands the counter to the next batch.
+    pub fn count(&self, now: Timestamp) -> bool {
+        self.last_used_ms.fetch_max(now.unix_ms(), Ordering::Relaxed);
+        self.count.fetch_add(1, Ordering::Release);
+        !self.queued.load(Ordering::Relaxed) && !self.queued.swap(true, Ordering::AcqRel)
+    }
+
+    /// Says that the counter could not be handed over, so that the next use tries again.
+    pub fn not_queued(&self) {
+        self.queued.store(false, Ordering::Release);
+    }
+
+    /// Takes what was counted. A use that arrives meanwhile is in this batch or queues the counter for the next one.
+    pub fn take(&self, binding: BindingId) -> Option<Uses> {
+        self.queued.store(false, Ordering::Release);
+        let count = self.count.swap(0, Ordering::AcqRel);
+        let last_used_at = Timestamp::from_unix_ms(self.last_used_ms.load(Ordering::Relaxed));
+        (count > 0).then_some(Uses {
+            binding,
+            count,
+            last_used_at,
+        })
+    }
+
+    /// Puts back what a failed batch did not write.
+    pub fn give_back(&self, uses: &Uses) {
+        self.count.fetch_add(uses.count, Ordering::Release);
+    }
+}
+
+/// The uses of one binding in one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uses {
+    /// Of which binding.
+    pub binding: BindingId,
+    /// How many.
+    pub count: u64,
+    /// The last one.
+    pub last_used_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_queued_once_per_batch_and_loses_nothing() {
+        let counter = UseCounter::default();
+        assert!(counter.count(Timestamp::from_unix_ms(5)));
+        assert!(!counter.count(Timestamp::from_unix_ms(4)));
+        let uses = counter.take(BindingId(1)).expect("two uses");
+        assert_eq!((uses.count, uses.last_used_at.unix_ms()), (2, 5));
+        assert_eq!(counter.take(BindingId(1)), None);
+        counter.give_back(&uses);
+        assert!(counter.count(Timestamp::from_unix_ms(9)));
+        assert_eq!(counter.take(BindingId(1)).map(|uses| uses.count), Some(3));
+    }
+}
