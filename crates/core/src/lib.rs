@@ -4,15 +4,15 @@
 //! here may block, and nothing may hold an API key longer than the request that carried it.
 
 pub mod binding;
-// pub mod client_ip;
-// pub mod credential;
+pub mod client_ip;
+pub mod credential;
 pub mod decision;
 pub mod event;
 pub mod fingerprint;
 pub mod network;
-// pub mod path;
+pub mod path;
 pub mod policy;
 pub mod ports;
-// pub mod profile;
+pub mod profile;
 pub mod time;
 pub mod usage;

@@ -1,0 +1,151 @@
+//! Whose address a request comes from.
+//!
+//! A header is believed only when the socket's peer is one of the trusted proxies, and then it must be there and be
+//! an address: what cannot be resolved is refused, never guessed. By default nobody is trusted.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use http::HeaderMap;
+use http::header::HeaderName;
+
+use crate::network::{ClientIp, Network, PeerAddr};
+
+/// The most hops that a list of addresses may name.
+pub const HOPS_MAX: usize = 32;
+
+/// How a trusted proxy says who its client is.
+#[derive(Clone, Debug)]
+pub enum ClientIpSource {
+    /// A header with one address, such as `X-Real-IP`.
+    Single(HeaderName),
+    /// A header to which every hop appends an address, such as `X-Forwarded-For`: read from the right past trusted hops.
+    Chain(HeaderName),
+}
+
+impl ClientIpSource {
+    /// The source that a header's name stands for.
+    pub fn from_header(name: HeaderName) -> Self {
+        if name.as_str() == "x-forwarded-for" {
+            Self::Chain(name)
+        } else {
+            Self::Single(name)
+        }
+    }
+
+    /// The header.
+    pub fn header(&self) -> &HeaderName {
+        match self {
+            Self::Single(name) | Self::Chain(name) => name,
+        }
+    }
+}
+
+/// Whom to believe about client addresses.
+#[derive(Clone, Debug)]
+pub struct ClientIpRules {
+    trusted: Box<[Network]>,
+    source: ClientIpSource,
+}
+
+/// A trusted proxy did not say who its client is, or not in one clear way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unresolvable {
+    /// The header is missing.
+    #[error("the trusted proxy sent no client address")]
+    Missing,
+    /// The header is repeated with different values.
+    #[error("the trusted proxy sent several client addresses")]
+    Repeated,
+    /// The header holds something that is no address.
+    #[error("the trusted proxy sent a client address that is none")]
+    Malformed,
+    /// The list names more than [`HOPS_MAX`] hops.
+    #[error("the trusted proxy sent a list of more than {HOPS_MAX} hops")]
+    TooManyHops,
+}
+
+impl ClientIpRules {
+    /// Believes `source` from peers in `trusted`; from nobody when that is empty.
+    pub fn new(trusted: impl Into<Box<[Network]>>, source: ClientIpSource) -> Self {
+        Self {
+            trusted: trusted.into(),
+            source,
+        }
+    }
+
+    /// Whether the address is a trusted proxy's. Such an address is never bound: it is not a client's.
+    pub fn is_trusted(&self, address: ClientIp) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// The client's address.
+    pub fn resolve(&self, peer: PeerAddr, headers: &HeaderMap) -> Result<ClientIp, Unresolvable> {
+        let peer = peer.ip();
+        if !self.is_trusted(peer) {
+            return Ok(peer);
+        }
+        match &self.source {
+            ClientIpSource::Single(name) => single(headers, name),
+            ClientIpSource::Chain(name) => self.chain(headers, name),
+        }
+    }
+
+    /// The rightmost hop that is not trusted; the leftmost one when all are.
+    fn chain(&self, headers: &HeaderMap, name: &HeaderName) -> Result<ClientIp, Unresolvable> {
+        let mut nearest_client = None;
+        let mut hops = 0;
+        for line in headers.get_all(name).iter().rev() {
+            let line = line.to_str().map_err(|_| Unresolvable::Malformed)?;
+            for hop in line.rsplit(',') {
+                hops += 1;
+                if hops > HOPS_MAX {
+                    return Err(Unresolvable::TooManyHops);
+                }
+                let address = parse_address(hop).ok_or(Unresolvable::Malformed)?;
+                if !self.is_trusted(address) {
+                    return Ok(address);
+                }
+                nearest_client = Some(address);
+            }
+        }
+        nearest_client.ok_or(Unresolvable::Missing)
+    }
+}
+
+fn single(headers: &HeaderMap, name: &HeaderName) -> Result<ClientIp, Unresolvable> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next().ok_or(Unresolvable::Missing)?;
+    if values.any(|value| value != first) {
+        return Err(Unresolvable::Repeated);
+    }
+    let text = first.to_str().map_err(|_| Unresolvable::Malformed)?;
+    parse_address(text).ok_or(Unresolvable::Malformed)
+}
+
+/// An address as proxies write it: bare, with a port, or in brackets. No zones, no names, no shortened IPv4.
+pub fn parse_address(text: &str) -> Option<ClientIp> {
+    let text = text.trim_matches([' ', '\t']);
+    let address = if let Some(bracketed) = text.strip_prefix('[') {
+        let (address, port) = bracketed.split_once(']')?;
+        if !(port.is_empty() || port.strip_prefix(':').is_some_and(is_port)) {
+            return None;
+        }
+        IpAddr::V6(address.parse::<Ipv6Addr>().ok()?)
+    } else if let Ok(address) = text.parse::<IpAddr>() {
+        address
+    } else {
+        let (address, port) = text.split_once(':')?;
+        if !is_port(port) {
+            return None;
+        }
+        IpAddr::V4(address.parse::<Ipv4Addr>().ok()?)
+    };
+    Some(ClientIp::new(address))
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+use std::net::SocketAddr;
+
+use http::HeaderValue;
+use proptest::prelude::*;
+
+use super::*;
+
+fn rules(trusted: &[&str], header: &str) -> ClientIpRules {
+    let trusted: Vec<Network> = trusted
+        .iter()
+        .map(|text| text.parse().expect("a network"))
+        .collect();
+    let header = HeaderName::from_bytes(header.as_bytes()).expect("a header name");
+    ClientIpRules::new(trusted, ClientIpSource::from_header(header))
+}
+
+fn resolve(rules: &ClientIpRules, peer: &str, headers: &[(&str, &str)]) -> Result<String, Unresolvable> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(
+            HeaderName::from_bytes(name.as_bytes()).expect("a header name"),
+            HeaderValue::from_str(value).expect("a header value"),
+        );
+    }
+    let peer = PeerAddr(peer.parse().expect("a socket address"));
+    rules.resolve(peer, &map).map(|address| address.to_string())
+}
+
+#[test]
+fn by_default_no_header_is_believed() {
+    let nobody = rules(&[], "x-real-ip");
+    let spoofed = [("x-real-ip", "198.51.100.9"), ("x-forwarded-for", "198.51.100.9")];
+    assert_eq!(
+        resolve(&nobody, "203.0.113.7:5000", &spoofed),
+        Ok("203.0.113.7".to_owned())
+    );
+}
+
+#[test]
+fn only_a_trusted_peer_is_believed() {
+    let nginx = rules(&["10.0.0.0/24"], "x-real-ip");
+    let header = [("x-real-ip", "198.51.100.9")];
+    assert_eq!(
+        resolve(&nginx, "10.0.0.2:5000", &header),
+        Ok("198.51.100.9".to_owned())
+    );
+    assert_eq!(
+        resolve(&nginx, "[::ffff:10.0.0.2]:5000", &header),
+        Ok("198.51.100.9".to_owned())
+    );
+    assert_eq!(
+        resolve(&nginx, "10.0.1.2:5000", &header),
+        Ok("10.0.1.2".to_owned())
+    );
+}
+
+#[test]
+fn a_trusted_peer_must_name_its_client_in_one_clear_way() {
+    let nginx = rules(&["10.0.0.0/24"], "x-real-ip");
+    let judged = |headers: &[(&str, &str)]| resolve(&nginx, "10.0.0.2:5000", headers);
+    assert_eq!(judged(&[]), Err(Unresolvable::Missing));
+    assert_eq!(
+        judged(&[("x-forwarded-for", "198.51.100.9")]),
+        Err(Unresolvable::Missing)
+    );
+    assert_eq!(
+        judged(&[("x-real-ip", "198.51.100.9"), ("x-real-ip", "198.51.100.8")]),
+        Err(Unresolvable::Repeated)
+    );
+    assert_eq!(
+        judged(&[("x-real-ip", "198.51.100.9"), ("x-real-ip", "198.51.100.9")]),
+        Ok("198.51.100.9".to_owned())
+    );
+    for text in [
+        "",
+        "unknown",
+        "fe80::1%eth0",
+        "1.2.3",
+        "01.2.3.4",
+        "1.2.3.4, 5.6.7.8",
+        "1.2.3.4:port",
+        "[1.2.3.4]:80",
+        "[::1]x",
+        "1.2.3.4:99999",
+        "1.2.3.4:+1",
+        "0x7f.1",
+        "2130706433",
+    ] {
+        assert_eq!(
+            judged(&[("x-real-ip", text)]),
+            Err(Unresolvable::Malformed),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn every_spelling_gives_one_canonical_address() {
+    let nginx = rules(&["10.0.0.0/24"], "x-real-ip");
+    for (text, address) in [
+        ("198.51.100.9", "198.51.100.9"),
+        (" 198.51.100.9\t", "198.51.100.9"),
+        ("198.51.100.9:443", "198.51.100.9"),
+        ("::ffff:198.51.100.9", "198.51.100.9"),
+        ("[::ffff:c633:6409]:443", "198.51.100.9"),
+        ("2001:DB8:0:0::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+    ] {
+        assert_eq!(
+            resolve(&nginx, "10.0.0.2:5000", &[("x-real-ip", text)]),
+            Ok(address.to_owned()),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_list_is_walked_from_the_right_past_trusted_hops() {
+    let balancer = rules(&["10.0.0.0/24", "192.0.2.1"], "x-forwarded-for");
+    let judged = |lines: &[&str]| {
+        let headers: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
+        resolve(&balancer, "10.0.0.2:5000", &headers)
+    };
+    assert_eq!(
+        judged(&["6.6.6.6, 198.51.100.9, 10.0.0.7"]),
+        Ok("198.51.100.9".to_owned())
+    );
+    assert_eq!(
+        judged(&["6.6.6.6", "198.51.100.9", "192.0.2.1,10.0.0.7"]),
+        Ok("198.51.100.9".to_owned())
+    );
+    assert_eq!(
+        judged(&["10.0.0.9, 10.0.0.7"]),
+        Ok("10.0.0.9".to_owned()),
+        "all trusted: the farthest"
+    );
+    assert_eq!(
+        judged(&["198.51.100.9, nonsense, 10.0.0.7"]),
+        Err(Unresolvable::Malformed)
+    );
+    assert_eq!(
+        judged(&["nonsense, 198.51.100.9"]),
+        Ok("198.51.100.9".to_owned()),
+        "nobody vouches for what lies beyond"
+    );
+    assert_eq!(judged(&["198.51.100.9,"]), Err(Unresolvable::Malformed));
+    let long = vec!["10.0.0.7"; HOPS_MAX].join(",");
+    assert_eq!(judged(&[&long]), Ok("10.0.0.7".to_owned()));
+    assert_eq!(judged(&["10.0.0.7", &long]), Err(Unresolvable::TooManyHops));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_an_address_or_nothing(text in "\\PC{0,60}") {
+        if let Some(address) = parse_address(&text) {
+            prop_assert!(address.addr().to_canonical() == address.addr());
+        }
+    }
+
+    #[test]
+    fn every_address_round_trips(bits in any::<u128>(), v4 in any::<u32>(), port in any::<u16>()) {
+        for address in [IpAddr::V6(bits.into()), IpAddr::V4(v4.into())] {
+            let expected = Some(ClientIp::new(address));
+            prop_assert_eq!(parse_address(&address.to_string()), expected);
+            prop_assert_eq!(parse_address(&SocketAddr::new(address, port).to_string()), expected);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Keys in a query: `?key=…`, percent escapes and `+` included. Nothing here keeps or prints a value.
+
+use std::borrow::Cow;
+
+use http::uri::PathAndQuery;
+use percent_encoding::percent_decode_str;
+
+use super::{CREDENTIAL_QUERIES, CredentialAmbiguous};
+
+/// The value of the parameter; an error when it is there more than once with different values.
+pub(super) fn value<'r>(query: &'r str, name: &str) -> Result<Option<Cow<'r, str>>, CredentialAmbiguous> {
+    let mut found: Option<Cow<'r, str>> = None;
+    for (_, value) in pairs(query).filter(|(candidate, _)| decoded(candidate).as_deref() == Some(name)) {
+        let value = decoded(value).ok_or(CredentialAmbiguous::Malformed)?;
+        if found.as_ref().is_some_and(|earlier| *earlier != value) {
+            return Err(CredentialAmbiguous::Repeated);
+        }
+        found = Some(value);
+    }
+    Ok(found)
+}
+
+/// The target without any credential but the one under `kept`; none when nothing had to go.
+pub(super) fn without_credentials(path: &str, query: &str, kept: Option<&str>) -> Option<PathAndQuery> {
+    let goes = |name: &str| match decoded(name) {
+        Some(name) => {
+            kept != Some(&*name)
+                && CREDENTIAL_QUERIES
+                    .iter()
+                    .any(|known| name.eq_ignore_ascii_case(known))
+        }
+        None => true,
+    };
+    if !pairs(query).any(|(name, _)| goes(name)) {
+        return None;
+    }
+    let rest: Vec<&str> = query
+        .split('&')
+        .filter(|part| !goes(part.split_once('=').map_or(*part, |(name, _)| name)))
+        .collect();
+    let target = if rest.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", rest.join("&"))
+    };
+    // Cutting whole pairs out of a valid target leaves a valid one.
+    Some(target.parse().unwrap_or_else(|_| PathAndQuery::from_static("/")))
+}
+
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query
+        .split('&')
+        .map(|part| part.split_once('=').unwrap_or((part, "")))
+}
+
+/// Decoded as forms are; none when that is no UTF-8.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        return percent_decode_str(&spaced)
+            .decode_utf8()
+            .ok()
+            .map(|text| Cow::Owned(text.into_owned()));
+    }
+    percent_decode_str(text).decode_utf8().ok()
+}

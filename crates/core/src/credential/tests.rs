@@ -1,0 +1,402 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// What was read, as a test likes it: the key, an error's name, or nothing.
+fn read_in(profile: &str, target: &str, headers: &[(&str, &str)]) -> String {
+    let profile = Profile::built_in(profile).expect("built in");
+    let uri: Uri = target.parse().expect("a target");
+    let headers = map(headers);
+    let path = RequestPath::new(uri.path());
+    match read(&profile, &path, uri.query(), &headers) {
+        Ok(Some(found)) => found.key().expose().to_owned(),
+        Ok(None) => "none".to_owned(),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+fn map(headers: &[(&str, &str)]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(
+            HeaderName::from_bytes(name.as_bytes()).expect("a header name"),
+            HeaderValue::from_bytes(value.as_bytes()).expect("a header value"),
+        );
+    }
+    map
+}
+
+/// What is left of a request once only the checked credential may stay.
+fn forwarded(profile: &str, target: &str, headers: &[(&str, &str)]) -> (String, Vec<String>) {
+    let profile = Profile::built_in(profile).expect("built in");
+    let mut uri: Uri = target.parse().expect("a target");
+    let mut headers = map(headers);
+    let (before_uri, before) = (uri.clone(), headers.clone());
+    let path = RequestPath::new(before_uri.path());
+    let found = read(&profile, &path, before_uri.query(), &before).expect("one reading");
+    keep_only(
+        &profile,
+        found.as_ref().map(PresentedKey::carrier),
+        &mut headers,
+        &mut uri,
+    );
+    let mut left: Vec<String> = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    left.sort();
+    (uri.to_string(), left)
+}
+
+const CHAT: &str = "/v1/chat/completions";
+const MESSAGES: &str = "/v1/messages";
+const GEMINI: &str = "/v1beta/models/gemini-pro:generateContent";
+
+#[test]
+fn new_api_takes_the_key_where_the_gateway_does() {
+    for (target, headers, expected) in [
+        (CHAT, vec![("authorization", "Bearer sk-a")], "sk-a"),
+        (CHAT, vec![("authorization", "bearer   sk-a")], "sk-a"),
+        (CHAT, vec![("authorization", "sk-a")], "sk-a"),
+        (CHAT, vec![("authorization", "Bearer ")], "none"),
+        (CHAT, vec![("authorization", "BEARER sk-a")], "none"),
+        (
+            CHAT,
+            vec![("authorization", "Bearer sk-a"), ("x-api-key", "sk-b")],
+            "sk-a",
+        ),
+        (
+            MESSAGES,
+            vec![("authorization", "Bearer sk-a"), ("x-api-key", "sk-b")],
+            "sk-b",
+        ),
+        (
+            MESSAGES,
+            vec![("authorization", "Bearer sk-a"), ("x-api-key", "")],
+            "sk-a",
+        ),
+        (
+            "/v1/models",
+            vec![
+                ("authorization", "Bearer sk-a"),
+                ("x-api-key", "sk-b"),
+                ("x-goog-api-key", "sk-c"),
+            ],
+            "sk-c",
+        ),
+        (
+            "/v1/models?key=sk-d",
+            vec![("authorization", "Bearer sk-a"), ("x-api-key", "sk-b")],
+            "sk-d",
+        ),
+        (
+            "/v1beta/models/x:generateContent?key=sk-d",
+            vec![("x-goog-api-key", "sk-c")],
+            "sk-c",
+        ),
+        ("/v1beta/models/x?key=sk%2Dd", vec![], "sk-d"),
+        (
+            "/v1/chat/completions?key=sk-d",
+            vec![("authorization", "Bearer sk-a")],
+            "sk-a",
+        ),
+        (
+            GEMINI,
+            vec![("authorization", "Bearer sk-a"), ("x-api-key", "sk-b")],
+            "sk-a",
+        ),
+        (
+            "/v1/realtime",
+            vec![("sec-websocket-protocol", "realtime, openai-insecure-api-key.sk-w")],
+            "sk-w",
+        ),
+        (
+            CHAT,
+            vec![
+                ("authorization", "Bearer sk-a"),
+                ("sec-websocket-protocol", "openai-insecure-api-key.sk-w"),
+            ],
+            "sk-w",
+        ),
+        (
+            "/mj/submit/imagine",
+            vec![
+                ("authorization", "Bearer midjourney-proxy"),
+                ("mj-api-secret", "Bearer sk-m"),
+            ],
+            "sk-m",
+        ),
+        ("/mj/submit/imagine", vec![("mj-api-secret", "sk-m")], "sk-m"),
+        (
+            "/mj/submit/imagine",
+            vec![("authorization", "Bearer sk-a"), ("mj-api-secret", "sk-m")],
+            "sk-a",
+        ),
+        (CHAT, vec![("api-key", "sk-z")], "sk-z"),
+        ("/api/log/token?key=sk-d", vec![], "sk-d"),
+        ("/api/option?key=Theme", vec![], "none"),
+        (CHAT, vec![("authorization", "Basic dXNlcjpwYXNz")], "none"),
+        (CHAT, vec![], "none"),
+    ] {
+        assert_eq!(
+            read_in("new-api", target, &headers),
+            expected,
+            "{target} {headers:?}"
+        );
+    }
+}
+
+#[test]
+fn litellm_takes_the_key_where_the_gateway_does() {
+    for (target, headers, expected) in [
+        (
+            CHAT,
+            vec![
+                ("authorization", "Bearer sk-a"),
+                ("x-litellm-api-key", "Bearer sk-l"),
+            ],
+            "sk-l",
+        ),
+        (
+            CHAT,
+            vec![("authorization", "Bearer sk-a-b_c"), ("x-api-key", "sk-b")],
+            "sk-a-b_c",
+        ),
+        (
+            MESSAGES,
+            vec![("authorization", "Bearer sk-a"), ("x-api-key", "sk-b")],
+            "sk-a",
+        ),
+        (CHAT, vec![("authorization", "sk-a"), ("api-key", "sk-z")], "sk-z"),
+        (CHAT, vec![("authorization", "Basic c2stYQ==")], "c2stYQ=="),
+        (CHAT, vec![("ocp-apim-subscription-key", "sk-o")], "sk-o"),
+        (GEMINI, vec![("x-goog-api-key", "sk-g")], "sk-g"),
+        ("/gemini/v1beta/models/x:generateContent?key=sk-q", vec![], "sk-q"),
+        ("/chat/completions?key=sk-q", vec![], "none"),
+    ] {
+        assert_eq!(
+            read_in("litellm", target, &headers),
+            expected,
+            "{target} {headers:?}"
+        );
+    }
+}
+
+#[test]
+fn whatever_could_be_read_in_two_ways_is_refused() {
+    let twice = [("authorization", "Bearer sk-a"), ("authorization", "Bearer sk-b")];
+    assert_eq!(read_in("new-api", CHAT, &twice), "Repeated");
+    let same = [("authorization", "Bearer sk-a"), ("authorization", "Bearer sk-a")];
+    assert_eq!(read_in("new-api", CHAT, &same), "sk-a");
+    assert_eq!(
+        read_in("new-api", "/v1beta/models/x?key=sk-a&k%65y=sk-b", &[]),
+        "Repeated"
+    );
+    let protocols = [
+        ("sec-websocket-protocol", "openai-insecure-api-key.sk-a"),
+        ("sec-websocket-protocol", "openai-insecure-api-key.sk-b"),
+    ];
+    assert_eq!(read_in("new-api", "/v1/realtime", &protocols), "Repeated");
+    for value in [
+        "Bearer sk-a sk-b",
+        "Bearer Bearer sk-a",
+        "Bearer sk-a -x",
+        "Bearer sk-\u{e9}",
+    ] {
+        for profile in Profile::BUILT_IN {
+            assert_eq!(
+                read_in(profile, CHAT, &[("authorization", value)]),
+                "Malformed",
+                "{profile} {value}"
+            );
+        }
+    }
+    assert_eq!(
+        read_in("new-api", "/v1beta/models/x?key=sk-a+b", &[]),
+        "Malformed"
+    );
+    assert_eq!(
+        read_in("new-api", "/v1beta/models/x?key=sk-a%00", &[]),
+        "Malformed"
+    );
+    assert_eq!(read_in("new-api", "/v1beta/models/x?key=%ff", &[]), "Malformed");
+}
+
+#[test]
+fn a_path_that_hides_the_route_is_refused_where_that_changes_the_key() {
+    let both = [("authorization", "Bearer sk-a"), ("x-api-key", "sk-b")];
+    assert_eq!(read_in("new-api", "/v1/mess%61ges", &both), "Path");
+    assert_eq!(read_in("new-api", "/v1//messages", &both), "Path");
+    assert_eq!(read_in("new-api", "/v1/mess%61ges", &both[..1]), "sk-a");
+    let twins = [("authorization", "Bearer sk-a"), ("x-api-key", "sk-a")];
+    assert_eq!(read_in("new-api", "/v1/mess%61ges", &twins), "sk-a");
+}
+
+#[test]
+fn only_the_checked_credential_goes_on() {
+    let all = [
+        ("authorization", "Bearer sk-a"),
+        ("x-api-key", "sk-b"),
+        ("x-goog-api-key", "sk-c"),
+        ("api-key", "sk-d"),
+        ("mj-api-secret", "sk-e"),
+        ("x-litellm-api-key", "sk-f"),
+        ("ocp-apim-subscription-key", "sk-g"),
+        ("accept", "text/event-stream"),
+        ("cookie", "session=1"),
+    ];
+    let (target, left) = forwarded("new-api", "/v1/chat/completions?key=sk-q&a=1&api-key=sk-r", &all);
+    assert_eq!(target, "/v1/chat/completions?a=1");
+    assert_eq!(
+        left,
+        [
+            "accept: text/event-stream",
+            "authorization: Bearer sk-a",
+            "cookie: session=1"
+        ]
+    );
+    let (target, left) = forwarded("new-api", "/v1/messages?beta=true", &all);
+    assert_eq!(target, "/v1/messages?beta=true");
+    assert!(left.contains(&"x-api-key: sk-b".to_owned()), "{left:?}");
+    assert_eq!(left.len(), 3);
+    let (target, left) = forwarded(
+        "new-api",
+        "/v1beta/models/x?alt=sse&key=sk-q&%6Bey=sk-q&API_KEY=x",
+        &[("authorization", "Bearer sk-a")],
+    );
+    assert_eq!(
+        (target.as_str(), left.len()),
+        ("/v1beta/models/x?alt=sse&key=sk-q&%6Bey=sk-q", 0)
+    );
+    let (target, _) = forwarded("new-api", "/api/option?key=Theme", &[]);
+    assert_eq!(
+        target, "/api/option?key=Theme",
+        "off the gateway's key paths a query keeps its words"
+    );
+    let (target, _) = forwarded("new-api", "/v1/models?api_key=x", &[]);
+    assert_eq!(target, "/v1/models");
+}
+
+#[test]
+fn a_repeated_checked_header_goes_on_once() {
+    let (_, left) = forwarded(
+        "new-api",
+        CHAT,
+        &[("authorization", "Bearer sk-a"), ("authorization", "Bearer sk-a")],
+    );
+    assert_eq!(left, ["authorization: Bearer sk-a"]);
+}
+
+#[test]
+fn websocket_protocols_lose_an_unchecked_key_only() {
+    let protocols = [
+        ("sec-websocket-protocol", "realtime, openai-insecure-api-key.sk-w"),
+        ("sec-websocket-protocol", "openai-beta.realtime-v1"),
+    ];
+    let (_, left) = forwarded("new-api", "/v1/realtime", &protocols);
+    assert_eq!(left.len(), 2, "the checked key stays as it was");
+    let overruled = [protocols[0], protocols[1], ("authorization", "Bearer sk-a")];
+    let (_, left) = forwarded("litellm", "/v1/realtime", &overruled);
+    assert!(
+        left.contains(&"sec-websocket-protocol: realtime, openai-beta.realtime-v1".to_owned()),
+        "{left:?}"
+    );
+    let alone = [
+        ("sec-websocket-protocol", "openai-insecure-api-key.sk-w"),
+        ("authorization", "Bearer sk-a"),
+    ];
+    let (_, left) = forwarded("litellm", "/v1/realtime", &alone);
+    assert_eq!(left, ["authorization: Bearer sk-a"]);
+}
+
+#[test]
+fn what_was_read_does_not_print() {
+    let profile = Profile::built_in("new-api").expect("built in");
+    let headers = map(&[("authorization", "Bearer sk-secret")]);
+    let found = read(&profile, &RequestPath::new(CHAT), None, &headers)
+        .expect("one reading")
+        .expect("a key");
+    assert!(!format!("{found:?} {:?}", found.normalised()).contains("secret"));
+}
+
+/// Generated requests: some path, and any of the carriers with short keys.
+fn requests() -> impl Strategy<Value = (String, Vec<(&'static str, String)>)> {
+    let path = prop::sample::select(vec![
+        CHAT,
+        MESSAGES,
+        GEMINI,
+        "/v1/models",
+        "/v1/mess%61ges",
+        "//v1/models",
+        "/v1/realtime",
+        "/mj/submit/x",
+        "/api/user",
+        "/gemini/x",
+    ]);
+    let key = prop::sample::select(vec![
+        "sk-a",
+        "sk-b",
+        "a",
+        "sk-a-1",
+        "Bearer sk-c",
+        "bearer sk-d",
+        "midjourney-proxy",
+        "",
+        "Basic x",
+        "sk-",
+    ]);
+    let name = prop::sample::select(vec![
+        "authorization",
+        "x-api-key",
+        "x-goog-api-key",
+        "api-key",
+        "mj-api-secret",
+        "x-litellm-api-key",
+        "accept",
+        "sec-websocket-protocol",
+    ]);
+    let query = prop::option::of((
+        prop::sample::select(vec!["key", "k%65y", "api_key", "model"]),
+        key.clone(),
+    ));
+    let headers = prop::collection::vec((name, key), 0..5);
+    (path, query, headers).prop_map(|(path, query, headers)| {
+        let target = match query {
+            Some((name, value)) => format!("{path}?x=1&{name}={}", value.replace(' ', "%20")),
+            None => path.to_owned(),
+        };
+        let headers = headers
+            .into_iter()
+            .map(|(name, value)| {
+                let is_protocol = name == "sec-websocket-protocol";
+                (
+                    name,
+                    if is_protocol {
+                        format!("realtime, {WEBSOCKET_KEY_PREFIX}{}", value.replace(' ', ""))
+                    } else {
+                        value.to_owned()
+                    },
+                )
+            })
+            .collect();
+        (target, headers)
+    })
+}
+
+proptest! {
+    /// Reading what is forwarded gives the checked key again: nothing else that could be a credential goes on.
+    #[test]
+    fn the_forwarded_request_holds_the_checked_key_and_no_other((target, headers) in requests(), profile in prop::sample::select(Profile::BUILT_IN.to_vec())) {
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let checked = read_in(profile, &target, &headers);
+        prop_assume!(!["Repeated", "Malformed", "Path"].contains(&checked.as_str()));
+        let (target, left) = forwarded(profile, &target, &headers);
+        let left: Vec<(&str, &str)> = left.iter().filter_map(|line| line.split_once(": ")).collect();
+        prop_assert_eq!(read_in(profile, &target, &left), checked.clone());
+        let holds_key = |(name, value): &&(&str, &str)| {
+            CREDENTIAL_HEADERS.iter().any(|known| known == name) || value.contains(WEBSOCKET_KEY_PREFIX)
+        };
+        let holders: std::collections::BTreeSet<_> = left.iter().filter(holds_key).collect();
+        prop_assert!(holders.len() <= usize::from(checked != "none"));
+    }
+}
