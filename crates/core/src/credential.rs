@@ -48,13 +48,13 @@ pub enum CredentialAmbiguous {
 }
 
 /// A key as the gateway will find it. Does not print.
-pub struct PresentedKey<'r> {
+pub struct PresentedKey<'p, 'r> {
     key: ApiKey<'r>,
-    profile: &'r Profile,
-    carrier: &'r Carrier,
+    profile: &'p Profile,
+    carrier: &'p Carrier,
 }
 
-impl<'r> PresentedKey<'r> {
+impl<'p, 'r> PresentedKey<'p, 'r> {
     /// The key.
     pub fn key(&self) -> &ApiKey<'r> {
         &self.key
@@ -68,32 +68,33 @@ impl<'r> PresentedKey<'r> {
     }
 
     /// Where it stands in the request.
-    pub fn carrier(&self) -> &'r Carrier {
+    pub fn carrier(&self) -> &'p Carrier {
         self.carrier
     }
 }
 
-impl fmt::Debug for PresentedKey<'_> {
+impl fmt::Debug for PresentedKey<'_, '_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("PresentedKey(redacted)")
     }
 }
 
 /// The key that the gateway will use; none when it will find none.
-pub fn read<'r>(
-    profile: &'r Profile,
+pub fn read<'p, 'r>(
+    profile: &'p Profile,
     path: &RequestPath<'_>,
     query: Option<&'r str>,
     headers: &'r HeaderMap,
-) -> Result<Option<PresentedKey<'r>>, CredentialAmbiguous> {
+) -> Result<Option<PresentedKey<'p, 'r>>, CredentialAmbiguous> {
     let mut readings = path.readings();
     let first = readings.next().unwrap_or_default();
     let found = read_as(profile, first, query, headers)?;
     for reading in readings {
         let other = read_as(profile, reading, query, headers)?;
         let place =
-            |found: &Option<PresentedKey<'_>>| found.as_ref().map(|key| std::ptr::from_ref(key.carrier));
-        let text = |found: &Option<PresentedKey<'r>>| found.as_ref().map(|key| key.key.expose().to_owned());
+            |found: &Option<PresentedKey<'_, '_>>| found.as_ref().map(|key| std::ptr::from_ref(key.carrier));
+        let text =
+            |found: &Option<PresentedKey<'_, 'r>>| found.as_ref().map(|key| key.key.expose().to_owned());
         if place(&found) != place(&other) && text(&found) != text(&other) {
             return Err(CredentialAmbiguous::Path);
         }
@@ -102,12 +103,12 @@ pub fn read<'r>(
 }
 
 /// As [`read`], for one reading of the path.
-fn read_as<'r>(
-    profile: &'r Profile,
+fn read_as<'p, 'r>(
+    profile: &'p Profile,
     reading: &[u8],
     query: Option<&'r str>,
     headers: &'r HeaderMap,
-) -> Result<Option<PresentedKey<'r>>, CredentialAmbiguous> {
+) -> Result<Option<PresentedKey<'p, 'r>>, CredentialAmbiguous> {
     for carrier in profile.carriers.iter().filter(|carrier| carrier.applies(reading)) {
         let value = match &carrier.place {
             Place::Header { name, schemes, bare } => header_value(headers, name)?

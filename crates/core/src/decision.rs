@@ -37,7 +37,7 @@ impl Permit {
     }
 }
 
-/// Why a request is refused. Each is a stable code towards the client.
+/// Why a request gets no answer from the upstream. Each is a stable code towards the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RefusalReason {
     /// The key is bound to other networks.
@@ -54,11 +54,15 @@ pub enum RefusalReason {
     ClaimRateLimited,
     /// The store does not answer.
     BindingStoreUnavailable,
+    /// The upstream does not answer at all. Never decided here: the request was permitted, and failed on its way.
+    UpstreamUnreachable,
+    /// The upstream did not answer in time. Never decided here either.
+    UpstreamTimeout,
 }
 
 impl RefusalReason {
     /// Every reason, for metrics and documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::KeyIpMismatch,
         Self::KeyBanned,
         Self::ClientIpUnresolvable,
@@ -66,6 +70,8 @@ impl RefusalReason {
         Self::KeyMissing,
         Self::ClaimRateLimited,
         Self::BindingStoreUnavailable,
+        Self::UpstreamUnreachable,
+        Self::UpstreamTimeout,
     ];
 
     /// The stable code.
@@ -78,6 +84,8 @@ impl RefusalReason {
             Self::KeyMissing => "key_missing",
             Self::ClaimRateLimited => "claim_rate_limited",
             Self::BindingStoreUnavailable => "binding_store_unavailable",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamTimeout => "upstream_timeout",
         }
     }
 

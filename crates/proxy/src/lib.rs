@@ -1,1 +1,26 @@
-//! placeholder
+//! The data plane: accept a connection, decide on each of its requests, forward those that have a permit.
+//!
+//! One thread per core, a worker, runs everything that a request needs; no request waits for another thread unless its key is not in the
+//! in-process cache. This crate knows no database: it sees the ports of `sentinel-core`. It must never forward
+//! without a [`sentinel_core::decision::Permit`], keep a body in memory, or write a status code outside `refusal`.
+
+mod body;
+mod claim;
+mod config;
+mod connections;
+mod engine;
+mod figures;
+mod forward;
+mod headers;
+mod lifecycle;
+mod listener;
+mod record;
+mod refusal;
+mod throttle;
+mod upgrade;
+mod upstream;
+mod worker;
+
+pub use config::{Bounds, Dependencies, HostHeader, ProxyConfig, UpstreamTarget, UpstreamTargetError};
+pub use engine::{Engine, StartError};
+pub use figures::{Figures, FiguresSnapshot};

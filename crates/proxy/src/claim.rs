@@ -1,0 +1,194 @@
+//! What happens once per key: looking it up in the store, claiming it at first use, taking the claim back when the upstream
+//! does not know the key, learning a further network.
+//!
+//! The store decides every race. A key that the upstream refused a moment ago is not claimed again at once; it goes on to the upstream, and
+//! is claimed after all should the upstream accept it: no answer but a 401 leaves a key unbound.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use sentinel_core::binding::NewBinding;
+use sentinel_core::decision::{RefusalReason, Subject, Verdict, decide};
+use sentinel_core::network::{ClientIp, Network};
+use sentinel_core::ports::{Claim, KnownBinding, StoreError};
+use sentinel_core::time::Timestamp;
+
+use crate::record::{Breach, KeyEvidence};
+use crate::worker::Worker;
+
+/// What is known of a request's key.
+pub(crate) enum Standing {
+    /// There is none.
+    Keyless,
+    /// It has a binding.
+    Bound(Arc<KnownBinding>),
+    /// This request bound it.
+    Claimed(Arc<KnownBinding>),
+    /// It has no binding, and this path makes none.
+    OffClaimPath,
+    /// It has no binding because the upstream refused it a moment ago.
+    Held(KeyEvidence),
+    /// The store did not say.
+    Unavailable,
+}
+
+impl Standing {
+    /// As the decision sees it.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        match self {
+            Self::Keyless => Subject::Keyless,
+            Self::Bound(known) | Self::Claimed(known) => Subject::Bound(&known.binding),
+            Self::OffClaimPath => Subject::UnknownOffClaimPath,
+            Self::Held(_) => Subject::ClaimHeld,
+            Self::Unavailable => Subject::StoreUnavailable,
+        }
+    }
+
+    /// The binding, if there is one.
+    pub(crate) fn known(&self) -> Option<&Arc<KnownBinding>> {
+        match self {
+            Self::Bound(known) | Self::Claimed(known) => Some(known),
+            _ => None,
+        }
+    }
+
+    /// Whether the upstream's answer still changes something.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Claimed(_) | Self::Held(_))
+    }
+}
+
+/// Asks the store; on a claim path an unknown key is bound to `client_ip`.
+pub(crate) async fn find_or_claim(
+    worker: &Worker,
+    key: KeyEvidence,
+    is_claim_path: bool,
+    client_ip: ClientIp,
+    now: Timestamp,
+) -> Result<Standing, Breach> {
+    let shared = &worker.shared;
+    match shared.lookup.find(&key.fingerprint, now).await {
+        Ok(Some(known)) => return Ok(Standing::Bound(known)),
+        Ok(None) => {}
+        Err(error) => return Ok(unavailable(&error)),
+    }
+    if !is_claim_path {
+        return Ok(Standing::OffClaimPath);
+    }
+    let breach = |reason, key| Breach {
+        reason,
+        binding: None,
+        key: Some(key),
+    };
+    if shared.client_ip.is_trusted(client_ip) {
+        tracing::warn!(%client_ip, "a trusted proxy's own address is never bound: narrow the trusted proxies");
+        return Err(breach(RefusalReason::ClientIpUnresolvable, key));
+    }
+    if shared.throttle.is_held(key.fingerprint, client_ip, now) {
+        return Ok(Standing::Held(key));
+    }
+    if !shared.throttle.admit(client_ip, now) {
+        return Err(breach(RefusalReason::ClaimRateLimited, key));
+    }
+    Ok(claim(worker, key, client_ip, now).await)
+}
+
+async fn claim(worker: &Worker, key: KeyEvidence, client_ip: ClientIp, now: Timestamp) -> Standing {
+    let shared = &worker.shared;
+    let new = NewBinding {
+        fingerprint: key.fingerprint,
+        hint: key.hint,
+        network: widened(worker, client_ip),
+        bound_at: now,
+    };
+    match shared.lookup.claim(new).await {
+        Ok(Claim::Won(known)) => {
+            worker.figures().claimed.increment();
+            Standing::Claimed(known)
+        }
+        Ok(Claim::Lost(known)) => Standing::Bound(known),
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// Adds `client_ip` to the networks of a key that still has room; gives the binding as it is then.
+pub(crate) async fn learn(
+    worker: &Worker,
+    standing: Standing,
+    client_ip: ClientIp,
+    now: Timestamp,
+) -> Standing {
+    let Some(known) = standing.known() else {
+        return standing;
+    };
+    let slots = known.binding.policy.slots(&worker.shared.rules);
+    match worker
+        .shared
+        .lookup
+        .learn(known, widened(worker, client_ip), slots, now)
+        .await
+    {
+        Ok(Some(learned)) => {
+            worker.figures().learned.increment();
+            Standing::Bound(learned)
+        }
+        Ok(None) => standing,
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// What the upstream's answer means for a claim: a 401 takes it back, anything else makes up for one that was held.
+pub(crate) async fn settle(
+    worker: &Worker,
+    standing: Standing,
+    status: StatusCode,
+    client_ip: ClientIp,
+    now: Timestamp,
+) -> Result<(), Breach> {
+    let is_unknown = status == StatusCode::UNAUTHORIZED;
+    match standing {
+        Standing::Claimed(known) if is_unknown => {
+            worker
+                .shared
+                .throttle
+                .hold(known.binding.fingerprint, client_ip, now);
+            match worker.shared.lookup.release(&known).await {
+                Ok(()) => worker.figures().released.increment(),
+                Err(error) => {
+                    tracing::warn!(%error, binding = %known.binding.id, "a claim of a key that the upstream does not know could not be released")
+                }
+            }
+            Ok(())
+        }
+        Standing::Held(key) if !is_unknown => claim_late(worker, key, client_ip, now).await,
+        _ => Ok(()),
+    }
+}
+
+/// Claims a key that the upstream accepted although it was held; whoever came first in the meantime keeps it.
+async fn claim_late(
+    worker: &Worker,
+    key: KeyEvidence,
+    client_ip: ClientIp,
+    now: Timestamp,
+) -> Result<(), Breach> {
+    let standing = claim(worker, key.clone(), client_ip, now).await;
+    match decide(standing.subject(), client_ip, &worker.shared.rules, now, false) {
+        Verdict::Refused(reason) => Err(Breach {
+            reason,
+            binding: standing.known().map(|known| known.binding.id),
+            key: Some(key),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn widened(worker: &Worker, client_ip: ClientIp) -> Network {
+    let rules = &worker.shared.rules;
+    Network::widen(client_ip, rules.ipv4_prefix, rules.ipv6_prefix)
+}
+
+fn unavailable(error: &StoreError) -> Standing {
+    tracing::warn!(%error, "a key could not be looked up");
+    Standing::Unavailable
+}

@@ -1,0 +1,189 @@
+//! Starting and stopping the data plane: one thread per core, each with its own runtime and its own listener on the
+//! same port, so that the kernel spreads connections and no request changes threads.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::config::{Dependencies, ProxyConfig};
+use crate::connections::Phase;
+use crate::figures::Figures;
+use crate::listener;
+use crate::worker::{Shared, Worker};
+
+/// The most connections that wait in the kernel for each worker.
+const BACKLOG_MAX: i32 = 1_024;
+/// How long connections may take to close after they were told to.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why the data plane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken, or the address is not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A thread or its runtime could not be made.
+    #[error("cannot start a worker: {0}")]
+    Worker(io::Error),
+}
+
+/// The running data plane.
+#[derive(Debug)]
+pub struct Engine {
+    local_addr: SocketAddr,
+    figures: Arc<Figures>,
+    phase: watch::Sender<Phase>,
+    ended: mpsc::Receiver<()>,
+    running: usize,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Listens and starts the workers.
+    pub fn start(config: ProxyConfig, dependencies: Dependencies) -> Result<Self, StartError> {
+        let workers = config.cores.max(1);
+        let listen_error = |source| StartError::Listen {
+            address: config.listen,
+            source,
+        };
+        let sockets = listen(config.listen, workers).map_err(listen_error)?;
+        let local_addr = sockets[0].local_addr().map_err(listen_error)?;
+        let connections_max = config.bounds.connections_max.div_ceil(workers).max(1);
+        let figures = Arc::new(Figures::new(workers));
+        let shared = Arc::new(Shared::new(config, dependencies, Arc::clone(&figures)));
+        let (phase, _) = watch::channel(Phase::Serving);
+        let (alive, ended) = mpsc::channel(workers);
+        let mut threads = Vec::with_capacity(workers);
+        for (index, socket) in sockets.into_iter().enumerate() {
+            let start = WorkerStart {
+                shared: Arc::clone(&shared),
+                index,
+                socket,
+                connections_max,
+                phase: phase.subscribe(),
+                alive: Alive(alive.clone()),
+            };
+            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+            threads.push(thread.spawn(move || start.run()).map_err(StartError::Worker)?);
+        }
+        Ok(Self {
+            local_addr,
+            figures,
+            phase,
+            ended,
+            running: workers,
+            threads,
+        })
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// What it counts.
+    pub fn figures(&self) -> Arc<Figures> {
+        Arc::clone(&self.figures)
+    }
+
+    /// Returns when a worker has ended. Without [`Engine::shutdown`] that happens only when something is badly wrong.
+    pub async fn worker_ended(&mut self) {
+        if self.running > 0 && self.ended.recv().await.is_some() {
+            self.running -= 1;
+        }
+    }
+
+    async fn all_ended(&mut self) {
+        while self.running > 0 {
+            self.worker_ended().await;
+        }
+    }
+
+    /// Stops accepting, lets requests under way finish within `drain`, then cuts what is left. Says whether all finished.
+    pub async fn shutdown(mut self, drain: Duration) -> bool {
+        self.phase.send_replace(Phase::Draining);
+        let finished = timeout(drain, self.all_ended()).await.is_ok();
+        if !finished {
+            self.phase.send_replace(Phase::Closing);
+            let _ = timeout(CLOSE_TIMEOUT, self.all_ended()).await;
+        }
+        for thread in self.threads.drain(..).filter(JoinHandle::is_finished) {
+            let _ = thread.join();
+        }
+        finished
+    }
+}
+
+struct WorkerStart {
+    shared: Arc<Shared>,
+    index: usize,
+    socket: std::net::TcpListener,
+    connections_max: usize,
+    phase: watch::Receiver<Phase>,
+    alive: Alive,
+}
+
+/// Tells the engine that a worker's thread has ended, however it ended.
+struct Alive(mpsc::Sender<()>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        // The channel has room for one word of each worker.
+        let _ = self.0.try_send(());
+    }
+}
+
+impl WorkerStart {
+    fn run(self) {
+        let _alive = self.alive;
+        let runtime = match Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+        {
+            Ok(runtime) => runtime,
+            Err(error) => return tracing::error!(%error, "a worker could not start"),
+        };
+        runtime.block_on(async {
+            match tokio::net::TcpListener::from_std(self.socket) {
+                Ok(listener) => {
+                    let worker = Rc::new(Worker::new(self.shared, self.index));
+                    listener::run(worker, listener, self.connections_max, self.phase).await;
+                }
+                Err(error) => tracing::error!(%error, "a worker could not listen"),
+            }
+        });
+        // Tunnels end with the runtime; what blocks in it (a name being resolved) is not waited for.
+        runtime.shutdown_background();
+    }
+}
+
+/// One socket per worker on one port. `SO_REUSEPORT` would let a second process join the port unnoticed, so the first bind goes without it.
+fn listen(address: SocketAddr, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    let probe = bind(address, false)?;
+    let address = probe.local_addr()?;
+    drop(probe);
+    (0..workers).map(|_| bind(address, true)).collect()
+}
+
+fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG_MAX)?;
+    Ok(socket.into())
+}

@@ -1,0 +1,145 @@
+//! Counters of the data plane. Each worker writes its own, so that counting never makes one core wait for another;
+//! whoever reads adds them up. No counter names a key or an address.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+use sentinel_core::decision::RefusalReason;
+
+/// A number that one worker writes and anybody reads.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds one. Only the owning worker may call it: it is a load and a store, cheaper than an atomic addition.
+    pub(crate) fn increment(&self) {
+        self.0.store(self.get().wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Takes one away; for counts of what is open now.
+    pub(crate) fn decrement(&self) {
+        self.0.store(self.get().wrapping_sub(1), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One worker's counters.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerFigures {
+    pub(crate) requests: Counter,
+    pub(crate) allowed: Counter,
+    pub(crate) observed: Counter,
+    pub(crate) claimed: Counter,
+    pub(crate) released: Counter,
+    pub(crate) learned: Counter,
+    pub(crate) connections_accepted: Counter,
+    pub(crate) connections_open: Counter,
+    pub(crate) tunnels_open: Counter,
+    pub(crate) upstream_connected: Counter,
+    pub(crate) upstream_reused: Counter,
+    pub(crate) upstream_retried: Counter,
+    refused: [Counter; RefusalReason::ALL.len()],
+}
+
+impl WorkerFigures {
+    /// The counter of a reason.
+    pub(crate) fn refused(&self, reason: RefusalReason) -> &Counter {
+        &self.refused[reason as usize]
+    }
+}
+
+/// The counters of all workers.
+#[derive(Debug)]
+pub struct Figures(Box<[CachePadded<WorkerFigures>]>);
+
+impl Figures {
+    pub(crate) fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| CachePadded::default()).collect())
+    }
+
+    pub(crate) fn worker(&self, index: usize) -> &WorkerFigures {
+        &self.0[index]
+    }
+
+    /// The sums over all workers.
+    pub fn snapshot(&self) -> FiguresSnapshot {
+        let sum = |pick: fn(&WorkerFigures) -> &Counter| self.0.iter().map(|worker| pick(worker).get()).sum();
+        FiguresSnapshot {
+            requests: sum(|worker| &worker.requests),
+            allowed: sum(|worker| &worker.allowed),
+            observed: sum(|worker| &worker.observed),
+            claimed: sum(|worker| &worker.claimed),
+            released: sum(|worker| &worker.released),
+            learned: sum(|worker| &worker.learned),
+            connections_accepted: sum(|worker| &worker.connections_accepted),
+            connections_open: sum(|worker| &worker.connections_open),
+            tunnels_open: sum(|worker| &worker.tunnels_open),
+            upstream_connected: sum(|worker| &worker.upstream_connected),
+            upstream_reused: sum(|worker| &worker.upstream_reused),
+            upstream_retried: sum(|worker| &worker.upstream_retried),
+            refused: RefusalReason::ALL.map(|reason| {
+                let count = self.0.iter().map(|worker| worker.refused(reason).get()).sum();
+                (reason, count)
+            }),
+        }
+    }
+}
+
+/// What the data plane has counted since it started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FiguresSnapshot {
+    /// Requests whose head was read.
+    pub requests: u64,
+    /// Requests that were let on because nothing spoke against them.
+    pub allowed: u64,
+    /// Requests that were let on although a rule was broken.
+    pub observed: u64,
+    /// Keys that were bound.
+    pub claimed: u64,
+    /// Claims taken back because the upstream did not know the key.
+    pub released: u64,
+    /// Networks that keys learned.
+    pub learned: u64,
+    /// Client connections accepted.
+    pub connections_accepted: u64,
+    /// Client connections open now.
+    pub connections_open: u64,
+    /// Tunnels (WebSocket and other upgrades) open now.
+    pub tunnels_open: u64,
+    /// Connections made to the upstream.
+    pub upstream_connected: u64,
+    /// Requests sent on a connection that had served one before.
+    pub upstream_reused: u64,
+    /// Requests sent again because the connection had closed before a byte of them was sent.
+    pub upstream_retried: u64,
+    /// Requests without an answer of the upstream, by reason.
+    pub refused: [(RefusalReason, u64); RefusalReason::ALL.len()],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_add_up() {
+        let figures = Figures::new(2);
+        figures.worker(0).requests.increment();
+        figures.worker(1).requests.increment();
+        figures.worker(1).connections_open.increment();
+        figures.worker(1).connections_open.decrement();
+        figures.worker(0).refused(RefusalReason::KeyBanned).increment();
+        let snapshot = figures.snapshot();
+        assert_eq!((snapshot.requests, snapshot.connections_open), (2, 0));
+        assert!(snapshot.refused.contains(&(RefusalReason::KeyBanned, 1)));
+    }
+
+    #[test]
+    fn every_reason_has_its_own_counter() {
+        for (index, reason) in RefusalReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Accepting connections on one worker, and serving each until it closes, drains or is cut.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::header::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sentinel_core::network::{ClientIp, PeerAddr};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::connections::Phase;
+use crate::headers::address_value;
+use crate::lifecycle;
+use crate::upstream::tune;
+use crate::worker::Worker;
+
+/// How long to wait after the kernel refused to give a connection, as it does when files run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often idle upstream connections are looked through.
+const REAP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Who is at the other end of a connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    address: PeerAddr,
+    ip: ClientIp,
+    value: HeaderValue,
+    is_trusted: bool,
+}
+
+impl Peer {
+    fn new(worker: &Worker, address: SocketAddr) -> Self {
+        let address = PeerAddr(address);
+        let ip = address.ip();
+        Self {
+            address,
+            ip,
+            value: address_value(ip),
+            is_trusted: worker.shared.client_ip.is_trusted(ip),
+        }
+    }
+
+    /// The socket's other end.
+    pub(crate) fn address(&self) -> PeerAddr {
+        self.address
+    }
+
+    /// Its address.
+    pub(crate) fn ip(&self) -> ClientIp {
+        self.ip
+    }
+
+    /// Whether it is a trusted proxy.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.is_trusted
+    }
+
+    /// A client's address as a header value; made once per connection where the peer is the client.
+    pub(crate) fn address_value(&self, client_ip: ClientIp) -> HeaderValue {
+        if client_ip == self.ip {
+            self.value.clone()
+        } else {
+            address_value(client_ip)
+        }
+    }
+}
+
+/// Accepts until the phase says otherwise, then waits until every connection has ended or is to be cut.
+pub(crate) async fn run(
+    worker: Rc<Worker>,
+    listener: TcpListener,
+    connections_max: usize,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let permits = Arc::new(Semaphore::new(connections_max));
+    let mut reap = interval(REAP_INTERVAL);
+    reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            accepted = accept(&listener, &permits) => {
+                let (stream, address, permit) = accepted;
+                let worker = Rc::clone(&worker);
+                tokio::task::spawn_local(async move {
+                    serve(worker, stream, address).await;
+                    drop(permit);
+                });
+            }
+            _ = reap.tick() => worker.pool.reap(),
+            _ = phase.changed() => break,
+        }
+    }
+    drop(listener);
+    drain(&worker, &permits, connections_max, phase).await;
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    let permit = Arc::clone(permits)
+        .acquire_owned()
+        .await
+        .expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => return (stream, address, permit),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Passes each change of phase on to the open connections until none is left.
+async fn drain(
+    worker: &Worker,
+    permits: &Semaphore,
+    connections_max: usize,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let all = u32::try_from(connections_max).unwrap_or(u32::MAX);
+    let mut ended = pin!(permits.acquire_many(all));
+    loop {
+        let now = *phase.borrow_and_update();
+        worker.connections.borrow_mut().change_phase(now);
+        tokio::select! {
+            _ = &mut ended => return,
+            changed = phase.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Serves one connection.
+async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
+    if let Err(error) = tune(&stream) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+        return;
+    }
+    let open = OpenConnection::new(Rc::clone(&worker)).await;
+    let peer = Rc::new(Peer::new(&worker, address));
+    let service = {
+        let worker = Rc::clone(&worker);
+        service_fn(move |request| lifecycle::handle(Rc::clone(&worker), Rc::clone(&peer), request))
+    };
+    let bounds = &worker.shared.bounds;
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.header_timeout)
+        .max_headers(bounds.headers_max)
+        .max_header_size(bounds.header_bytes_max)
+        .max_buf_size(bounds.header_bytes_max.max(BUFFER_BYTES_MIN))
+        .writev(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let mut is_draining = false;
+    let ended = poll_fn(|context| {
+        match open.phase() {
+            Phase::Closing => return Poll::Ready(Ok(())),
+            Phase::Draining if !is_draining => {
+                is_draining = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            _ => {}
+        }
+        connection.as_mut().poll(context)
+    })
+    .await;
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// The least that hyper buffers.
+const BUFFER_BYTES_MIN: usize = 8 * 1024;
+
+/// A connection's place among the open ones, given up when it ends, however it ends.
+struct OpenConnection {
+    worker: Rc<Worker>,
+    slot: usize,
+}
+
+impl OpenConnection {
+    async fn new(worker: Rc<Worker>) -> Self {
+        let slot =
+            poll_fn(|context| Poll::Ready(worker.connections.borrow_mut().enter(context.waker().clone())))
+                .await;
+        worker.figures().connections_accepted.increment();
+        worker.figures().connections_open.increment();
+        Self { worker, slot }
+    }
+
+    fn phase(&self) -> Phase {
+        self.worker.connections.borrow().phase()
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.worker.connections.borrow_mut().leave(self.slot);
+        self.worker.figures().connections_open.decrement();
+    }
+}
