@@ -82,6 +82,7 @@ pub(crate) enum ResponseBody {
 pub(crate) struct UpstreamBody {
     incoming: Incoming,
     connection: Option<Connection>,
+    broken: Option<BodyError>,
     worker: Rc<Worker>,
 }
 
@@ -91,6 +92,7 @@ impl UpstreamBody {
         Self {
             incoming,
             connection: Some(connection),
+            broken: None,
             worker,
         }
     }
@@ -100,6 +102,7 @@ impl UpstreamBody {
         Self {
             incoming,
             connection: None,
+            broken: None,
             worker,
         }
     }
@@ -118,7 +121,19 @@ impl UpstreamBody {
         }
     }
 
+    /// An error makes the server close at once, with what it has not yet sent. So it is told at the next poll: what came before
+    /// the break goes out first.
+    fn break_off<T>(&mut self, error: BodyError, context: &Context<'_>) -> Poll<T> {
+        self.connection = None;
+        self.broken = Some(error);
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     fn poll_upstream(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(error) = self.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let mut is_driven = self.connection.is_none();
         loop {
             match Pin::new(&mut self.incoming).poll_frame(context) {
@@ -130,7 +145,7 @@ impl UpstreamBody {
                     }
                     return Poll::Ready(Some(Ok(frame)));
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Ready(Some(Err(error))) => return self.break_off(error.into(), context),
                 Poll::Ready(None) => {
                     self.release(context);
                     return Poll::Ready(None);

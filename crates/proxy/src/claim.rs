@@ -155,7 +155,8 @@ pub(crate) async fn settle(
             match worker.shared.lookup.release(&known).await {
                 Ok(()) => worker.figures().released.increment(),
                 Err(error) => {
-                    tracing::warn!(%error, binding = %known.binding.id, "a claim of a key that the upstream does not know could not be released")
+                    let binding = known.binding.id;
+                    tracing::warn!(%error, %binding, "the claim of a key that the upstream does not know stands");
                 }
             }
             Ok(())

@@ -1,0 +1,112 @@
+//! What happens at each bound of the data plane.
+
+use std::time::Duration;
+
+use sentinel_proxy::StartError;
+use sentinel_testkit::{Answer, unreachable_address};
+
+use crate::support::{CHAT, KEY, Sentinel, upstream};
+
+#[tokio::test]
+async fn a_head_beyond_the_bound_is_a_431() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.bounds.header_bytes_max = 10_000;
+        options.bounds.headers_max = 20;
+    });
+    let with = async |headers: &[(&str, &str)]| {
+        let mut client = sentinel.client().await;
+        client
+            .try_send(request(headers))
+            .await
+            .expect("the head is taken");
+        client.read_head().await.status
+    };
+    assert_eq!(with(&[("x-large", &"x".repeat(9_000))]).await, 200);
+    assert_eq!(with(&[("x-large", &"x".repeat(11_000))]).await, 431);
+    let lines = |count: usize| vec![("x-line", "1"); count];
+    assert_eq!(with(&lines(18)).await, 200);
+    assert_eq!(with(&lines(21)).await, 431);
+}
+
+fn request(headers: &[(&str, &str)]) -> String {
+    let lines: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    format!("GET /v1/models HTTP/1.1\r\nhost: x\r\n{lines}\r\n")
+}
+
+#[tokio::test]
+async fn a_head_that_takes_too_long_ends_its_connection() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.bounds.header_timeout = Duration::from_millis(200)
+    });
+    let mut slow = sentinel.client().await;
+    slow.send("GET /v1/models HTTP/1.1\r\nhost: x\r\n").await;
+    slow.wait_for_close().await;
+    let mut silent = sentinel.client().await;
+    silent.wait_for_close().await;
+    assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn beyond_the_bound_connections_wait_for_their_turn() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| options.bounds.connections_max = 2);
+    let mut first = sentinel.client().await;
+    let mut second = sentinel.client().await;
+    assert_eq!(first.get("/v1/models", &[]).await.status(), 200);
+    assert_eq!(second.get("/v1/models", &[]).await.status(), 200);
+    let mut third = sentinel.client().await;
+    third.send(request(&[])).await;
+    assert_eq!(first.get("/v1/models", &[]).await.status(), 200);
+    assert_eq!(sentinel.engine.figures().snapshot().connections_open, 2);
+    assert_eq!(upstream.requests().len(), 3, "the third one waits");
+    drop(first);
+    assert_eq!(third.read_response().await.status(), 200);
+}
+
+#[tokio::test]
+async fn idle_upstream_connections_are_bounded() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.bounds.upstream_idle_connections_max = 1
+    });
+    let (events, answer) = Answer::events();
+    upstream.answer_next(answer);
+    let mut streaming = sentinel.client().await;
+    streaming
+        .send(format!(
+            "POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: {KEY}\r\ncontent-length: 2\r\n\r\n{{}}"
+        ))
+        .await;
+    streaming.read_head().await;
+    assert_eq!(sentinel.chat().await.status(), 200);
+    events.finish();
+    streaming.read_body().await;
+    upstream.wait_for_clients_gone(1).await;
+    assert_eq!(upstream.connections(), 2);
+}
+
+#[tokio::test]
+async fn idle_upstream_connections_have_a_short_life() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.bounds.upstream_idle = Duration::from_millis(50)
+    });
+    assert_eq!(sentinel.chat().await.status(), 200);
+    upstream.wait_for_clients_gone(1).await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_said_at_the_start() {
+    let upstream = unreachable_address().await;
+    let running = Sentinel::start_with(upstream, |options| options.cores = 2);
+    let error = crate::support::start_on(running.address, upstream).expect_err("the port is taken");
+    assert!(
+        matches!(error, StartError::Listen { address, .. } if address == running.address),
+        "{error}"
+    );
+}

@@ -1,0 +1,8 @@
+//! The data plane as a client and an upstream see it, over real sockets; only the store is a scripted one.
+
+mod bounds;
+mod decisions;
+mod failures;
+mod forwarding;
+mod support;
+mod tunnels;

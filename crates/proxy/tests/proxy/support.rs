@@ -1,0 +1,298 @@
+//! A running data plane in front of a scripted upstream, with a lookup that tests can look into, change and break.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sentinel_core::binding::{Binding, BindingId, BindingStatus, NewBinding, Version};
+use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
+use sentinel_core::fingerprint::{FingerprintHasher, KeyFingerprint};
+use sentinel_core::network::Network;
+use sentinel_core::policy::{PolicyOverride, Rules};
+use sentinel_core::ports::{BindingLookup, Claim, KnownBinding, StoreError};
+use sentinel_core::profile::Profile;
+use sentinel_core::time::Timestamp;
+use sentinel_proxy::{Bounds, Dependencies, Engine, HostHeader, ProxyConfig, StartError, UpstreamTarget};
+use sentinel_testkit::{MemorySink, RawClient, RawResponse, ScriptedUpstream, SettableClock};
+
+pub(crate) const CHAT: &str = "/v1/chat/completions";
+pub(crate) const KEY: &str = "Bearer sk-AAAAAAAAAAAAAAAAAAAAAAAA";
+pub(crate) const OTHER_ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
+
+/// Bindings in a map. `cached` answers only for keys that were found before, as a cache would.
+#[derive(Default)]
+pub(crate) struct ScriptedLookup {
+    bindings: Mutex<HashMap<KeyFingerprint, Arc<KnownBinding>>>,
+    cached: Mutex<HashMap<KeyFingerprint, Arc<KnownBinding>>>,
+    next: AtomicI64,
+    uses: AtomicU64,
+    failure: Mutex<Option<StoreError>>,
+}
+
+impl ScriptedLookup {
+    /// From now on the store fails like this, or works again.
+    pub(crate) fn fail_with(&self, failure: Option<StoreError>) {
+        *self.failure.lock().expect("no panic while locked") = failure;
+    }
+
+    pub(crate) fn bindings(&self) -> Vec<Binding> {
+        let bindings = self.bindings.lock().expect("no panic while locked");
+        bindings.values().map(|known| known.binding.clone()).collect()
+    }
+
+    pub(crate) fn uses(&self) -> u64 {
+        self.uses.load(Ordering::SeqCst)
+    }
+
+    /// The only binding is changed, as an operator would.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Binding)) {
+        let mut bindings = self.bindings();
+        assert_eq!(bindings.len(), 1, "one binding to change");
+        let mut binding = bindings.remove(0);
+        change(&mut binding);
+        self.put(binding);
+    }
+
+    pub(crate) fn forget(&self, fingerprint: &KeyFingerprint) {
+        self.bindings
+            .lock()
+            .expect("no panic while locked")
+            .remove(fingerprint);
+        self.cached
+            .lock()
+            .expect("no panic while locked")
+            .remove(fingerprint);
+    }
+
+    fn put(&self, mut binding: Binding) -> Arc<KnownBinding> {
+        binding.version = Version(self.next.fetch_add(1, Ordering::SeqCst));
+        let fingerprint = binding.fingerprint;
+        let known = Arc::new(KnownBinding {
+            binding,
+            uses: Arc::default(),
+        });
+        self.bindings
+            .lock()
+            .expect("no panic while locked")
+            .insert(fingerprint, Arc::clone(&known));
+        self.cached
+            .lock()
+            .expect("no panic while locked")
+            .remove(&fingerprint);
+        known
+    }
+
+    fn works(&self) -> Result<(), StoreError> {
+        self.failure
+            .lock()
+            .expect("no panic while locked")
+            .clone()
+            .map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl BindingLookup for ScriptedLookup {
+    fn cached(&self, fingerprint: &KeyFingerprint, _now: Timestamp) -> Option<Arc<KnownBinding>> {
+        self.cached
+            .lock()
+            .expect("no panic while locked")
+            .get(fingerprint)
+            .cloned()
+    }
+
+    async fn find(
+        &self,
+        fingerprint: &KeyFingerprint,
+        _now: Timestamp,
+    ) -> Result<Option<Arc<KnownBinding>>, StoreError> {
+        self.works()?;
+        let found = self
+            .bindings
+            .lock()
+            .expect("no panic while locked")
+            .get(fingerprint)
+            .cloned();
+        if let Some(known) = &found {
+            self.cached
+                .lock()
+                .expect("no panic while locked")
+                .insert(*fingerprint, Arc::clone(known));
+        }
+        Ok(found)
+    }
+
+    async fn claim(&self, new: NewBinding) -> Result<Claim<Arc<KnownBinding>>, StoreError> {
+        self.works()?;
+        if let Some(known) = self
+            .bindings
+            .lock()
+            .expect("no panic while locked")
+            .get(&new.fingerprint)
+        {
+            return Ok(Claim::Lost(Arc::clone(known)));
+        }
+        Ok(Claim::Won(self.put(Binding {
+            id: BindingId(self.next.fetch_add(1, Ordering::SeqCst)),
+            fingerprint: new.fingerprint,
+            status: BindingStatus::Active,
+            networks: Box::new([new.network]),
+            policy: PolicyOverride::default(),
+            version: Version(0),
+            bound_at: new.bound_at,
+        })))
+    }
+
+    async fn release(&self, claimed: &KnownBinding) -> Result<(), StoreError> {
+        self.works()?;
+        self.forget(&claimed.binding.fingerprint);
+        Ok(())
+    }
+
+    async fn learn(
+        &self,
+        known: &KnownBinding,
+        network: Network,
+        networks_max: u16,
+        _now: Timestamp,
+    ) -> Result<Option<Arc<KnownBinding>>, StoreError> {
+        self.works()?;
+        let mut binding = known.binding.clone();
+        if binding.networks.len() < usize::from(networks_max) {
+            binding.networks = binding.networks.iter().copied().chain([network]).collect();
+        }
+        Ok(Some(self.put(binding)))
+    }
+
+    fn record_use(&self, _known: &Arc<KnownBinding>, _now: Timestamp) {
+        self.uses.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// What a test may set before the start.
+pub(crate) struct Options {
+    pub(crate) rules: Rules,
+    pub(crate) bounds: Bounds,
+    pub(crate) trusted: Vec<Network>,
+    pub(crate) host_header: HostHeader,
+    pub(crate) cores: usize,
+}
+
+impl Options {
+    fn config(self, listen: SocketAddr, upstream: SocketAddr) -> ProxyConfig {
+        let header = http::HeaderName::from_static("x-real-ip");
+        ProxyConfig {
+            listen,
+            cores: self.cores,
+            upstream: UpstreamTarget::parse(&format!("http://{upstream}")).expect("an origin"),
+            host_header: self.host_header,
+            profile: Profile::built_in("new-api").expect("built in"),
+            client_ip: ClientIpRules::new(self.trusted, ClientIpSource::from_header(header)),
+            rules: self.rules,
+            bounds: self.bounds,
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rules: Rules::default(),
+            bounds: Bounds::default(),
+            trusted: Vec::new(),
+            host_header: HostHeader::default(),
+            cores: 1,
+        }
+    }
+}
+
+/// Starts another data plane on a port of the test's choice.
+pub(crate) fn start_on(listen: SocketAddr, upstream: SocketAddr) -> Result<Engine, StartError> {
+    let dependencies = Dependencies {
+        hasher: FingerprintHasher::new(b"a secret for tests only").expect("long enough"),
+        lookup: Arc::<ScriptedLookup>::default(),
+        intercepts: Arc::<MemorySink>::default(),
+        clock: Arc::<SettableClock>::default(),
+    };
+    Engine::start(Options::default().config(listen, upstream), dependencies)
+}
+
+/// The data plane under test.
+pub(crate) struct Sentinel {
+    pub(crate) address: SocketAddr,
+    pub(crate) engine: Engine,
+    pub(crate) lookup: Arc<ScriptedLookup>,
+    pub(crate) sink: Arc<MemorySink>,
+    pub(crate) clock: Arc<SettableClock>,
+}
+
+impl Sentinel {
+    pub(crate) fn start(upstream: SocketAddr) -> Self {
+        Self::start_with(upstream, |_| {})
+    }
+
+    pub(crate) fn start_with(upstream: SocketAddr, set: impl FnOnce(&mut Options)) -> Self {
+        let mut options = Options::default();
+        set(&mut options);
+        let (lookup, sink) = (Arc::<ScriptedLookup>::default(), Arc::<MemorySink>::default());
+        let clock = Arc::new(SettableClock::default());
+        let dependencies = Dependencies {
+            hasher: FingerprintHasher::new(b"a secret for tests only").expect("long enough"),
+            lookup: lookup.clone(),
+            intercepts: sink.clone(),
+            clock: clock.clone(),
+        };
+        let listen = ([127, 0, 0, 1], 0).into();
+        let engine = Engine::start(options.config(listen, upstream), dependencies).expect("a free port");
+        Self {
+            address: engine.local_addr(),
+            engine,
+            lookup,
+            sink,
+            clock,
+        }
+    }
+
+    pub(crate) async fn client(&self) -> RawClient {
+        RawClient::connect(self.address).await
+    }
+
+    pub(crate) async fn client_elsewhere(&self) -> RawClient {
+        RawClient::connect_from(OTHER_ADDRESS, self.address).await
+    }
+
+    /// One chat request with [`KEY`] from 127.0.0.1.
+    pub(crate) async fn chat(&self) -> RawResponse {
+        self.client()
+            .await
+            .post(CHAT, &[("authorization", KEY)], "{}")
+            .await
+    }
+
+    /// The same from 127.0.0.2.
+    pub(crate) async fn chat_elsewhere(&self) -> RawResponse {
+        self.client_elsewhere()
+            .await
+            .post(CHAT, &[("authorization", KEY)], "{}")
+            .await
+    }
+
+    /// Stops it and says whether all requests had finished in time.
+    pub(crate) async fn stop(self, drain: Duration) -> bool {
+        self.engine.shutdown(drain).await
+    }
+}
+
+/// An upstream that says yes.
+pub(crate) async fn upstream() -> ScriptedUpstream {
+    ScriptedUpstream::start(sentinel_testkit::Answer::new(200, r#"{"ok":true}"#)).await
+}
+
+/// The code in an OpenAI-style error.
+pub(crate) fn code(response: &RawResponse) -> String {
+    let body: serde_json::Value = serde_json::from_slice(&response.body).expect("a JSON body");
+    body["error"]["code"].as_str().unwrap_or_default().to_owned()
+}

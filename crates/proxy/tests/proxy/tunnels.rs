@@ -1,0 +1,126 @@
+//! WebSocket and other upgrades.
+
+use std::net::SocketAddr;
+
+use sentinel_testkit::Answer;
+
+use crate::support::{KEY, Sentinel, upstream};
+
+fn handshake(extra: &str) -> String {
+    format!(
+        "GET /v1/realtime?model=x HTTP/1.1\r\nhost: api.example\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\norigin: https://app.example\r\n{extra}\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_tunnel_carries_bytes_both_ways() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    upstream.answer_next(Answer::upgrade(
+        "websocket",
+        &[
+            ("sec-websocket-accept", "x"),
+            ("sec-websocket-protocol", "realtime"),
+        ],
+    ));
+    let mut client = sentinel.client().await;
+    client
+        .send(handshake(
+            "sec-websocket-protocol: realtime, openai-insecure-api-key.sk-browser\r\n",
+        ))
+        .await;
+    let head = client.read_head().await;
+    assert_eq!(
+        (
+            head.status,
+            head.header("upgrade"),
+            head.header("sec-websocket-protocol")
+        ),
+        (101, Some("websocket"), Some("realtime"))
+    );
+    for message in ["hello", "again"] {
+        client.send(message).await;
+        assert_eq!(client.read_exactly(message.len()).await, message.as_bytes());
+    }
+    let seen = &upstream.requests()[0];
+    assert_eq!(seen.header("connection").as_deref(), Some("upgrade"));
+    assert_eq!(seen.header("origin").as_deref(), Some("https://app.example"));
+    assert_eq!(
+        seen.header("sec-websocket-protocol").as_deref(),
+        Some("realtime, openai-insecure-api-key.sk-browser")
+    );
+    assert_eq!(sentinel.lookup.bindings().len(), 1, "the browser's key was bound");
+    client.finish_sending().await;
+    client.wait_for_close().await;
+    upstream.wait_for_clients_gone(1).await;
+}
+
+#[tokio::test]
+async fn a_refused_upgrade_is_an_ordinary_403() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    sentinel.chat().await;
+    let mut elsewhere = sentinel.client_elsewhere().await;
+    elsewhere
+        .send(handshake(&format!("authorization: {KEY}\r\n")))
+        .await;
+    let refused = elsewhere.read_response().await;
+    assert_eq!(refused.status(), 403);
+    assert!(refused.header("x-sentinel-reference").is_some());
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+/// CVE-2026-2833: no raw bytes before the upstream has switched.
+#[tokio::test]
+async fn nothing_is_spliced_before_the_upstreams_101() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    let mut client = sentinel.client().await;
+    let smuggled = "GET /v1/smuggled HTTP/1.1\r\nhost: x\r\n\r\n";
+    client
+        .send(handshake(&format!("authorization: {KEY}\r\n")) + smuggled)
+        .await;
+    assert_eq!(
+        client.read_response().await.status(),
+        200,
+        "the upstream did not switch"
+    );
+    assert_eq!(
+        client.read_response().await.status(),
+        200,
+        "what follows is a request of its own"
+    );
+    let seen = upstream.wait_for_requests(2).await;
+    assert_eq!(seen[1].target, "/v1/smuggled");
+    assert_ne!(seen[0].connection, seen[1].connection);
+    assert_eq!(
+        seen[1].header("x-real-ip").as_deref(),
+        Some("127.0.0.1"),
+        "decided on like any other"
+    );
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_when_the_upstream_leaves() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    upstream.answer_next(Answer::upgrade("websocket", &[]));
+    let mut client = sentinel.client().await;
+    client.send(handshake("")).await;
+    client.read_head().await;
+    client.send("x").await;
+    client.read_exactly(1).await;
+    assert_eq!(sentinel.engine.figures().snapshot().tunnels_open, 1);
+    upstream.close_all().await;
+    client.wait_for_close().await;
+}
+
+#[tokio::test]
+async fn an_upgrade_to_an_upstream_that_is_away_is_a_502() {
+    let away: SocketAddr = sentinel_testkit::unreachable_address().await;
+    let sentinel = Sentinel::start(away);
+    let mut client = sentinel.client().await;
+    client.send(handshake("")).await;
+    assert_eq!(client.read_response().await.status(), 502);
+}
