@@ -30,18 +30,16 @@ async fn a_head_beyond_the_bound_is_a_431() {
 }
 
 fn request(headers: &[(&str, &str)]) -> String {
-    let lines: String = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
-    format!("GET /v1/models HTTP/1.1\r\nhost: x\r\n{lines}\r\n")
+    let line = |(name, value): &(&str, &str)| format!("{name}: {value}\r\n");
+    let lines: Vec<String> = headers.iter().map(line).collect();
+    format!("GET /v1/models HTTP/1.1\r\nhost: x\r\n{}\r\n", lines.concat())
 }
 
 #[tokio::test]
 async fn a_head_that_takes_too_long_ends_its_connection() {
     let upstream = upstream().await;
     let sentinel = Sentinel::start_with(upstream.address(), |options| {
-        options.bounds.header_timeout = Duration::from_millis(200)
+        options.bounds.header_timeout = Duration::from_millis(200);
     });
     let mut slow = sentinel.client().await;
     slow.send("GET /v1/models HTTP/1.1\r\nhost: x\r\n").await;
@@ -72,7 +70,7 @@ async fn beyond_the_bound_connections_wait_for_their_turn() {
 async fn idle_upstream_connections_are_bounded() {
     let upstream = upstream().await;
     let sentinel = Sentinel::start_with(upstream.address(), |options| {
-        options.bounds.upstream_idle_connections_max = 1
+        options.bounds.upstream_idle_connections_max = 1;
     });
     let (events, answer) = Answer::events();
     upstream.answer_next(answer);
@@ -94,7 +92,7 @@ async fn idle_upstream_connections_are_bounded() {
 async fn idle_upstream_connections_have_a_short_life() {
     let upstream = upstream().await;
     let sentinel = Sentinel::start_with(upstream.address(), |options| {
-        options.bounds.upstream_idle = Duration::from_millis(50)
+        options.bounds.upstream_idle = Duration::from_millis(50);
     });
     assert_eq!(sentinel.chat().await.status(), 200);
     upstream.wait_for_clients_gone(1).await;

@@ -239,7 +239,7 @@ async fn requests_without_a_key_follow_the_policy() {
     let pass = Sentinel::start(upstream.address());
     assert_eq!(pass.client().await.get("/v1/models", &[]).await.status(), 200);
     let deny = Sentinel::start_with(upstream.address(), |options| {
-        options.rules.keyless = Keyless::Deny
+        options.rules.keyless = Keyless::Deny;
     });
     let refused = deny.client().await.get("/v1/models", &[]).await;
     assert_eq!((refused.status(), code(&refused).as_str()), (401, "key_missing"));
@@ -301,7 +301,7 @@ async fn without_the_store_unknown_keys_follow_the_failsafe_mode() {
     assert_eq!(refused.header("retry-after"), Some("5"));
 
     let open = Sentinel::start_with(upstream.address(), |options| {
-        options.rules.failsafe = Failsafe::Open
+        options.rules.failsafe = Failsafe::Open;
     });
     open.lookup.fail_with(away());
     assert_eq!(open.chat().await.status(), 200);

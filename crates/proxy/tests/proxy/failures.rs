@@ -68,7 +68,7 @@ async fn an_upstream_that_nobody_can_reach_is_a_502_in_the_callers_dialect() {
 async fn an_upstream_that_stays_silent_is_a_504() {
     let upstream = upstream().await;
     let sentinel = Sentinel::start_with(upstream.address(), |options| {
-        options.bounds.stream_idle = Duration::from_millis(200)
+        options.bounds.stream_idle = Duration::from_millis(200);
     });
     upstream.answer_next(Answer::never());
     let refused = sentinel.chat().await;
@@ -83,7 +83,7 @@ async fn an_upstream_that_stays_silent_is_a_504() {
 async fn a_stream_that_falls_silent_is_cut_and_one_that_moves_is_not() {
     let upstream = upstream().await;
     let sentinel = Sentinel::start_with(upstream.address(), |options| {
-        options.bounds.stream_idle = Duration::from_millis(400)
+        options.bounds.stream_idle = Duration::from_millis(400);
     });
     let (events, answer) = Answer::events();
     upstream.answer_next(answer);

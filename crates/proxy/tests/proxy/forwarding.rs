@@ -92,7 +92,7 @@ async fn headers_of_one_hop_end_and_forwarding_ones_are_ours() {
 async fn the_upstream_may_be_called_by_its_own_name() {
     let upstream = upstream().await;
     let sentinel = Sentinel::start_with(upstream.address(), |options| {
-        options.host_header = HostHeader::Upstream
+        options.host_header = HostHeader::Upstream;
     });
     sentinel.chat().await;
     let seen = &upstream.requests()[0];
