@@ -1,1 +1,33 @@
-//! placeholder
+//! The admin listener: sign-in, the JSON API for operators, health and metrics.
+//!
+//! One resource is one file in `routes/`, with its handlers and its tests; [`router`] puts them together from one table
+//! that also says who may call each. Everything from outside is handed in as [`AdminParts`], behind the domain's ports.
+//! Nothing in here may know a store or the proxy, decide about requests to the gateway, or show an API key, a password or a
+//! token.
+
+mod auth;
+mod error;
+mod extract;
+mod figures;
+mod middleware;
+mod page;
+mod parts;
+mod problem;
+mod router;
+mod routes;
+mod server;
+
+#[cfg(test)]
+mod secrecy_tests;
+#[cfg(test)]
+mod testing;
+
+pub use auth::password::{Password, PasswordHash, hash_password, is_password_hash};
+pub use auth::token::{
+    JWT_SECRET_BYTES_MIN, JwtSecret, TOKEN_LIFE_DEFAULT, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN, TokenLife,
+};
+pub use error::AdminError;
+pub use figures::{Figures, TrafficFigures};
+pub use parts::{Account, AdminParts, Setting, SettingSource};
+pub use router::router;
+pub use server::{CONNECTIONS_MAX, DRAIN_MAX, serve};

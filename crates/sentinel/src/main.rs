@@ -1,1 +1,32 @@
-fn main() {}
+//! The binary of Key-IP Sentinel: reads the command line and hands over to the command.
+
+mod app;
+mod cli;
+mod config;
+mod demo;
+mod jobs;
+mod metrics;
+mod secrets;
+mod serve;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command};
+use config::Sources;
+
+/// Requests allocate on one thread and are freed on the same: an allocator with a heap per thread serves that best.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let Cli { config, command } = Cli::parse();
+    let sources = Sources::of_process(config);
+    cli::exit(match command {
+        Command::Serve { demo_upstream } => serve::run(sources, demo_upstream),
+        Command::Demo(arguments) => demo::run(arguments),
+        command => cli::run(command, &sources),
+    })
+}

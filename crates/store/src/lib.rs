@@ -1,1 +1,20 @@
-//! placeholder
+//! The ports of `sentinel-core` on SQLite and in memory, the cached lookup in front of them, and the migrations.
+//!
+//! The store decides, the lookup only speeds it up. Nothing in here judges a request, and nothing ever sees a key: what
+//! arrives is a fingerprint and a hint.
+
+pub mod bounds;
+pub mod error;
+pub mod lookup;
+pub mod memory;
+pub mod sqlite;
+
+mod change;
+
+#[cfg(test)]
+mod conformance;
+
+pub use error::OpenError;
+pub use lookup::{CacheBounds, CachedLookup, InvalidatingAdmin};
+pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;

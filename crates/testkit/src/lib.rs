@@ -1,1 +1,27 @@
-//! placeholder
+//! Test support: an upstream that does as a script says, a client that writes raw bytes, a clock and a sink for tests.
+//!
+//! Everything here waits for a state, with a bound, and never for a time; what does not come fails the test with a
+//! sentence that says what was waited for. Nothing here may be used outside tests.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "test support panics in order to fail the test that uses it"
+)]
+
+mod answer;
+mod client;
+mod clock;
+mod connection;
+mod framing;
+mod sink;
+mod upstream;
+mod wait;
+
+pub use answer::{Answer, ChunkSender};
+pub use client::{RawClient, RawHead, RawResponse};
+pub use clock::SettableClock;
+pub use sink::MemorySink;
+pub use upstream::{ScriptedUpstream, SeenRequest, unreachable_address};
+pub use wait::{WAIT_MAX, bounded};
+
+#[cfg(test)]
+mod tests;

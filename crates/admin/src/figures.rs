@@ -1,0 +1,35 @@
+//! The live figures that the dashboard and `/metrics` show. They are counted elsewhere and only read here.
+
+use sentinel_core::decision::RefusalReason;
+
+/// What went through the proxy since it started, and what it holds now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrafficFigures {
+    /// Requests that arrived.
+    pub requests: u64,
+    /// Requests that were let through, observed ones included.
+    pub allowed: u64,
+    /// Requests that were let through although a rule speaks against them.
+    pub observed: u64,
+    /// Refused requests by reason; a reason without any may be left out.
+    pub refused: Vec<(RefusalReason, u64)>,
+    /// Bindings made at first use.
+    pub claims: u64,
+    /// Requests that the upstream did not answer.
+    pub upstream_errors: u64,
+    /// Clients' connections that are open now.
+    pub live_connections: u64,
+    /// Bindings in the in-process cache now.
+    pub cache_entries: u64,
+    /// Audit records and uses that did not fit their queues and were dropped.
+    pub lost_records: u64,
+}
+
+/// Where the figures come from. Both calls return at once.
+pub trait Figures: Send + Sync {
+    /// The figures for the dashboard.
+    fn traffic(&self) -> TrafficFigures;
+
+    /// All metrics in the OpenMetrics text format, for `/metrics`.
+    fn metrics_text(&self) -> String;
+}

@@ -1,0 +1,126 @@
+//! What the admin listener is built from, and what its handlers share. Secrets in here do not print.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sentinel_core::event::printable;
+use sentinel_core::ports::{AdminEventStore, BindingAdmin, Health, InterceptStore};
+use sentinel_core::time::Clock;
+use serde::Serialize;
+
+use crate::auth::password::PasswordHash;
+use crate::auth::sign_in::SignIn;
+use crate::auth::token::{JwtSecret, TokenLife, Tokens};
+use crate::error::AdminError;
+use crate::figures::Figures;
+
+/// The most characters of an account's name.
+pub(crate) const USERNAME_CHARACTERS_MAX: usize = 64;
+
+/// The operator's account.
+pub struct Account {
+    pub(crate) username: String,
+    pub(crate) password: PasswordHash,
+}
+
+impl Account {
+    /// Refuses a name that is empty, too long, or would not look in a log as it was typed.
+    pub fn new(username: impl Into<String>, password: PasswordHash) -> Result<Self, AdminError> {
+        let username = username.into();
+        let shown = printable(username.as_bytes(), USERNAME_CHARACTERS_MAX);
+        if username.is_empty() || username.trim() != username || shown != username {
+            return Err(AdminError::Username);
+        }
+        Ok(Self { username, password })
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Account")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a setting's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettingSource {
+    /// Nobody set it.
+    Default,
+    /// The configuration file.
+    File,
+    /// An environment variable, or the file that one names.
+    Environment,
+    /// The command line.
+    CommandLine,
+    /// Made at first start and kept in the data folder.
+    Generated,
+}
+
+/// One setting as `GET /admin/api/settings` shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Setting {
+    /// Its name in the configuration, such as `proxy.listen`.
+    pub name: String,
+    /// Its value; of a secret only whether it is set, which the caller sees to.
+    pub value: serde_json::Value,
+    /// Where the value comes from.
+    pub source: SettingSource,
+}
+
+/// Everything that the admin listener needs from outside.
+pub struct AdminParts {
+    /// What operators do with bindings.
+    pub bindings: Arc<dyn BindingAdmin>,
+    /// The audit log.
+    pub intercepts: Arc<dyn InterceptStore>,
+    /// The log of what operators did.
+    pub events: Arc<dyn AdminEventStore>,
+    /// The parts that `/readyz` asks, each by its name towards callers.
+    pub health: Vec<(&'static str, Arc<dyn Health>)>,
+    /// Live figures and metrics.
+    pub figures: Arc<dyn Figures>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The operator's account.
+    pub account: Account,
+    /// Signs the tokens; the same on all replicas.
+    pub jwt_secret: JwtSecret,
+    /// For how long a token is good.
+    pub token_life: TokenLife,
+    /// The settings in effect, without secrets.
+    pub settings: Vec<Setting>,
+}
+
+/// What handlers share.
+pub(crate) struct Admin {
+    pub(crate) bindings: Arc<dyn BindingAdmin>,
+    pub(crate) intercepts: Arc<dyn InterceptStore>,
+    pub(crate) events: Arc<dyn AdminEventStore>,
+    pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
+    pub(crate) figures: Arc<dyn Figures>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sign_in: SignIn,
+    pub(crate) tokens: Tokens,
+    pub(crate) settings: Vec<Setting>,
+}
+
+impl From<AdminParts> for Admin {
+    fn from(parts: AdminParts) -> Self {
+        let tokens = Tokens::new(&parts.jwt_secret, parts.token_life, &parts.account.username);
+        Self {
+            bindings: parts.bindings,
+            intercepts: parts.intercepts,
+            events: parts.events,
+            health: parts.health,
+            figures: parts.figures,
+            clock: parts.clock,
+            sign_in: SignIn::new(parts.account),
+            tokens,
+            settings: parts.settings,
+        }
+    }
+}

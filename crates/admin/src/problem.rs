@@ -1,0 +1,270 @@
+//! Errors towards callers, as `application/problem+json` (RFC 9457): the one file that turns them into HTTP.
+//!
+//! A caller hears a stable code and what to do. The cause goes to the log, once, here or where it was found; it is never
+//! in the answer.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use sentinel_core::event::printable;
+use sentinel_core::ports::StoreError;
+use serde::Serialize;
+
+/// The media type of every error.
+pub(crate) const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
+/// The most characters of a field's name that are repeated to the caller.
+const FIELD_CHARACTERS_MAX: usize = 64;
+/// When to try again after the store was busy or away.
+const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// What is wrong. The code is the last part of the problem's `type` and never changes its meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    MalformedJson,
+    InvalidField,
+    UnsupportedMediaType,
+    BodyTooLarge,
+    CredentialsInvalid,
+    SignInRequired,
+    LoginLocked,
+    LoginBusy,
+    NotFound,
+    BindingNotFound,
+    MethodNotAllowed,
+    NotReady,
+    StoreBusy,
+    StoreUnavailable,
+    RequestTimeout,
+    Internal,
+}
+
+impl Code {
+    /// The code, its status and its title.
+    const fn describe(self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::MalformedJson => ("malformed_json", S::BAD_REQUEST, "The body is not valid JSON"),
+            Self::InvalidField => (
+                "invalid_field",
+                S::UNPROCESSABLE_ENTITY,
+                "A field is missing, unknown or invalid",
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported_media_type",
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be JSON",
+            ),
+            Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
+            Self::CredentialsInvalid => (
+                "credentials_invalid",
+                S::UNAUTHORIZED,
+                "The user name or the password is wrong",
+            ),
+            Self::SignInRequired => ("sign_in_required", S::UNAUTHORIZED, "A valid token is needed"),
+            Self::LoginLocked => ("login_locked", S::TOO_MANY_REQUESTS, "Too many failed sign-ins"),
+            Self::LoginBusy => ("login_busy", S::SERVICE_UNAVAILABLE, "Too many sign-ins at once"),
+            Self::NotFound => ("not_found", S::NOT_FOUND, "There is nothing at this path"),
+            Self::BindingNotFound => ("binding_not_found", S::NOT_FOUND, "There is no such binding"),
+            Self::MethodNotAllowed => (
+                "method_not_allowed",
+                S::METHOD_NOT_ALLOWED,
+                "The path does not answer this method",
+            ),
+            Self::NotReady => ("not_ready", S::SERVICE_UNAVAILABLE, "A part does not work"),
+            Self::StoreBusy => ("store_busy", S::SERVICE_UNAVAILABLE, "The store is busy"),
+            Self::StoreUnavailable => (
+                "store_unavailable",
+                S::SERVICE_UNAVAILABLE,
+                "The store does not answer",
+            ),
+            Self::RequestTimeout => (
+                "request_timeout",
+                S::SERVICE_UNAVAILABLE,
+                "The request took too long",
+            ),
+            Self::Internal => (
+                "internal",
+                S::INTERNAL_SERVER_ERROR,
+                "Something went wrong in here",
+            ),
+        }
+    }
+
+    fn type_uri(self) -> String {
+        format!("urn:sentinel:problem:{}", self.describe().0)
+    }
+}
+
+/// Whether one part works, as `/readyz` and the dashboard say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct PartHealth {
+    pub(crate) name: &'static str,
+    pub(crate) ok: bool,
+}
+
+/// One error towards a caller.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    field: Option<String>,
+    parts: Option<Vec<PartHealth>>,
+    retry_after: Option<Duration>,
+}
+
+/// The members of the answer's body.
+#[derive(Serialize)]
+struct ProblemBody<'p> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'p str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'p str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<&'p [PartHealth]>,
+}
+
+impl Problem {
+    /// `detail` says what to do about it; it must not repeat what the caller sent.
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            field: None,
+            parts: None,
+            retry_after: None,
+        }
+    }
+
+    /// A field of the body, the query or the path that cannot be accepted.
+    pub(crate) fn field(name: &str, detail: impl Into<Cow<'static, str>>) -> Self {
+        let name = printable(name.as_bytes(), FIELD_CHARACTERS_MAX);
+        Self {
+            field: Some(name),
+            ..Self::new(Code::InvalidField, detail)
+        }
+    }
+
+    /// No binding has this id, or none has it any more.
+    pub(crate) fn binding_not_found() -> Self {
+        Self::new(
+            Code::BindingNotFound,
+            "No binding has this id; it may have been unbound meanwhile.",
+        )
+    }
+
+    /// The request carries no token, or none that is good.
+    pub(crate) fn sign_in_required() -> Self {
+        Self::new(
+            Code::SignInRequired,
+            "Sign in at POST /admin/api/login and send the token as 'Authorization: Bearer'.",
+        )
+    }
+
+    /// Something that cannot happen happened; the caller of this has logged it.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            Code::Internal,
+            "The log says more, under the X-Request-Id of this answer.",
+        )
+    }
+
+    /// Says when to try again.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
+        }
+    }
+
+    /// Says which parts work.
+    pub(crate) fn parts(self, parts: Vec<PartHealth>) -> Self {
+        Self {
+            parts: Some(parts),
+            ..self
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "the store failed a request");
+        match error {
+            StoreError::Busy => {
+                Self::new(Code::StoreBusy, "Try again in a moment.").retry_after(STORE_RETRY_AFTER)
+            }
+            StoreError::Unavailable(_) => Self::new(
+                Code::StoreUnavailable,
+                "Try again in a moment; /readyz says which part fails.",
+            )
+            .retry_after(STORE_RETRY_AFTER),
+            StoreError::Damaged(_) => Self::internal(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (_, status, title) = self.code.describe();
+        let body = ProblemBody {
+            r#type: self.code.type_uri(),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            field: self.field.as_deref(),
+            parts: self.parts.as_deref(),
+        };
+        let body = serde_json::to_vec(&body).expect("text, numbers and lists are always JSON");
+        let mut response = (status, [(header::CONTENT_TYPE, PROBLEM_MEDIA_TYPE)], body).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"sentinel-admin\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(wait) = self.retry_after {
+            let seconds = HeaderValue::from(whole_seconds(wait));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}
+
+/// At least one second, rounded up: who comes back then is not turned away again.
+fn whole_seconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis().div_ceil(1000))
+        .unwrap_or(u64::MAX)
+        .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_rounded_up() {
+        for (wait_ms, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2)] {
+            assert_eq!(whole_seconds(Duration::from_millis(wait_ms)), seconds);
+        }
+    }
+
+    #[test]
+    fn a_field_name_is_bounded_and_printable() {
+        let problem = Problem::field(&format!("\u{1b}{}", "a".repeat(500)), "no");
+        let field = problem.field.expect("named");
+        assert!(field.starts_with("\\u{1b}a"));
+        assert!(field.chars().count() < FIELD_CHARACTERS_MAX + 10);
+    }
+
+    #[test]
+    fn a_store_error_keeps_its_cause_to_itself() {
+        for error in [
+            StoreError::Unavailable("host=10.0.0.1 password=x".to_owned()),
+            StoreError::Damaged("row 7: password=x".to_owned()),
+        ] {
+            let problem = Problem::from(error);
+            assert!(!problem.detail.contains("password"), "{}", problem.detail);
+        }
+    }
+}

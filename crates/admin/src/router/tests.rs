@@ -1,0 +1,333 @@
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+
+use crate::extract::BODY_BYTES_MAX;
+use crate::middleware::REQUEST_TIME_MAX;
+use crate::routes::{self, Access};
+use crate::testing::{Console, FakeHealth, PASSWORD, SECRET, USERNAME};
+use crate::{Password, TOKEN_LIFE_DEFAULT};
+
+const PUBLIC: [&str; 5] = [
+    "GET /health",
+    "GET /livez",
+    "GET /metrics",
+    "GET /readyz",
+    "POST /admin/api/login",
+];
+
+const SIGNED_IN: [&str; 9] = [
+    "GET /admin/api/bindings",
+    "GET /admin/api/bindings/{id}",
+    "GET /admin/api/dashboard",
+    "GET /admin/api/logs",
+    "GET /admin/api/settings",
+    "POST /admin/api/bindings/ban",
+    "POST /admin/api/bindings/unban",
+    "POST /admin/api/bindings/unbind",
+    "PUT /admin/api/bindings/ip",
+];
+
+fn named(access: Access) -> BTreeSet<String> {
+    routes::all()
+        .into_iter()
+        .filter(|route| route.access == access)
+        .map(|route| format!("{} {}", route.method, route.path))
+        .collect()
+}
+
+fn expected(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn call_of(name: &str) -> (Method, String) {
+    let (method, path) = name.split_once(' ').expect("method and path");
+    (method.parse().expect("a method"), path.replace("{id}", "1"))
+}
+
+#[test]
+fn every_route_is_in_the_list_of_permissions() {
+    assert_eq!(named(Access::Public), expected(&PUBLIC));
+    assert_eq!(named(Access::SignedIn), expected(&SIGNED_IN));
+}
+
+/// Tokens that must open nothing.
+fn bad_tokens(good: &str) -> Vec<(&'static str, String)> {
+    let sign = |secret: &[u8], algorithm| {
+        let now = 1_800_000_000;
+        let claims = json!({"iss": "sentinel", "aud": "sentinel-admin", "sub": USERNAME,
+            "iat": now, "nbf": now, "exp": now + 60});
+        jsonwebtoken::encode(
+            &Header::new(algorithm),
+            &claims,
+            &EncodingKey::from_secret(secret),
+        )
+        .expect("signs")
+    };
+    let parts: Vec<&str> = good.split('.').collect();
+    // {"alg":"none","typ":"JWT"}
+    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
+    vec![
+        ("no algorithm", format!("{none}.{}.", parts[1])),
+        (
+            "no algorithm, a signature",
+            format!("{none}.{}.{}", parts[1], parts[2]),
+        ),
+        ("no signature", format!("{}.{}.", parts[0], parts[1])),
+        ("another secret", sign(&[1; 32], Algorithm::HS256)),
+        ("another algorithm", sign(&SECRET, Algorithm::HS384)),
+        ("nonsense", "nonsense".to_owned()),
+        ("empty", String::new()),
+    ]
+}
+
+#[tokio::test]
+async fn no_protected_route_answers_without_a_good_token() {
+    let console = Console::new();
+    let good = console.token().await;
+    for name in SIGNED_IN {
+        let (method, path) = call_of(name);
+        let answer = console.call(method.clone(), &path, None, &Value::Null).await;
+        answer.is_problem(StatusCode::UNAUTHORIZED, "sign_in_required");
+        assert_eq!(
+            answer.headers[header::WWW_AUTHENTICATE],
+            "Bearer realm=\"sentinel-admin\""
+        );
+        for (flaw, token) in bad_tokens(&good) {
+            let answer = console
+                .call(method.clone(), &path, Some(&token), &Value::Null)
+                .await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name}: {flaw}");
+        }
+        let answer = console.call(method, &path, Some(&good), &Value::Null).await;
+        assert_ne!(
+            answer.status,
+            StatusCode::UNAUTHORIZED,
+            "{name}: a good token opens it"
+        );
+    }
+    console.clock.advance(TOKEN_LIFE_DEFAULT);
+    for name in SIGNED_IN {
+        let (method, path) = call_of(name);
+        let answer = console.call(method, &path, Some(&good), &Value::Null).await;
+        answer.is_problem(StatusCode::UNAUTHORIZED, "sign_in_required");
+    }
+}
+
+#[tokio::test]
+async fn the_token_must_come_once_and_as_a_bearer() {
+    let console = Console::new();
+    let token = console.token().await;
+    let send = async |values: Vec<String>| {
+        let mut request = Request::get("/admin/api/settings")
+            .body(Body::empty())
+            .expect("good");
+        for value in values {
+            request
+                .headers_mut()
+                .append(header::AUTHORIZATION, value.parse().expect("a value"));
+        }
+        console.send(request).await.status
+    };
+    assert_eq!(send(vec![format!("bearer {token}")]).await, StatusCode::OK);
+    assert_eq!(
+        send(vec![format!("Basic {token}")]).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(send(vec![token.clone()]).await, StatusCode::UNAUTHORIZED);
+    let twice = vec![format!("Bearer {token}"), format!("Bearer {token}")];
+    assert_eq!(send(twice).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn public_routes_answer_without_a_token() {
+    let console = Console::new();
+    for name in PUBLIC {
+        let (method, path) = call_of(name);
+        let answer = console.call(method, &path, None, &Value::Null).await;
+        assert_ne!(
+            answer.body["type"], "urn:sentinel:problem:sign_in_required",
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_are_a_problem_and_the_console_is_not_pretended() {
+    let console = Console::new();
+    for path in [
+        "/",
+        "/admin/ui/",
+        "/admin/api/",
+        "/admin/api/nothing",
+        "/admin/api/bindings/1/2",
+    ] {
+        console
+            .get_anonymously(path)
+            .await
+            .is_problem(StatusCode::NOT_FOUND, "not_found");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_a_problem_that_names_the_right_ones() {
+    let console = Console::new();
+    for (method, path, allow) in [
+        (Method::DELETE, "/health", "GET,HEAD"),
+        (Method::GET, "/admin/api/login", "POST"),
+        (Method::GET, "/admin/api/bindings/unbind", "POST"),
+        (Method::POST, "/admin/api/bindings/ip", "PUT"),
+    ] {
+        let answer = console.call(method, path, None, &Value::Null).await;
+        answer.is_problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+        assert_eq!(answer.headers[header::ALLOW], allow, "{path}");
+    }
+}
+
+fn assert_secure(headers: &HeaderMap, what: &str) {
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        (
+            "content-security-policy",
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
+    ] {
+        assert_eq!(headers[name], value, "{what}");
+    }
+    assert!(headers.contains_key("x-request-id"), "{what}");
+    assert!(
+        !headers
+            .keys()
+            .any(|name| name.as_str().starts_with("access-control-")),
+        "{what}"
+    );
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_security_headers_and_none_opens_other_origins() {
+    let console = Console::with_health(vec![("store", FakeHealth::Panics)]);
+    for path in [
+        "/health",
+        "/metrics",
+        "/readyz",
+        "/nothing",
+        "/admin/api/settings",
+    ] {
+        let request = Request::get(path).header(header::ORIGIN, "https://elsewhere.example");
+        let answer = console.send(request.body(Body::empty()).expect("good")).await;
+        assert_secure(&answer.headers, path);
+    }
+    let preflight = Request::options("/admin/api/login")
+        .header(header::ORIGIN, "https://elsewhere.example")
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
+    let answer = console.send(preflight.body(Body::empty()).expect("good")).await;
+    answer.is_problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
+    assert_secure(&answer.headers, "preflight");
+}
+
+#[tokio::test]
+async fn request_ids_differ_and_are_ours() {
+    let console = Console::new();
+    let ask = async || {
+        let request = Request::get("/health").header("x-request-id", "chosen");
+        let answer = console.send(request.body(Body::empty()).expect("good")).await;
+        answer.headers["x-request-id"].clone()
+    };
+    let (one, two) = (ask().await, ask().await);
+    assert_ne!(one, two);
+    assert_ne!(one, "chosen");
+}
+
+#[tokio::test]
+async fn a_body_is_read_up_to_its_bound() {
+    let console = Console::new();
+    let send = async |bytes: usize| {
+        let request = Request::post("/admin/api/login")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(" ".repeat(bytes)))
+            .expect("good");
+        console.send(request).await
+    };
+    send(BODY_BYTES_MAX)
+        .await
+        .is_problem(StatusCode::BAD_REQUEST, "malformed_json");
+    send(BODY_BYTES_MAX + 1)
+        .await
+        .is_problem(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_body_of_another_kind_is_refused() {
+    let request = Request::post("/admin/api/login")
+        .header(header::CONTENT_TYPE, "text/plain")
+        .body(Body::from(
+            json!({"username": USERNAME, "password": PASSWORD}).to_string(),
+        ))
+        .expect("good");
+    let answer = Console::new().send(request).await;
+    answer.is_problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_ends_at_its_time_bound() {
+    let console = Console::new();
+    // A body of which nothing ever arrives.
+    let body = Body::new(http_body_util::StreamBody::new(futures_util::stream::pending::<
+        Result<hyper::body::Frame<bytes::Bytes>, std::io::Error>,
+    >()));
+    let request = Request::post("/admin/api/login")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(body)
+        .expect("good");
+    let asked_at = tokio::time::Instant::now();
+    let answer = console.send(request).await;
+    answer.is_problem(StatusCode::SERVICE_UNAVAILABLE, "request_timeout");
+    let waited = asked_at.elapsed();
+    assert!(
+        waited >= REQUEST_TIME_MAX && waited < REQUEST_TIME_MAX + Duration::from_secs(1),
+        "{waited:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_that_says_nothing_of_it() {
+    let console = Console::with_health(vec![("store", FakeHealth::Panics)]);
+    let answer = console.get_anonymously("/readyz").await;
+    answer.is_problem(StatusCode::INTERNAL_SERVER_ERROR, "internal");
+    assert!(!answer.text.contains("bug"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_caller_whose_address_nobody_told_is_not_served() {
+    use tower::ServiceExt as _;
+    let console = Console::new();
+    let request = Request::get("/admin/api/settings")
+        .body(Body::empty())
+        .expect("good");
+    let response = console.router.clone().oneshot(request).await.expect("infallible");
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[test]
+fn account_names_are_bounded_and_printable() {
+    let hash = || crate::auth::password::tests::cheap_hash("x");
+    let is_good = |name: &str| crate::Account::new(name, hash()).is_ok();
+    assert!(is_good("admin"));
+    assert!(is_good(&"a".repeat(64)));
+    for name in ["", " admin", "admin\n", "ad\u{1b}min", &"a".repeat(65)] {
+        assert!(!is_good(name), "{name:?}");
+    }
+    let account = crate::Account::new("admin", hash()).expect("good");
+    assert_eq!(format!("{account:?}"), "Account { username: \"admin\", .. }");
+    assert_eq!(
+        format!("{:?}", Password::new("x".to_owned())),
+        "Password(redacted)"
+    );
+}

@@ -1,0 +1,154 @@
+//! `/health`, `/livez` and `/readyz`: is the process up, and do its parts work?
+//!
+//! A caller hears which part fails; why is for the log alone, since these paths need no sign-in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::future::join_all;
+use sentinel_core::ports::Health;
+use serde::Serialize;
+
+use super::{Access, Route};
+use crate::parts::Admin;
+use crate::problem::{Code, PartHealth, Problem};
+
+/// So long a part may take to say that it works.
+const CHECK_TIME_MAX: Duration = Duration::from_secs(2);
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/health", Access::Public, alive),
+        Route::get("/livez", Access::Public, alive),
+        Route::get("/readyz", Access::Public, ready),
+    ]
+}
+
+#[derive(Serialize)]
+struct Alive {
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    parts: Vec<PartHealth>,
+}
+
+/// `GET /health`, `GET /livez`: the process answers.
+async fn alive() -> Json<Alive> {
+    Json(Alive { status: "ok" })
+}
+
+/// `GET /readyz`: every part that requests depend on works.
+async fn ready(State(admin): State<Arc<Admin>>) -> Response {
+    let parts = check_parts(&admin).await;
+    if parts.iter().all(|part| part.ok) {
+        return Json(Ready {
+            status: "ready",
+            parts,
+        })
+        .into_response();
+    }
+    Problem::new(
+        Code::NotReady,
+        "The log says why. Requests are judged by what is still known.",
+    )
+    .parts(parts)
+    .into_response()
+}
+
+/// Asks all parts at once.
+pub(super) async fn check_parts(admin: &Admin) -> Vec<PartHealth> {
+    join_all(
+        admin
+            .health
+            .iter()
+            .map(|(name, health)| check_part(name, health.as_ref())),
+    )
+    .await
+}
+
+async fn check_part(name: &'static str, health: &dyn Health) -> PartHealth {
+    let ok = match tokio::time::timeout(CHECK_TIME_MAX, health.check()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(part = name, %error, "a part does not work");
+            false
+        }
+        Err(_) => {
+            tracing::warn!(
+                part = name,
+                limit_s = CHECK_TIME_MAX.as_secs(),
+                "a part does not answer"
+            );
+            false
+        }
+    };
+    PartHealth { name, ok }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use sentinel_core::ports::StoreError;
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Console, FakeHealth};
+
+    #[tokio::test]
+    async fn health_and_livez_are_ok_while_the_process_runs() {
+        let console = Console::new();
+        for path in ["/health", "/livez"] {
+            let answer = console.get_anonymously(path).await;
+            assert_eq!(
+                (answer.status, answer.body),
+                (StatusCode::OK, json!({"status": "ok"}))
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn readyz_names_the_part_that_fails_and_not_the_cause() {
+        let cause = StoreError::Unavailable("connect to 10.0.0.1 as root".to_owned());
+        let console = Console::with_health(vec![
+            ("store", FakeHealth::Works),
+            ("cache", FakeHealth::Fails(cause)),
+        ]);
+        let answer = console.get_anonymously("/readyz").await;
+        answer.is_problem(StatusCode::SERVICE_UNAVAILABLE, "not_ready");
+        assert_eq!(
+            answer.body["parts"],
+            json!([{"name": "store", "ok": true}, {"name": "cache", "ok": false}])
+        );
+        assert!(!answer.text.contains("10.0.0.1"), "{}", answer.text);
+    }
+
+    #[tokio::test]
+    async fn readyz_is_ok_when_every_part_works() {
+        let console = Console::with_health(vec![("store", FakeHealth::Works)]);
+        let answer = console.get_anonymously("/readyz").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(
+            answer.body,
+            json!({"status": "ready", "parts": [{"name": "store", "ok": true}]})
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_that_never_answers_fails_at_the_bound() {
+        let console = Console::with_health(vec![("store", FakeHealth::Hangs)]);
+        let asked_at = tokio::time::Instant::now();
+        let answer = console.get_anonymously("/readyz").await;
+        answer.is_problem(StatusCode::SERVICE_UNAVAILABLE, "not_ready");
+        let waited = asked_at.elapsed();
+        assert!(
+            waited >= CHECK_TIME_MAX && waited < CHECK_TIME_MAX * 2,
+            "{waited:?}"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::testing::Console;
+
+struct Served {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+async fn served() -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (stop, stopped) = oneshot::channel();
+    let shutdown = async move {
+        let _ = stopped.await;
+    };
+    let task = tokio::spawn(serve(listener, Console::new().router, shutdown));
+    Served { address, stop, task }
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.expect("the listener accepts")
+}
+
+/// Sends the text and reads until the server closes.
+async fn exchange(stream: &mut TcpStream, text: &str) -> String {
+    stream.write_all(text.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    stream
+        .read_to_end(&mut answer)
+        .await
+        .expect("answered and closed");
+    String::from_utf8(answer).expect("text")
+}
+
+/// Asks for the health on a connection that stays open, and reads the whole answer.
+async fn ask(stream: &mut TcpStream) {
+    stream
+        .write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .expect("sent");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"{\"status\":\"ok\"}") {
+        let read = stream.read_buf(&mut answer).await.expect("answered");
+        assert!(read > 0, "still open");
+    }
+}
+
+const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn it_serves_with_the_peers_address_and_stops_when_told() {
+    let served = served().await;
+    let answer = exchange(&mut connect(served.address).await, HEALTH).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("{\"status\":\"ok\"}"), "{answer}");
+    let settings = "GET /admin/api/settings HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = exchange(&mut connect(served.address).await, settings).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 401 "),
+        "the peer's address is known: {answer}"
+    );
+
+    let mut idle = connect(served.address).await;
+    ask(&mut idle).await;
+    served.stop.send(()).expect("still running");
+    served.task.await.expect("ran").expect("served");
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest)
+        .await
+        .expect("an idle connection is closed at shutdown");
+    assert!(TcpStream::connect(served.address).await.is_err());
+}
+
+#[tokio::test]
+async fn headers_are_bounded_in_number_and_size() {
+    let served = served().await;
+    let with_headers = |count: usize| {
+        let headers: Vec<String> = (0..count).map(|number| format!("x-{number}: y\r\n")).collect();
+        let headers = headers.concat();
+        format!("GET /health HTTP/1.1\r\n{headers}\r\n")
+    };
+    let closing = with_headers(HEADERS_MAX - 1).replace("x-0: y", "connection: close");
+    let answer = exchange(&mut connect(served.address).await, &closing).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let answer = exchange(&mut connect(served.address).await, &with_headers(HEADERS_MAX + 1)).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    // Without an end, so that nothing of it is left unread when the server closes.
+    let endless = format!("GET /health HTTP/1.1\r\nx: {}", "y".repeat(HEADER_BYTES_MAX));
+    let answer = exchange(&mut connect(served.address).await, &endless).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn further_connections_wait_for_a_place() {
+    let served = served().await;
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS_MAX {
+        let mut stream = connect(served.address).await;
+        ask(&mut stream).await;
+        open.push(stream);
+    }
+    let mut waiting = connect(served.address).await;
+    waiting.write_all(HEALTH.as_bytes()).await.expect("sent");
+    // The server runs in this very thread: it cannot answer these without having had its chance to accept.
+    for stream in &mut open[..8] {
+        ask(stream).await;
+    }
+    let mut byte = [0; 1];
+    let early = waiting.try_read(&mut byte).expect_err("no place, so no answer");
+    assert_eq!(early.kind(), io::ErrorKind::WouldBlock);
+    open.pop();
+    let answer = exchange(&mut waiting, "").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_that_never_ends_is_cut_at_its_time_bound() {
+    let served = served().await;
+    let mut stream = connect(served.address).await;
+    let asked_at = tokio::time::Instant::now();
+    let answer = exchange(&mut stream, "GET /health HTTP/1.1\r\nhost: ").await;
+    let waited = asked_at.elapsed();
+    assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+    assert!(
+        waited >= HEADER_TIME_MAX && waited < HEADER_TIME_MAX + Duration::from_secs(1),
+        "{waited:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_waits_for_running_requests_up_to_its_bound() {
+    let served = served().await;
+    let mut stream = connect(served.address).await;
+    let head = "POST /admin/api/login HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n\
+        content-type: application/json\r\ncontent-length: 9\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    // The server asks for the body once the handler reads it: from here on the request runs.
+    stream.read_u8().await.expect("100 Continue");
+    let stopped_at = tokio::time::Instant::now();
+    served.stop.send(()).expect("still running");
+    served.task.await.expect("ran").expect("served");
+    let waited = stopped_at.elapsed();
+    assert!(
+        waited >= DRAIN_MAX && waited < DRAIN_MAX + Duration::from_secs(1),
+        "{waited:?}"
+    );
+}

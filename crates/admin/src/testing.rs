@@ -1,0 +1,230 @@
+//! For tests only: the ports in memory, a clock that a test sets, and a console that speaks to the router.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt as _;
+use sentinel_core::decision::RefusalReason;
+use sentinel_core::network::PeerAddr;
+use sentinel_core::ports::{Health, StoreError};
+use sentinel_core::time::{Clock, Timestamp};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::auth::password::tests::cheap_hash;
+use crate::{
+    Account, AdminParts, Figures, JwtSecret, Setting, SettingSource, TokenLife, TrafficFigures, router,
+};
+
+mod store;
+
+pub(crate) use store::{FakeStore, binding, intercept, ip};
+
+/// 2027-01-15T08:00:00Z.
+pub(crate) const START: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
+pub(crate) const USERNAME: &str = "admin";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+pub(crate) const SECRET: [u8; 32] = *b"a secret for tests of 32 letters";
+pub(crate) const METRICS_TEXT: &str = "# TYPE sentinel_requests counter\nsentinel_requests_total 12\n# EOF\n";
+
+/// A clock that stands still until a test moves it.
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn advance(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).expect("small");
+        self.0.fetch_add(by, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A part as a test wants it.
+pub(crate) enum FakeHealth {
+    Works,
+    Fails(StoreError),
+    Hangs,
+    Panics,
+}
+
+#[async_trait]
+impl Health for FakeHealth {
+    async fn check(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Works => Ok(()),
+            Self::Fails(error) => Err(error.clone()),
+            Self::Hangs => std::future::pending().await,
+            Self::Panics => panic!("a part with a bug"),
+        }
+    }
+}
+
+struct FakeFigures;
+
+impl Figures for FakeFigures {
+    fn traffic(&self) -> TrafficFigures {
+        TrafficFigures {
+            requests: 12,
+            allowed: 9,
+            refused: vec![(RefusalReason::KeyIpMismatch, 2), (RefusalReason::KeyBanned, 1)],
+            cache_entries: 4,
+            ..TrafficFigures::default()
+        }
+    }
+
+    fn metrics_text(&self) -> String {
+        METRICS_TEXT.to_owned()
+    }
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    /// The body as JSON, null when it is none.
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// Asserts that it is the problem with this code, in full form.
+    pub(crate) fn is_problem(&self, status: StatusCode, code: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
+        assert_eq!(self.body["type"], format!("urn:sentinel:problem:{code}"));
+        assert_eq!(self.body["status"], status.as_u16());
+        for member in ["title", "detail"] {
+            assert!(
+                self.body[member].as_str().is_some_and(|text| !text.is_empty()),
+                "{self:?}"
+            );
+        }
+        let request_id = self.headers["x-request-id"].to_str().expect("text");
+        assert_eq!(request_id.len(), 32);
+    }
+
+    /// Asserts that it is a refusal of this field.
+    pub(crate) fn names_field(&self, field: &str) {
+        self.is_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field");
+        assert_eq!(self.body["field"], field, "{self:?}");
+    }
+}
+
+/// The router over the fakes, and a caller of it.
+pub(crate) struct Console {
+    pub(crate) store: Arc<FakeStore>,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) router: Router,
+}
+
+impl Console {
+    pub(crate) fn new() -> Self {
+        Self::with_health(vec![("store", FakeHealth::Works)])
+    }
+
+    pub(crate) fn with_health(health: Vec<(&'static str, FakeHealth)>) -> Self {
+        let store = Arc::new(FakeStore::default());
+        let clock = Arc::new(TestClock(AtomicI64::new(START.unix_ms())));
+        let shared = |(name, part): (&'static str, FakeHealth)| (name, Arc::new(part) as Arc<dyn Health>);
+        let parts = AdminParts {
+            bindings: store.clone(),
+            intercepts: store.clone(),
+            events: store.clone(),
+            health: health.into_iter().map(shared).collect(),
+            figures: Arc::new(FakeFigures),
+            clock: clock.clone(),
+            account: Account::new(USERNAME, cheap_hash(PASSWORD)).expect("a good name"),
+            jwt_secret: JwtSecret::new(SECRET).expect("long enough"),
+            token_life: TokenLife::default(),
+            settings: vec![Setting {
+                name: "policy.slots".to_owned(),
+                value: json!(1),
+                source: SettingSource::Default,
+            }],
+        };
+        Self {
+            store,
+            clock,
+            router: router(parts),
+        }
+    }
+
+    /// Sends any request, from 192.0.2.1 unless it says otherwise.
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Answer {
+        if request.extensions().get::<PeerAddr>().is_none() {
+            request
+                .extensions_mut()
+                .insert(PeerAddr(SocketAddr::from(([192, 0, 2, 1], 50_000))));
+        }
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("in memory").to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text,
+            body,
+        }
+    }
+
+    /// A request with a JSON body, and with this token.
+    pub(crate) async fn call(&self, method: Method, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        self.send(
+            request
+                .body(Body::from(body.to_string()))
+                .expect("a good request"),
+        )
+        .await
+    }
+
+    pub(crate) async fn get_anonymously(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).expect("a good request"))
+            .await
+    }
+
+    pub(crate) async fn login(&self, username: &str, password: &str) -> Answer {
+        let credentials = json!({"username": username, "password": password});
+        self.call(Method::POST, "/admin/api/login", None, &credentials)
+            .await
+    }
+
+    pub(crate) async fn token(&self) -> String {
+        let answer = self.login(USERNAME, PASSWORD).await;
+        answer.body["token"].as_str().expect("signed in").to_owned()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let token = self.token().await;
+        self.call(Method::GET, path, Some(&token), &Value::Null).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        let token = self.token().await;
+        self.call(Method::POST, path, Some(&token), body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        let token = self.token().await;
+        self.call(Method::PUT, path, Some(&token), body).await
+    }
+}

@@ -1,0 +1,188 @@
+//! The command line: what there is to say to `sentinel`, and the commands that need no running server.
+//!
+//! `serve` and `demo` are only named here; the caller runs them. Results go to standard output, everything else to
+//! standard error. No secret is taken as an argument: arguments are seen by every user of the machine.
+
+mod bindings;
+mod check;
+mod hash_password;
+mod healthcheck;
+mod store;
+mod table;
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use sentinel_core::ports::StoreError;
+use sentinel_core::profile::Profile;
+use sentinel_core::time::SystemClock;
+
+use crate::app::AppError;
+use crate::config::{self, ConfigErrors, Loaded, Requirements, Sources};
+use crate::secrets::SecretsError;
+use crate::telemetry::TelemetryError;
+
+/// What the process's exit code says, for `--help`.
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong configuration or usage.\n\
+    Settings come from environment variables, and below them from sentinel.toml; `sentinel check` judges them.";
+/// The most seconds that the health check may wait.
+const HEALTHCHECK_SECONDS_MAX: u64 = 60;
+
+/// Ties each API key to the network of its first use, in front of an LLM gateway.
+#[derive(Debug, Parser)]
+#[command(name = "sentinel", version, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// The configuration file [default: $SENTINEL_CONFIG, else ./sentinel.toml if it exists]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve: the proxy for clients, and console, API, health and metrics for operators
+    Serve {
+        /// Put the built-in demo upstream behind it, which accepts one public key
+        #[arg(long)]
+        demo_upstream: bool,
+    },
+    /// Show on this terminal what Sentinel does, with a built-in gateway and real requests
+    Demo(crate::demo::DemoArguments),
+    /// Judge the configuration and everything that serving depends on, and change nothing
+    Check,
+    /// Ask a running server whether it is well
+    Healthcheck {
+        /// For how long to wait for its answer
+        #[arg(long, value_name = "SECONDS", default_value_t = 3,
+              value_parser = clap::value_parser!(u64).range(1..=HEALTHCHECK_SECONDS_MAX))]
+        timeout_seconds: u64,
+    },
+    /// Bring the store's schema up to date, and nothing else
+    Migrate,
+    /// Look at bindings and change them; a running server follows within its cache's life
+    Bindings(bindings::BindingsArguments),
+    /// Hash a password for ADMIN_PASSWORD; it is read from the terminal or from standard input
+    HashPassword,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// The data folder or the secrets in it cannot be used.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] sentinel_store::OpenError),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There are no such bindings.
+    #[error("no binding has the id {0}; see: sentinel bindings list")]
+    NoSuchBinding(String),
+    /// The server is not well.
+    #[error("{0}")]
+    Unhealthy(String),
+    /// The server did not start.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The log cannot be written.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// Two upstreams are asked for at once.
+    #[error("UPSTREAM_URL is set: leave out --demo-upstream, or unset it")]
+    TwoUpstreams,
+    /// The server stopped, but not in order; what happened is in the log.
+    #[error("the server did not stop in order; see its log")]
+    Stopped,
+    /// A step of the demo did not do what it says; which one was printed.
+    #[error("the demo did not do what it should")]
+    DemoFailed,
+    /// Something that was checked is not in order; what it is was printed.
+    #[error("not everything is in order")]
+    CheckFailed,
+    /// The password cannot be taken.
+    #[error("{0}")]
+    Password(&'static str),
+    /// Reading or printing failed.
+    #[error("cannot read or write: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl CliError {
+    /// The exit code that says so.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::Password(_) | Self::TwoUpstreams => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// The exit code of a command that ended so; a failure is told on standard error, once.
+pub(crate) fn exit(outcome: Result<(), CliError>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads our output has read enough.
+        Err(CliError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let style = anstyle::AnsiColor::Red.on_default().bold();
+            // Nothing is left to be done when even that cannot be told.
+            let _ = writeln!(anstream::stderr(), "{style}sentinel:{style:#} {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// The configuration for a command that serves or checks; warnings are left to the caller.
+pub(crate) fn load(sources: &Sources, upstream: bool) -> Result<Loaded, ConfigErrors> {
+    let requirements = Requirements {
+        upstream,
+        profiles: &Profile::BUILT_IN,
+    };
+    config::load(sources, requirements)
+}
+
+/// Runs a command that needs no running server; `serve` and `demo` are the caller's.
+pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
+    let mut out = anstream::stdout().lock();
+    match command {
+        Command::Serve { .. } | Command::Demo(_) => unreachable!("the caller runs what serves"),
+        Command::Check => wait_for(check::run(sources, &mut out))?,
+        Command::Healthcheck { timeout_seconds } => {
+            let listen = config::admin_listen(sources)?;
+            wait_for(healthcheck::run(listen, Duration::from_secs(timeout_seconds)))??;
+            writeln!(out, "healthy")?;
+            Ok(())
+        }
+        Command::Migrate => store::migrate(&load(sources, false)?.config, &mut out),
+        Command::Bindings(arguments) => {
+            let store = store::open_existing(&load(sources, false)?.config)?;
+            let outcome = wait_for(bindings::run(arguments, &store, &SystemClock, &mut out));
+            // A change that was made must be on the disk before this process says so and ends.
+            store.close()?;
+            outcome?
+        }
+        Command::HashPassword => hash_password::run(&mut out),
+    }
+}
+
+/// Runs one asynchronous command to its end on this thread.
+fn wait_for<F: Future>(command: F) -> Result<F::Output, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(command))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! `sentinel check`: judges the configuration and everything that serving depends on, part by part, and says what to do.
+//!
+//! It changes nothing: what is made at first start is not made here.
+
+mod network;
+mod storage;
+
+use std::io::Write;
+use std::path::Path;
+
+use anstyle::AnsiColor;
+
+use super::CliError;
+use crate::config::{Config, ConfigErrors, Loaded, SettingView, Sources, Source};
+
+/// How one part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    Warning,
+    Bad,
+}
+
+/// What was found about one part.
+#[derive(Debug)]
+struct Finding {
+    part: &'static str,
+    verdict: Verdict,
+    text: String,
+    /// What to do about it; empty when nothing is to be done.
+    advice: String,
+}
+
+impl Finding {
+    fn good(part: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            part,
+            verdict: Verdict::Good,
+            text: text.into(),
+            advice: String::new(),
+        }
+    }
+
+    fn warning(part: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Warning,
+            ..Self::good(part, text)
+        }
+    }
+
+    fn bad(part: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            part,
+            verdict: Verdict::Bad,
+            text: text.into(),
+            advice: advice.into(),
+        }
+    }
+
+    fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let (word, colour) = match self.verdict {
+            Verdict::Good => ("ok", AnsiColor::Green),
+            Verdict::Warning => ("warning", AnsiColor::Yellow),
+            Verdict::Bad => ("problem", AnsiColor::Red),
+        };
+        let style = colour.on_default().bold();
+        writeln!(out, "{style}{word:<8}{style:#} {:<14} {}", self.part, self.text)?;
+        if !self.advice.is_empty() {
+            writeln!(out, "{:24}→ {}", "", self.advice)?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks every part and prints what it found. With a wrong configuration the other parts cannot be checked.
+pub(super) async fn run(sources: &Sources, out: &mut dyn Write) -> Result<(), CliError> {
+    let loaded = match super::load(sources, true) {
+        Ok(loaded) => loaded,
+        Err(ConfigErrors(errors)) => {
+            for error in &errors {
+                Finding::bad("configuration", error.to_string(), "").print(out)?;
+            }
+            writeln!(out, "\nThe other parts are checked when the configuration is right.")?;
+            return Err(ConfigErrors(errors).into());
+        }
+    };
+    let mut findings = configuration(sources.file(), &loaded);
+    findings.extend(parts(&loaded.config).await);
+    for finding in &findings {
+        finding.print(out)?;
+    }
+    out.flush()?;
+    if findings.iter().any(|finding| finding.verdict == Verdict::Bad) {
+        Err(CliError::CheckFailed)
+    } else {
+        Ok(())
+    }
+}
+
+/// The parts besides the configuration itself.
+async fn parts(config: &Config) -> Vec<Finding> {
+    let folder = storage::data_folder(&config.store.data_dir);
+    let is_folder_good = folder.verdict == Verdict::Good;
+    let mut findings = vec![folder];
+    if is_folder_good {
+        findings.extend(storage::store_and_secrets(config).await);
+    }
+    findings.extend(network::upstream(config).await);
+    findings.extend(network::ports(config).await);
+    findings
+}
+
+fn configuration(file: Option<&Path>, loaded: &Loaded) -> Vec<Finding> {
+    let file = file.map_or_else(|| "no file".to_owned(), |path| path.display().to_string());
+    let set: Vec<&SettingView> = loaded
+        .settings
+        .iter()
+        .filter(|setting| setting.source != Source::Default)
+        .collect();
+    let mut findings = vec![Finding::good(
+        "configuration",
+        format!("{file}; {} of {} settings are set", set.len(), loaded.settings.len()),
+    )];
+    findings.extend(set.into_iter().map(|setting| {
+        let source = match setting.source {
+            Source::Default => "default",
+            Source::File => "file",
+            Source::Environment => "environment",
+        };
+        Finding::good("", format!("{} = {} ({source})", setting.name, setting.value))
+    }));
+    findings.extend(
+        loaded
+            .warnings
+            .iter()
+            .map(|warning| Finding::warning("configuration", warning.to_string())),
+    );
+    findings
+}
+
+#[cfg(test)]
+mod tests;

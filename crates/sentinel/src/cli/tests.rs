@@ -1,0 +1,74 @@
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split_whitespace())
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    Cli::command().debug_assert();
+    let help = Cli::command().render_long_help().to_string();
+    for word in ["serve", "demo", "check", "healthcheck", "migrate", "bindings", "hash-password", "Exit codes"] {
+        assert!(help.contains(word), "{help}");
+    }
+}
+
+#[test]
+fn good_lines_are_taken() {
+    for line in [
+        "sentinel serve",
+        "sentinel demo",
+        "sentinel --config a.toml check",
+        "sentinel check --config a.toml",
+        "sentinel healthcheck --timeout-seconds 60",
+        "sentinel migrate",
+        "sentinel bindings list",
+        "sentinel bindings list --status banned --hint sk-ab --address ::1 --before 9 --limit 1000 --output json",
+        "sentinel bindings --output json show 7",
+        "sentinel bindings unbind 1 2 3",
+        "sentinel bindings ban 1 --reason leaked",
+        "sentinel bindings unban 1",
+        "sentinel bindings set-ip 1 203.0.113.7 2001:db8::/48",
+        "sentinel hash-password",
+    ] {
+        assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+    }
+}
+
+#[test]
+fn bad_lines_are_usage_errors() {
+    for line in [
+        "sentinel",
+        "sentinel sing",
+        "sentinel healthcheck --timeout-seconds 0",
+        "sentinel healthcheck --timeout-seconds 61",
+        "sentinel bindings list --limit 0",
+        "sentinel bindings list --limit 1001",
+        "sentinel bindings list --status gone",
+        "sentinel bindings list --address here",
+        "sentinel bindings show 0",
+        "sentinel bindings show -1",
+        "sentinel bindings unbind",
+        "sentinel bindings set-ip 1",
+        "sentinel bindings set-ip 1 ::ffff:192.0.2.1",
+        "sentinel hash-password hunter2",
+    ] {
+        let error = parse(line).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+    let reason = "x".repeat(501);
+    let ban = |reason: &str| Cli::try_parse_from(["sentinel", "bindings", "ban", "1", "--reason", reason]);
+    assert!(ban(&reason[1..]).is_ok());
+    assert!(ban(&reason).is_err());
+}
+
+#[test]
+fn errors_have_their_exit_codes() {
+    assert_eq!(CliError::Config(ConfigErrors(Vec::new())).exit_code(), 2);
+    assert_eq!(CliError::CheckFailed.exit_code(), 1);
+    assert_eq!(exit(Ok(())), ExitCode::SUCCESS);
+    let broken_pipe = CliError::Io(io::ErrorKind::BrokenPipe.into());
+    assert_eq!(exit(Err(broken_pipe)), ExitCode::SUCCESS);
+}

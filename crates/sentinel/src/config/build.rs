@@ -1,0 +1,204 @@
+//! Builds the typed configuration out of what was written, one function per section, and checks what settings say
+//! of each other.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::HeaderName;
+use sentinel_admin::JWT_SECRET_BYTES_MIN;
+use sentinel_core::fingerprint::SECRET_BYTES_MIN;
+use sentinel_core::policy::{Failsafe, Keyless, Mode, Rules};
+use sentinel_proxy::HostHeader;
+
+use super::parse;
+use super::setting::Setting;
+use super::table;
+use super::types::{
+    AdminConfig, AdminPassword, AlertConfig, Config, LogConfig, LogFormat, ProxyConfig, StoreConfig, UpstreamConfig,
+};
+use super::values::Values;
+
+/// A password with fewer characters is taken, with a warning.
+const PASSWORD_CHARACTERS_GOOD: usize = 12;
+
+/// What the command that loads the configuration needs of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Requirements<'r> {
+    /// Whether the gateway's URL must be there.
+    pub(crate) upstream: bool,
+    /// The names of the profiles that exist.
+    pub(crate) profiles: &'r [&'r str],
+}
+
+/// The configuration; of use only when `values` has no errors afterwards.
+pub(crate) fn build(values: &mut Values<'_>, requirements: Requirements<'_>) -> Config {
+    let config = Config {
+        proxy: proxy(values),
+        upstream: upstream(values, requirements),
+        rules: rules(values),
+        claims_per_minute_per_address: u32::try_from(
+            values.number(&table::POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS),
+        )
+        .ok()
+        .and_then(NonZeroU32::new),
+        hmac_secret: values.parsed(&table::POLICY_HMAC_SECRET, |text| parse::secret(text, SECRET_BYTES_MIN)),
+        admin: admin(values),
+        store: store(values),
+        alerts: alerts(values),
+        log: log(values),
+    };
+    check_addresses(values, &config);
+    config
+}
+
+/// Where the admin listener is, whatever else is wrong: the health check needs nothing more.
+pub(crate) fn admin_listen(values: &mut Values<'_>) -> SocketAddr {
+    listen(values, &table::ADMIN_LISTEN)
+}
+
+fn listen(values: &mut Values<'_>, setting: &'static Setting) -> SocketAddr {
+    values
+        .parsed(setting, parse::listen_address)
+        .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+fn proxy(values: &mut Values<'_>) -> ProxyConfig {
+    let trusted_proxies = values.list(&table::PROXY_TRUSTED_PROXIES, parse::trusted_network);
+    if !values.is_given(&table::PROXY_TRUSTED_PROXIES) && values.is_given(&table::PROXY_CLIENT_IP_HEADER) {
+        values.warning(
+            &table::PROXY_CLIENT_IP_HEADER,
+            "has no effect while SENTINEL_TRUSTED_PROXIES is not set: every client is its socket's address",
+        );
+    }
+    ProxyConfig {
+        listen: listen(values, &table::PROXY_LISTEN),
+        cores: values.count(&table::PROXY_CORES),
+        trusted_proxies,
+        client_ip_header: values
+            .parsed(&table::PROXY_CLIENT_IP_HEADER, parse::client_ip_header)
+            .unwrap_or(HeaderName::from_static("x-real-ip")),
+        connections_max: values.count(&table::PROXY_CONNECTIONS_MAX),
+        header_bytes_max: values.count(&table::PROXY_HEADER_BYTES_MAX),
+        header_timeout: values.seconds(&table::PROXY_HEADER_TIMEOUT_SECONDS),
+        drain: values.seconds(&table::PROXY_DRAIN_SECONDS),
+    }
+}
+
+fn upstream(values: &mut Values<'_>, requirements: Requirements<'_>) -> UpstreamConfig {
+    if requirements.upstream && !values.is_given(&table::UPSTREAM_URL) {
+        values.error(
+            &table::UPSTREAM_URL,
+            "is not set; wanted the URL of the gateway that is protected, like http://127.0.0.1:3000",
+        );
+    }
+    UpstreamConfig {
+        url: values.parsed(&table::UPSTREAM_URL, parse::upstream_url),
+        profile: values
+            .parsed(&table::UPSTREAM_PROFILE, |text| parse::profile(text, requirements.profiles))
+            .unwrap_or_default(),
+        host_header: values.choice(
+            &table::UPSTREAM_HOST_HEADER,
+            &[HostHeader::Preserve, HostHeader::Upstream],
+        ),
+        connect_timeout: values.seconds(&table::UPSTREAM_CONNECT_TIMEOUT_SECONDS),
+        idle_timeout: values.seconds(&table::UPSTREAM_IDLE_TIMEOUT_SECONDS),
+        pool_idle: values.seconds(&table::UPSTREAM_POOL_IDLE_SECONDS),
+    }
+}
+
+fn rules(values: &mut Values<'_>) -> Rules {
+    let learning_window = values.seconds(&table::POLICY_LEARNING_WINDOW_SECONDS);
+    let mut small = |setting| u8::try_from(values.number(setting)).unwrap_or(u8::MAX);
+    let (ipv4_prefix, ipv6_prefix) = (small(&table::POLICY_IPV4_PREFIX), small(&table::POLICY_IPV6_PREFIX));
+    Rules {
+        mode: values.choice(&table::POLICY_MODE, &[Mode::Enforce, Mode::Observe]),
+        keyless: values.choice(&table::POLICY_KEYLESS, &[Keyless::Pass, Keyless::Deny]),
+        failsafe: values.choice(&table::POLICY_FAILSAFE_MODE, &[Failsafe::Closed, Failsafe::Open]),
+        slots: u16::try_from(values.number(&table::POLICY_SLOTS)).unwrap_or(1),
+        learning_window: (!learning_window.is_zero()).then_some(learning_window),
+        ipv4_prefix,
+        ipv6_prefix,
+    }
+}
+
+fn admin(values: &mut Values<'_>) -> AdminConfig {
+    let password = values.parsed(&table::ADMIN_PASSWORD, parse::admin_password);
+    if let Some(AdminPassword::Plain(plain)) = &password
+        && plain.expose().chars().count() < PASSWORD_CHARACTERS_GOOD
+    {
+        values.warning(
+            &table::ADMIN_PASSWORD,
+            format!("has fewer than {PASSWORD_CHARACTERS_GOOD} characters and can be guessed"),
+        );
+    }
+    AdminConfig {
+        listen: admin_listen(values),
+        username: values.parsed(&table::ADMIN_USERNAME, parse::username).unwrap_or_default(),
+        password,
+        jwt_secret: values.parsed(&table::ADMIN_JWT_SECRET, |text| parse::secret(text, JWT_SECRET_BYTES_MIN)),
+        session: Duration::from_secs(60 * values.number(&table::ADMIN_SESSION_MINUTES)),
+    }
+}
+
+fn store(values: &mut Values<'_>) -> StoreConfig {
+    for setting in [&table::STORE_PG_DSN, &table::STORE_REDIS_URL] {
+        if values.is_given(setting) {
+            values.error(setting, "is set, but this build has the embedded store only; leave it out");
+        }
+    }
+    if values.is_given(&table::STORE_ARCHIVE_DAYS) {
+        values.warning(&table::STORE_ARCHIVE_DAYS, "has no effect yet: this build archives nothing by itself");
+    }
+    StoreConfig {
+        data_dir: PathBuf::from(values.text(&table::STORE_DATA_DIR).unwrap_or_default()),
+        cache_entries_max: values.count(&table::STORE_CACHE_ENTRIES_MAX),
+        cache_life: values.seconds(&table::STORE_CACHE_SECONDS),
+        archive_days: values.number(&table::STORE_ARCHIVE_DAYS),
+    }
+}
+
+fn alerts(values: &mut Values<'_>) -> AlertConfig {
+    let webhook_url = values.parsed(&table::ALERT_WEBHOOK_URL, parse::webhook_url);
+    if webhook_url.is_some() {
+        values.warning(&table::ALERT_WEBHOOK_URL, "has no effect yet: this build sends no alerts");
+    }
+    AlertConfig {
+        webhook_url,
+        threshold_count: values.number(&table::ALERT_THRESHOLD_COUNT),
+        threshold_window: values.seconds(&table::ALERT_THRESHOLD_SECONDS),
+    }
+}
+
+fn log(values: &mut Values<'_>) -> LogConfig {
+    LogConfig {
+        format: values.choice(&table::LOG_FORMAT, &[LogFormat::Auto, LogFormat::Human, LogFormat::Json]),
+        filter: values.parsed(&table::LOG_FILTER, parse::log_filter).unwrap_or_default(),
+    }
+}
+
+/// Whether two listeners want one port, or the gateway is Sentinel itself.
+fn check_addresses(values: &mut Values<'_>, config: &Config) {
+    let (proxy, admin) = (config.proxy.listen, config.admin.listen);
+    let is_anywhere = proxy.ip().is_unspecified() || admin.ip().is_unspecified();
+    if proxy.port() != 0 && proxy.port() == admin.port() && (is_anywhere || proxy.ip() == admin.ip()) {
+        let text = format!("{admin} is taken by SENTINEL_LISTEN ({proxy}); wanted another port");
+        values.error(&table::ADMIN_LISTEN, text);
+    }
+    let Some(url) = &config.upstream.url else {
+        return;
+    };
+    let is_this_machine = url.host() == "localhost"
+        || url
+            .host()
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback() || address.is_unspecified());
+    for (listen, name) in [(proxy, "SENTINEL_LISTEN"), (admin, "SENTINEL_ADMIN_LISTEN")] {
+        let listens_there = listen.ip().is_unspecified() || listen.ip().is_loopback();
+        if is_this_machine && listens_there && url.port() == listen.port() {
+            let text = format!("is Sentinel itself ({name} is {listen}); wanted the gateway's port");
+            values.error(&table::UPSTREAM_URL, text);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The forms of single values. Each function says what is wrong with a value and what is wanted instead.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+use http::{HeaderName, Uri};
+use sentinel_admin::{PasswordHash, is_password_hash};
+use sentinel_core::event::printable;
+use sentinel_core::network::Network;
+use sentinel_proxy::UpstreamTarget;
+use tracing_subscriber::EnvFilter;
+
+use super::secret::Secret;
+use super::types::AdminPassword;
+use super::values::quoted;
+
+/// The widest network of IPv4 proxies that is believed: a wider one holds strangers.
+const TRUSTED_IPV4_PREFIX_MIN: u8 = 8;
+/// The widest network of IPv6 proxies that is believed.
+const TRUSTED_IPV6_PREFIX_MIN: u8 = 16;
+/// The most characters of the account's name.
+const USERNAME_CHARACTERS_MAX: usize = 64;
+/// The most bytes of a password; hashing longer ones would cost time for nothing.
+const PASSWORD_BYTES_MAX: usize = 1024;
+/// Headers that mean something else, so that no proxy may be told to write an address there.
+const RESERVED_HEADERS: &[&str] = &[
+    "accept", "api-key", "authorization", "connection", "content-length", "content-type", "cookie", "date",
+    "expect", "host", "keep-alive", "mj-api-secret", "origin", "proxy-authorization", "proxy-connection",
+    "range", "referer", "sec-websocket-key", "sec-websocket-protocol", "te", "trailer", "transfer-encoding",
+    "upgrade", "user-agent", "via", "x-api-key", "x-goog-api-key",
+];
+
+/// An address and a port to listen on.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    // ":7000" is what other programs take for "every address".
+    let text = if text.starts_with(':') {
+        format!("0.0.0.0{text}")
+    } else {
+        text.to_owned()
+    };
+    text.parse().map_err(|_| {
+        format!(
+            "{} is no address to listen on; wanted an IP address and a port, like 0.0.0.0:7000 or [::]:7000",
+            quoted(&text)
+        )
+    })
+}
+
+/// The gateway's URL. What may hold a password is not repeated in the error.
+pub(crate) fn upstream_url(text: &str) -> Result<UpstreamTarget, String> {
+    const WANTED: &str = "wanted http://host:port";
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(if text.contains('@') {
+            format!("has no http:// in front; {WANTED}")
+        } else {
+            format!("{} has no http:// in front; {WANTED}", quoted(text))
+        });
+    };
+    if scheme.eq_ignore_ascii_case("https") {
+        return Err("https:// comes with TLS support, which this build does not have; \
+                    wanted http://host:port of the gateway on a network that you trust"
+            .to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("http") {
+        return Err(format!("{} is no scheme that is spoken here; {WANTED}", quoted(scheme)));
+    }
+    if rest.contains('@') {
+        return Err(format!("has a user name or password in it, which the gateway would never see; {WANTED}"));
+    }
+    if rest.contains(['?', '#']) {
+        return Err(format!("{} has a query or a fragment; {WANTED}", quoted(text)));
+    }
+    if rest.strip_suffix('/').unwrap_or(rest).contains('/') {
+        return Err(format!(
+            "{} has a path; requests keep the path that the client asked for, so {WANTED}",
+            quoted(text)
+        ));
+    }
+    UpstreamTarget::parse(text)
+        .ok()
+        .filter(|target| target.port() != 0 && !is_broken_ipv6(rest, target.host()))
+        .ok_or_else(|| format!("{} is no URL; {WANTED}", quoted(text)))
+}
+
+/// Whether the host is in brackets, as only an IPv6 address may be, without being one.
+fn is_broken_ipv6(authority: &str, host: &str) -> bool {
+    authority.starts_with('[') && host.parse::<Ipv6Addr>().is_err()
+}
+
+/// The network of a reverse proxy: narrow enough that everybody in it can be believed.
+pub(crate) fn trusted_network(text: &str) -> Result<Network, String> {
+    let network: Network = text.parse().map_err(|error| format!("{error}"))?;
+    let canonical = network.to_string();
+    let (address, prefix) = canonical.split_once('/').unwrap_or((&canonical, ""));
+    let prefix_min = if address.contains(':') {
+        TRUSTED_IPV6_PREFIX_MIN
+    } else {
+        TRUSTED_IPV4_PREFIX_MIN
+    };
+    match prefix.parse::<u8>() {
+        Ok(prefix) if prefix < prefix_min => Err(format!(
+            "{} is too wide: whoever is in it can claim any address; name the proxies' own networks (/{prefix_min} or longer)",
+            quoted(text)
+        )),
+        _ => Ok(network),
+    }
+}
+
+/// The header in which a proxy names the client.
+pub(crate) fn client_ip_header(text: &str) -> Result<HeaderName, String> {
+    if text.contains('_') {
+        return Err(format!(
+            "{} has an underscore, and servers take such a name for the one with a dash; wanted a name like x-real-ip",
+            quoted(text)
+        ));
+    }
+    let name: HeaderName = text
+        .parse()
+        .map_err(|_| format!("{} is no header's name; wanted one like x-real-ip", quoted(text)))?;
+    if RESERVED_HEADERS.contains(&name.as_str()) {
+        return Err(format!("{} means something else; wanted a header like x-real-ip", quoted(text)));
+    }
+    Ok(name)
+}
+
+/// One of the profiles that are known.
+pub(crate) fn profile(text: &str, known: &[&str]) -> Result<String, String> {
+    let wanted = text.to_ascii_lowercase();
+    if known.contains(&wanted.as_str()) {
+        Ok(wanted)
+    } else {
+        Err(format!("{} is no profile; wanted one of {}", quoted(text), known.join(", ")))
+    }
+}
+
+/// The account's name.
+pub(crate) fn username(text: &str) -> Result<String, String> {
+    if text.is_empty() || printable(text.as_bytes(), USERNAME_CHARACTERS_MAX) != text {
+        return Err(format!(
+            "wanted a name of at most {USERNAME_CHARACTERS_MAX} printable characters"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// A secret that is long enough to be one.
+pub(crate) fn secret(text: &str, bytes_min: usize) -> Result<Secret, String> {
+    if text.len() < bytes_min {
+        return Err(format!(
+            "has {} bytes; wanted at least {bytes_min}, for example what `openssl rand -hex 32` prints",
+            text.len()
+        ));
+    }
+    Ok(Secret::new(text))
+}
+
+/// The account's password, or its hash.
+pub(crate) fn admin_password(text: &str) -> Result<AdminPassword, String> {
+    if is_password_hash(text) {
+        return match PasswordHash::parse(text) {
+            Ok(_) => Ok(AdminPassword::Hash(Secret::new(text))),
+            // The cause is not repeated: it may quote a part of the hash.
+            Err(_) => Err("begins like an argon2 hash but is no complete argon2id one of bearable cost; wanted what \
+                 `sentinel hash-password` prints, in single quotes where a shell reads it (in a compose file each $ is \
+                 written $$)"
+                .to_owned()),
+        };
+    }
+    if ["$2a$", "$2b$", "$2y$", "$1$", "$5$", "$6$"]
+        .iter()
+        .any(|prefix| text.starts_with(prefix))
+    {
+        return Err("is a hash of a kind that is not read; wanted a password, or what `sentinel hash-password` prints".to_owned());
+    }
+    if text.len() > PASSWORD_BYTES_MAX {
+        return Err(format!("has {} bytes; wanted at most {PASSWORD_BYTES_MAX}", text.len()));
+    }
+    Ok(AdminPassword::Plain(Secret::new(text)))
+}
+
+/// What is logged.
+pub(crate) fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| format!("{} is no filter; wanted a level like info, or pairs like info,sentinel_proxy=debug", quoted(text)))
+}
+
+/// Where alerts are sent: a URL, which often has a token in it and is not repeated in the error.
+pub(crate) fn webhook_url(text: &str) -> Result<Secret, String> {
+    let is_url = text
+        .parse::<Uri>()
+        .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+    if is_url {
+        Ok(Secret::new(text))
+    } else {
+        Err("is no URL; wanted https://host/path".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests;

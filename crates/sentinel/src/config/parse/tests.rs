@@ -1,0 +1,105 @@
+use super::*;
+
+#[test]
+fn upstream_urls() {
+    for (text, host, port) in [
+        ("http://gateway:3000", "gateway", 3000),
+        ("HTTP://gateway", "gateway", 80),
+        ("http://gateway/", "gateway", 80),
+        ("http://192.0.2.1:8080/", "192.0.2.1", 8080),
+        ("http://[2001:db8::1]:8080", "2001:db8::1", 8080),
+    ] {
+        let url = upstream_url(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
+        assert_eq!((url.host(), url.port()), (host, port));
+    }
+    for (text, complaint) in [
+        ("gateway:3000", "has no http:// in front"),
+        ("user:hunter2@gateway", "has no http:// in front"),
+        ("https://gateway", "comes with TLS support"),
+        ("ftp://gateway", "'ftp' is no scheme"),
+        ("http://user:hunter2@gateway", "user name or password"),
+        ("http://gateway/v1", "has a path"),
+        ("http://gateway//", "has a path"),
+        ("http://gateway?x=1", "has a query"),
+        ("http://gateway#x", "has a query or a fragment"),
+        ("http://", "is no URL"),
+        ("http://:3000", "is no URL"),
+        ("http://gateway:", "is no URL"),
+        ("http://gateway:0", "is no URL"),
+        ("http://gateway:65536", "is no URL"),
+        ("http://gate way", "is no URL"),
+        ("http://[nonsense]:3000", "is no URL"),
+    ] {
+        let wrong = upstream_url(text).expect_err(text);
+        assert!(wrong.contains(complaint), "{text}: {wrong}");
+        assert!(!wrong.contains("hunter2"), "{wrong}");
+    }
+}
+
+#[test]
+fn trusted_networks_are_narrow() {
+    for text in ["10.0.0.0/8", "192.0.2.1", "2001:db8::/16", "fd00::1"] {
+        assert!(trusted_network(text).is_ok(), "{text}");
+    }
+    for text in ["0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/15"] {
+        let wrong = trusted_network(text).expect_err(text);
+        assert!(wrong.contains("is too wide"), "{wrong}");
+    }
+    assert!(trusted_network("::ffff:10.0.0.0/104").is_err_and(|wrong| wrong.contains("mapped")));
+    assert!(trusted_network("gateway").is_err_and(|wrong| wrong.contains("neither")));
+}
+
+#[test]
+fn client_address_headers() {
+    assert_eq!(client_ip_header("X-Forwarded-For").map(|name| name.to_string()), Ok("x-forwarded-for".to_owned()));
+    for (text, complaint) in [
+        ("x_real_ip", "underscore"),
+        ("x real ip", "no header's name"),
+        ("Authorization", "means something else"),
+        ("x-api-key", "means something else"),
+        ("Host", "means something else"),
+    ] {
+        assert!(client_ip_header(text).is_err_and(|wrong| wrong.contains(complaint)), "{text}");
+    }
+}
+
+#[test]
+fn listen_addresses() {
+    assert_eq!(listen_address(":7000").map(|address| address.to_string()), Ok("0.0.0.0:7000".to_owned()));
+    assert_eq!(listen_address("[::]:7000").map(|address| address.port()), Ok(7000));
+    for text in ["7000", "localhost:7000", "0.0.0.0", "0.0.0.0:70000"] {
+        assert!(listen_address(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn passwords_and_hashes() {
+    let plain = |text: &str| matches!(admin_password(text), Ok(AdminPassword::Plain(_)));
+    assert!(plain("hunter2") && plain("$dollar") && plain(&"x".repeat(PASSWORD_BYTES_MAX)));
+    assert!(admin_password(&"x".repeat(PASSWORD_BYTES_MAX + 1)).is_err());
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$bGRzc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Q";
+    assert!(matches!(admin_password(hash), Ok(AdminPassword::Hash(_))));
+    for damaged in [
+        hash.replace("argon2id", "argon2i"),
+        hash[..40].to_owned(),
+        "$argon2id".to_owned(),
+        // What a shell or a compose file makes of a hash in double quotes.
+        hash.replace("$v", "").replace("$m", ""),
+        "$2b$12$abcdefghijklmnopqrstuv".to_owned(),
+    ] {
+        let wrong = admin_password(&damaged).map(|_| ()).expect_err(&damaged);
+        assert!(wrong.contains("sentinel hash-password"), "{wrong}");
+    }
+}
+
+#[test]
+fn names_and_profiles() {
+    assert!(username(&"x".repeat(USERNAME_CHARACTERS_MAX)).is_ok());
+    assert!(username(&"x".repeat(USERNAME_CHARACTERS_MAX + 1)).is_err());
+    assert!(username("a\u{202e}b").is_err());
+    assert_eq!(profile("LiteLLM", &["new-api", "litellm"]), Ok("litellm".to_owned()));
+    assert_eq!(
+        profile("gpt", &["new-api", "litellm"]),
+        Err("'gpt' is no profile; wanted one of new-api, litellm".to_owned())
+    );
+}

@@ -1,0 +1,222 @@
+//! The table of all settings: the one place that names them.
+//!
+//! A name in the environment that is not fixed elsewhere is `SENTINEL_<SECTION>_<NAME>`. No name may look like what
+//! Kubernetes sets for a service called `sentinel` (`SENTINEL_PORT`, `SENTINEL_SERVICE_HOST`, …).
+
+use super::setting::{Kind, Setting};
+
+/// Declares the settings as statics, and [`ALL`] with each of them in the order of the reference.
+macro_rules! settings {
+    ($($id:ident = $name:literal [$($environment:literal),+] $kind:expr, $default:expr, $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            pub(crate) static $id: Setting = Setting {
+                name: $name,
+                environment: &[$($environment),+],
+                kind: $kind,
+                default: $default,
+                help: $help,
+            };
+        )+
+
+        /// Every setting, in the order of the reference.
+        pub(crate) static ALL: &[&Setting] = &[$(&$id),+];
+    };
+}
+
+/// A whole number.
+const fn number(min: u64, max: u64, unit: &'static str) -> Kind {
+    Kind::Number { min, max, unit }
+}
+
+settings! {
+    PROXY_LISTEN = "proxy.listen" ["SENTINEL_LISTEN"] Kind::Text, Some("0.0.0.0:7000"),
+        "Where clients connect.";
+    PROXY_TRUSTED_PROXIES = "proxy.trusted_proxies" ["SENTINEL_TRUSTED_PROXIES"] Kind::List, None,
+        "Networks of the reverse proxies in front; only they may say who the client is.";
+    PROXY_CLIENT_IP_HEADER = "proxy.client_ip_header" ["SENTINEL_CLIENT_IP_HEADER"] Kind::Text, Some("x-real-ip"),
+        "The header in which a trusted proxy names the client's address.";
+    PROXY_CORES = "proxy.cores" ["SENTINEL_PROXY_CORES"] number(0, 1024, "cores"), Some("0"),
+        "How many cores serve requests; 0 means all.";
+    PROXY_CONNECTIONS_MAX = "proxy.connections_max" ["SENTINEL_PROXY_CONNECTIONS_MAX"]
+        number(1, 1_000_000, "connections"), Some("20000"),
+        "The most client connections that are open at once.";
+    PROXY_HEADER_BYTES_MAX = "proxy.header_bytes_max" ["SENTINEL_PROXY_HEADER_BYTES_MAX"]
+        number(8192, 1_048_576, "bytes"), Some("32768"),
+        "The most bytes that a request's head may have.";
+    PROXY_HEADER_TIMEOUT_SECONDS = "proxy.header_timeout_seconds" ["SENTINEL_PROXY_HEADER_TIMEOUT_SECONDS"]
+        number(1, 300, "seconds"), Some("75"),
+        "For how long a client connection may wait for the whole head of its next request.";
+    PROXY_DRAIN_SECONDS = "proxy.drain_seconds" ["SENTINEL_PROXY_DRAIN_SECONDS"]
+        number(0, 3600, "seconds"), Some("30"),
+        "For how long running requests may go on when Sentinel is stopped.";
+
+    UPSTREAM_URL = "upstream.url" ["UPSTREAM_URL", "DOWNSTREAM_URL"] Kind::Text, None,
+        "The gateway that is protected, as http://host:port.";
+    UPSTREAM_PROFILE = "upstream.profile" ["SENTINEL_PROFILE"] Kind::Text, Some("new-api"),
+        "Which kind of gateway it is: where it takes keys from and how it answers.";
+    UPSTREAM_HOST_HEADER = "upstream.host_header" ["SENTINEL_UPSTREAM_HOST_HEADER"]
+        Kind::Choice(&["preserve", "upstream"]), Some("preserve"),
+        "Whether the gateway sees the Host that the client sent, or its own.";
+    UPSTREAM_CONNECT_TIMEOUT_SECONDS = "upstream.connect_timeout_seconds"
+        ["SENTINEL_UPSTREAM_CONNECT_TIMEOUT_SECONDS"] number(1, 120, "seconds"), Some("10"),
+        "For how long connecting to the gateway may take.";
+    UPSTREAM_IDLE_TIMEOUT_SECONDS = "upstream.idle_timeout_seconds" ["SENTINEL_UPSTREAM_IDLE_TIMEOUT_SECONDS"]
+        number(10, 86_400, "seconds"), Some("900"),
+        "For how long a running request may be silent in both directions.";
+    UPSTREAM_POOL_IDLE_SECONDS = "upstream.pool_idle_seconds" ["SENTINEL_UPSTREAM_POOL_IDLE_SECONDS"]
+        number(1, 3600, "seconds"), Some("4"),
+        "For how long an idle connection to the gateway is kept; must be below the gateway's own keep-alive time.";
+
+    POLICY_MODE = "policy.mode" ["SENTINEL_MODE"] Kind::Choice(&["enforce", "observe"]), Some("enforce"),
+        "Whether a key that is used from elsewhere is refused, or only recorded.";
+    POLICY_FAILSAFE_MODE = "policy.failsafe_mode" ["SENTINEL_FAILSAFE_MODE"]
+        Kind::Choice(&["closed", "open"]), Some("closed"),
+        "Whether unknown keys are refused (closed) or go on (open) while the store is away.";
+    POLICY_KEYLESS = "policy.keyless" ["SENTINEL_POLICY_KEYLESS"]
+        Kind::Choice(&["pass", "deny"]), Some("pass"),
+        "Whether requests without a key go on to the gateway, or are refused.";
+    POLICY_SLOTS = "policy.slots" ["SENTINEL_POLICY_SLOTS"] number(1, 64, "networks"), Some("1"),
+        "How many networks a key may learn by itself, the first included.";
+    POLICY_LEARNING_WINDOW_SECONDS = "policy.learning_window_seconds" ["SENTINEL_POLICY_LEARNING_WINDOW_SECONDS"]
+        number(0, 31_536_000, "seconds"), Some("0"),
+        "For how long after its first use a key may learn further networks; 0 means without end.";
+    POLICY_IPV4_PREFIX = "policy.ipv4_prefix" ["SENTINEL_POLICY_IPV4_PREFIX"] number(16, 32, "bits"), Some("32"),
+        "How many bits of an IPv4 address are bound.";
+    POLICY_IPV6_PREFIX = "policy.ipv6_prefix" ["SENTINEL_POLICY_IPV6_PREFIX"] number(32, 128, "bits"), Some("64"),
+        "How many bits of an IPv6 address are bound.";
+    POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS = "policy.claims_per_minute_per_address"
+        ["SENTINEL_POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS"] number(0, 1_000_000, "claims"), Some("60"),
+        "How many unknown keys one address may bring in a minute; 0 means without limit.";
+    POLICY_HMAC_SECRET = "policy.hmac_secret" ["SENTINEL_HMAC_SECRET"] Kind::Secret, None,
+        "Under which keys are hashed; made at first start. Another secret makes every key unknown.";
+
+    ADMIN_LISTEN = "admin.listen" ["SENTINEL_ADMIN_LISTEN"] Kind::Text, Some("127.0.0.1:7001"),
+        "Where the console, its API, health and metrics are.";
+    ADMIN_USERNAME = "admin.username" ["ADMIN_USERNAME"] Kind::Text, Some("admin"),
+        "The name of the console's account.";
+    ADMIN_PASSWORD = "admin.password" ["ADMIN_PASSWORD"] Kind::Secret, None,
+        "Its password, plain or as `sentinel hash-password` prints it; made and shown once at first start.";
+    ADMIN_JWT_SECRET = "admin.jwt_secret" ["ADMIN_JWT_SECRET"] Kind::Secret, None,
+        "Under which sessions are signed; made at first start.";
+    ADMIN_SESSION_MINUTES = "admin.session_minutes" ["SENTINEL_ADMIN_SESSION_MINUTES"]
+        number(1, 1440, "minutes"), Some("60"),
+        "For how long a login lasts.";
+
+    STORE_DATA_DIR = "store.data_dir" ["SENTINEL_DATA_DIR"] Kind::Text, Some("./data"),
+        "The folder of the embedded database and of the secrets that are made at first start.";
+    STORE_PG_DSN = "store.pg_dsn" ["PG_DSN"] Kind::Secret, None,
+        "Where PostgreSQL is; without it the embedded store serves.";
+    STORE_REDIS_URL = "store.redis_url" ["REDIS_URL"] Kind::Secret, None,
+        "Where Redis is.";
+    STORE_CACHE_ENTRIES_MAX = "store.cache_entries_max" ["SENTINEL_STORE_CACHE_ENTRIES_MAX"]
+        number(1000, 100_000_000, "bindings"), Some("1000000"),
+        "How many bindings are held in memory.";
+    STORE_CACHE_SECONDS = "store.cache_seconds" ["SENTINEL_STORE_CACHE_SECONDS"]
+        number(1, 60, "seconds"), Some("5"),
+        "For how long a binding in memory is believed without asking the store again.";
+    STORE_ARCHIVE_DAYS = "store.archive_days" ["ARCHIVE_DAYS"] number(1, 3650, "days"), Some("90"),
+        "After how many days without use a binding is archived.";
+
+    ALERT_WEBHOOK_URL = "alert.webhook_url" ["ALERT_WEBHOOK_URL"] Kind::Secret, None,
+        "Where alerts are sent.";
+    ALERT_THRESHOLD_COUNT = "alert.threshold_count" ["ALERT_THRESHOLD_COUNT"]
+        number(1, 1_000_000, "refusals"), Some("5"),
+        "How many refusals of one key raise an alert.";
+    ALERT_THRESHOLD_SECONDS = "alert.threshold_seconds" ["ALERT_THRESHOLD_SECONDS"]
+        number(1, 86_400, "seconds"), Some("300"),
+        "Within how many seconds they are counted.";
+
+    LOG_FORMAT = "log.format" ["SENTINEL_LOG_FORMAT"] Kind::Choice(&["auto", "human", "json"]), Some("auto"),
+        "How log lines look; auto means human on a terminal and JSON elsewhere.";
+    LOG_FILTER = "log.filter" ["SENTINEL_LOG_FILTER"] Kind::Text, Some("info"),
+        "What is logged: a level (error, warn, info, debug, trace), or target=level pairs separated by commas.";
+}
+
+/// The setting with this name in the file.
+pub(crate) fn by_name(name: &str) -> Option<&'static Setting> {
+    ALL.iter().copied().find(|setting| setting.name == name)
+}
+
+/// The setting with this name in the environment.
+pub(crate) fn by_environment_name(name: &str) -> Option<&'static Setting> {
+    ALL.iter()
+        .copied()
+        .find(|setting| setting.environment.contains(&name))
+}
+
+/// The setting that was probably meant by a name that is none, in either spelling.
+pub(crate) fn nearest(unknown: &str) -> Option<&'static Setting> {
+    /// Below this likeness a suggestion would be a guess.
+    const LIKENESS_MIN: f64 = 0.88;
+    let plain = |name: &str| {
+        name.to_ascii_lowercase()
+            .replace('.', "_")
+            .trim_start_matches("sentinel_")
+            .to_owned()
+    };
+    let wanted = plain(unknown);
+    let spellings = |setting: &'static Setting| {
+        let last = setting.name.rsplit('.').next().unwrap_or_default();
+        let mut names = vec![plain(setting.name), plain(last)];
+        names.extend(setting.environment.iter().map(|name| plain(name)));
+        names
+    };
+    ALL.iter()
+        .copied()
+        .map(|setting| {
+            let likeness = spellings(setting)
+                .iter()
+                .map(|name| strsim::jaro_winkler(name, &wanted))
+                .fold(0.0, f64::max);
+            (likeness, setting)
+        })
+        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, setting)| setting)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_follow_the_pattern() {
+        /// Names that are relied on from outside.
+        const FIXED: &[&str] = &[
+            "UPSTREAM_URL", "DOWNSTREAM_URL", "PG_DSN", "REDIS_URL", "SENTINEL_HMAC_SECRET", "ADMIN_USERNAME",
+            "ADMIN_PASSWORD", "ADMIN_JWT_SECRET", "ARCHIVE_DAYS", "SENTINEL_FAILSAFE_MODE", "SENTINEL_PROFILE",
+            "SENTINEL_TRUSTED_PROXIES", "SENTINEL_CLIENT_IP_HEADER", "SENTINEL_MODE", "SENTINEL_DATA_DIR",
+            "SENTINEL_LISTEN", "SENTINEL_ADMIN_LISTEN", "ALERT_WEBHOOK_URL", "ALERT_THRESHOLD_COUNT",
+            "ALERT_THRESHOLD_SECONDS",
+        ];
+        let mut names = BTreeSet::new();
+        for setting in ALL {
+            assert!(names.insert(setting.name.to_owned()), "{} is there twice", setting.name);
+            assert_eq!(setting.name.split('.').count(), 2, "{}", setting.name);
+            assert!(setting.help.ends_with('.'), "{}", setting.name);
+            let derived = format!("SENTINEL_{}", setting.name.replace('.', "_").to_uppercase());
+            for name in setting.environment {
+                assert!(names.insert((*name).to_owned()), "{name} is there twice");
+                assert!(FIXED.contains(name) || *name == derived, "{name} is neither fixed nor {derived}");
+            }
+        }
+        for name in FIXED {
+            assert!(by_environment_name(name).is_some(), "{name} is missing");
+        }
+    }
+
+    #[test]
+    fn the_nearest_setting_is_found_in_both_spellings() {
+        let nearest_name = |unknown| nearest(unknown).map(|setting| setting.name);
+        assert_eq!(nearest_name("upstream.ulr"), Some("upstream.url"));
+        assert_eq!(nearest_name("mode"), Some("policy.mode"));
+        assert_eq!(nearest_name("SENTINEL_UPSTREAM_URL"), Some("upstream.url"));
+        assert_eq!(nearest_name("SENTINEL_TRUSTED_PROXY"), Some("proxy.trusted_proxies"));
+        assert_eq!(nearest_name("SENTINEL_ADMIN_PASSWORD"), Some("admin.password"));
+        assert_eq!(nearest_name("PG_DSN"), Some("store.pg_dsn"));
+        assert_eq!(nearest_name("colour.of_the_sky"), None);
+    }
+}

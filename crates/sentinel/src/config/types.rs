@@ -1,0 +1,160 @@
+//! The configuration as the rest of the binary reads it: typed, checked, without a trace of where it was written.
+//!
+//! Printing any of it shows no secret.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::HeaderName;
+use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
+use sentinel_core::network::Network;
+use sentinel_core::policy::Rules;
+use sentinel_proxy::{HostHeader, UpstreamTarget};
+
+use super::secret::Secret;
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The side of the clients.
+    pub(crate) proxy: ProxyConfig,
+    /// The side of the gateway.
+    pub(crate) upstream: UpstreamConfig,
+    /// The general rules.
+    pub(crate) rules: Rules,
+    /// How many unknown keys one address may bring in a minute; without limit when none.
+    pub(crate) claims_per_minute_per_address: Option<NonZeroU32>,
+    /// Under which keys are hashed; made at first start when none.
+    pub(crate) hmac_secret: Option<Secret>,
+    /// Console and API.
+    pub(crate) admin: AdminConfig,
+    /// Where bindings are kept.
+    pub(crate) store: StoreConfig,
+    /// When alerts are raised.
+    pub(crate) alerts: AlertConfig,
+    /// What is logged and how.
+    pub(crate) log: LogConfig,
+}
+
+/// The side of the clients.
+#[derive(Clone, Debug)]
+pub(crate) struct ProxyConfig {
+    /// Where clients connect.
+    pub(crate) listen: SocketAddr,
+    /// How many cores serve requests; 0 means all.
+    pub(crate) cores: usize,
+    /// Who may say who the client is.
+    pub(crate) trusted_proxies: Vec<Network>,
+    /// In which header.
+    pub(crate) client_ip_header: HeaderName,
+    /// The most connections at once.
+    pub(crate) connections_max: usize,
+    /// The most bytes of a request's head.
+    pub(crate) header_bytes_max: usize,
+    /// For how long a connection may wait for the whole head of its next request.
+    pub(crate) header_timeout: Duration,
+    /// For how long running requests may go on at shutdown.
+    pub(crate) drain: Duration,
+}
+
+impl ProxyConfig {
+    /// Whom to believe about client addresses.
+    pub(crate) fn client_ip_rules(&self) -> ClientIpRules {
+        let source = ClientIpSource::from_header(self.client_ip_header.clone());
+        ClientIpRules::new(self.trusted_proxies.clone(), source)
+    }
+}
+
+/// The side of the gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct UpstreamConfig {
+    /// Where it is; none only for commands that do not need it.
+    pub(crate) url: Option<UpstreamTarget>,
+    /// The name of its profile, one of those that were handed in as known.
+    pub(crate) profile: String,
+    /// Which Host it sees.
+    pub(crate) host_header: HostHeader,
+    /// For how long connecting may take.
+    pub(crate) connect_timeout: Duration,
+    /// For how long a running request may be silent.
+    pub(crate) idle_timeout: Duration,
+    /// For how long an idle connection is kept.
+    pub(crate) pool_idle: Duration,
+}
+
+/// Console and API.
+#[derive(Clone, Debug)]
+pub(crate) struct AdminConfig {
+    /// Where they are.
+    pub(crate) listen: SocketAddr,
+    /// The account's name.
+    pub(crate) username: String,
+    /// Its password; made at first start when none.
+    pub(crate) password: Option<AdminPassword>,
+    /// Under which sessions are signed; made at first start when none.
+    pub(crate) jwt_secret: Option<Secret>,
+    /// For how long a login lasts.
+    pub(crate) session: Duration,
+}
+
+/// The password as it was configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AdminPassword {
+    /// In clear.
+    Plain(Secret),
+    /// An argon2id hash in PHC form.
+    Hash(Secret),
+}
+
+/// Where bindings are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreConfig {
+    /// The data folder.
+    pub(crate) data_dir: PathBuf,
+    /// The most bindings in memory.
+    pub(crate) cache_entries_max: usize,
+    /// For how long one is believed.
+    pub(crate) cache_life: Duration,
+    /// After how many days without use a binding is archived.
+    pub(crate) archive_days: u64,
+}
+
+impl StoreConfig {
+    /// The embedded database's file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data_dir.join("sentinel.db")
+    }
+}
+
+/// When alerts are raised.
+#[derive(Clone, Debug)]
+pub(crate) struct AlertConfig {
+    /// Where they are sent.
+    pub(crate) webhook_url: Option<Secret>,
+    /// How many refusals of one key raise one.
+    pub(crate) threshold_count: u64,
+    /// Within which time.
+    pub(crate) threshold_window: Duration,
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LogConfig {
+    /// How lines look.
+    pub(crate) format: LogFormat,
+    /// What is logged, as tracing's filter directives.
+    pub(crate) filter: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// Human on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object per line.
+    Json,
+}

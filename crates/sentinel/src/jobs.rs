@@ -1,0 +1,89 @@
+//! What runs beside the requests: writing uses and audit records. No request waits for any of it.
+//!
+//! A job that ends by itself takes the server down: a server that no longer writes its records must not look well.
+
+mod intercepts;
+mod last_used;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel_core::ports::{AdminEventStore, InterceptStore, UseStore};
+use sentinel_core::time::Clock;
+use sentinel_store::CachedLookup;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+pub(crate) use intercepts::InterceptQueue;
+
+/// How long the jobs may take at the end to write what they hold.
+pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(15);
+
+/// What the jobs work with.
+pub(crate) struct JobParts {
+    pub(crate) lookup: Arc<CachedLookup>,
+    pub(crate) uses: Arc<dyn UseStore>,
+    pub(crate) intercepts: Arc<dyn InterceptStore>,
+    pub(crate) events: Arc<dyn AdminEventStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The running jobs.
+pub(crate) struct Jobs {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<&'static str>,
+    queue: Arc<InterceptQueue>,
+}
+
+impl Jobs {
+    /// Starts them on the current runtime.
+    pub(crate) fn start(parts: JobParts) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let (queue, receiver) = InterceptQueue::new();
+        let queue = Arc::new(queue);
+        let mut tasks = JoinSet::new();
+        let uses = last_used::run(parts.lookup, parts.uses, stopping.clone());
+        tasks.spawn(async {
+            uses.await;
+            "last_used"
+        });
+        let writer = intercepts::Writer {
+            receiver,
+            queue: Arc::clone(&queue),
+            store: parts.intercepts,
+            events: parts.events,
+            clock: parts.clock,
+        };
+        let writing = writer.run(stopping);
+        tasks.spawn(async {
+            writing.await;
+            "intercepts"
+        });
+        Self { stop, tasks, queue }
+    }
+
+    /// Where the data plane puts its records.
+    pub(crate) fn queue(&self) -> Arc<InterceptQueue> {
+        Arc::clone(&self.queue)
+    }
+
+    /// Returns the name of a job that ended, which none does before [`Jobs::stop`].
+    pub(crate) async fn ended(&mut self) -> &'static str {
+        match self.tasks.join_next().await {
+            Some(Ok(name)) => name,
+            Some(Err(error)) => {
+                tracing::error!(%error, "a job panicked");
+                "a job"
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Writes what is held and ends. Nothing may be recorded any more when this is called. False when it took too long.
+    pub(crate) async fn stop(mut self) -> bool {
+        self.stop.send_replace(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        timeout(FLUSH_MAX, all).await.is_ok()
+    }
+}

@@ -1,0 +1,145 @@
+use std::sync::atomic::AtomicU32;
+
+use async_trait::async_trait;
+use sentinel_core::event::{InterceptOutcome, Reference};
+use sentinel_core::network::ClientIp;
+use sentinel_core::ports::{InterceptBucket, InterceptFilter, StoreError, StoredIntercept};
+use sentinel_core::time::Timestamp;
+use sentinel_store::MemoryStore;
+use sentinel_testkit::SettableClock;
+
+use super::*;
+
+fn intercept(reason: RefusalReason) -> Intercept {
+    Intercept {
+        reference: Reference::random(),
+        at: Timestamp::from_unix_ms(1),
+        reason,
+        outcome: InterceptOutcome::Refused,
+        binding: None,
+        fingerprint: None,
+        hint: None,
+        client_ip: ClientIp::new([192, 0, 2, 1].into()),
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        user_agent: String::new(),
+        count: 1,
+    }
+}
+
+/// Fails as often as it is told, then writes to memory.
+struct Flaky {
+    failures: AtomicU32,
+    store: MemoryStore,
+}
+
+#[async_trait]
+impl InterceptStore for Flaky {
+    async fn append(&self, batch: Vec<Intercept>) -> Result<(), StoreError> {
+        let left = self.failures.load(Ordering::SeqCst);
+        if left > 0 {
+            self.failures.store(left - 1, Ordering::SeqCst);
+            return Err(StoreError::Busy);
+        }
+        assert!(batch.len() <= BATCH_MAX);
+        InterceptStore::append(&self.store, batch).await
+    }
+
+    async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError> {
+        InterceptStore::list(&self.store, filter).await
+    }
+
+    async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {
+        self.store.buckets(since, bucket_ms).await
+    }
+}
+
+struct Bench {
+    queue: Arc<InterceptQueue>,
+    store: Arc<Flaky>,
+    events: Arc<MemoryStore>,
+    writer: Writer,
+}
+
+fn bench(failures: u32) -> Bench {
+    let (queue, receiver) = InterceptQueue::new();
+    let queue = Arc::new(queue);
+    let store = Arc::new(Flaky {
+        failures: AtomicU32::new(failures),
+        store: MemoryStore::new(),
+    });
+    let events = Arc::new(MemoryStore::new());
+    let writer = Writer {
+        receiver,
+        queue: Arc::clone(&queue),
+        store: store.clone(),
+        events: events.clone(),
+        clock: Arc::new(SettableClock::default()),
+    };
+    Bench {
+        queue,
+        store,
+        events,
+        writer,
+    }
+}
+
+async fn written(store: &Flaky) -> u64 {
+    let buckets = store.buckets(Timestamp::from_unix_ms(0), 1_000).await.expect("memory works");
+    buckets.iter().map(|bucket| bucket.refused).sum()
+}
+
+#[tokio::test]
+async fn all_that_was_queued_is_written_before_the_end() {
+    let bench = bench(0);
+    for _ in 0..2 * BATCH_MAX + 1 {
+        bench.queue.record(intercept(RefusalReason::KeyIpMismatch));
+    }
+    let (_stop, stopping) = watch::channel(true);
+    bench.writer.run(stopping).await;
+    assert_eq!(written(&bench.store).await, 2 * BATCH_MAX as u64 + 1);
+    assert_eq!((bench.queue.lost(), bench.queue.waiting()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_for_a_while_loses_nothing() {
+    let bench = bench(7);
+    bench.queue.record(intercept(RefusalReason::KeyBanned));
+    let (stop, stopping) = watch::channel(false);
+    let writing = tokio::spawn(bench.writer.run(stopping));
+    while written(&bench.store).await == 0 {
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+    stop.send_replace(true);
+    writing.await.expect("no panic");
+    assert_eq!((written(&bench.store).await, bench.queue.lost()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_never_takes_is_counted_and_said() {
+    let bench = bench(u32::MAX);
+    bench.queue.record(intercept(RefusalReason::KeyBanned));
+    let (_stop, stopping) = watch::channel(true);
+    bench.writer.run(stopping).await;
+    assert_eq!(bench.queue.lost(), 1);
+    assert_eq!(u32::MAX - bench.store.failures.load(Ordering::SeqCst), LAST_ATTEMPTS_MAX);
+    let events = bench.events.newest(10).await.expect("memory works");
+    assert_eq!((events[0].action.as_str(), events[0].detail.as_str()), ("intercepts_lost", "key_banned 1"));
+}
+
+#[tokio::test]
+async fn beyond_the_bound_the_oldest_stay_and_the_rest_is_counted() {
+    let bench = bench(0);
+    for _ in 0..QUEUED_MAX {
+        bench.queue.record(intercept(RefusalReason::KeyIpMismatch));
+    }
+    assert_eq!((bench.queue.lost(), bench.queue.waiting()), (0, QUEUED_MAX));
+    bench.queue.record(intercept(RefusalReason::KeyBanned));
+    bench.queue.record(intercept(RefusalReason::KeyMissing));
+    assert_eq!(bench.queue.lost(), 2);
+    let (_stop, stopping) = watch::channel(true);
+    bench.writer.run(stopping).await;
+    assert_eq!(written(&bench.store).await, QUEUED_MAX as u64);
+    let events = bench.events.newest(10).await.expect("memory works");
+    assert_eq!(events[0].detail, "key_banned 1, key_missing 1");
+}

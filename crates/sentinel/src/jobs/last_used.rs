@@ -1,0 +1,74 @@
+//! Writes when and how often keys were used, coalesced: one batch every few seconds, and one at the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel_core::ports::UseStore;
+use sentinel_store::CachedLookup;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often uses are written.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Runs until `stopping` says so, then writes once more.
+pub(super) async fn run(lookup: Arc<CachedLookup>, store: Arc<dyn UseStore>, mut stopping: watch::Receiver<bool>) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_stopping = false;
+    while !is_stopping {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopping.wait_for(|stop| *stop) => is_stopping = true,
+        }
+        match lookup.flush_uses(&*store).await {
+            Ok(bindings) => tracing::debug!(bindings, "uses written"),
+            // They stay counted and are in the next batch.
+            Err(error) => tracing::warn!(%error, "uses could not be written yet"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::binding::NewBinding;
+    use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
+    use sentinel_core::ports::{BindingAdmin as _, BindingLookup as _, Claim};
+    use sentinel_core::time::Timestamp;
+    use sentinel_store::{CacheBounds, MemoryStore};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn uses_are_written_every_few_seconds_and_at_the_end() {
+        let store = Arc::new(MemoryStore::new());
+        let lookup = Arc::new(CachedLookup::new(store.clone(), &CacheBounds::default()));
+        let (stop, stopping) = watch::channel(false);
+        let job = tokio::spawn(run(lookup.clone(), store.clone(), stopping));
+        let at = Timestamp::from_unix_ms;
+        let claimed = lookup
+            .claim(NewBinding {
+                fingerprint: KeyFingerprint::from_bytes([1; 32]),
+                hint: KeyHint::from_stored("sk-…".to_owned()),
+                network: "192.0.2.1".parse().expect("a network"),
+                bound_at: at(1),
+            })
+            .await;
+        let Ok(Claim::Won(known)) = claimed else { panic!("nobody else claims: {claimed:?}") };
+        let count = async || {
+            let record = store.show(known.binding.id).await.expect("the store works").expect("a binding");
+            (record.use_count, record.last_used_at)
+        };
+        tokio::time::advance(INTERVAL / 2).await;
+        tokio::task::yield_now().await;
+        lookup.record_use(&known, at(2));
+        lookup.record_use(&known, at(3));
+        assert_eq!(count().await, (0, None), "not yet");
+        tokio::time::sleep(INTERVAL).await;
+        assert_eq!(count().await, (2, Some(at(3))));
+        lookup.record_use(&known, at(4));
+        stop.send_replace(true);
+        job.await.expect("no panic");
+        assert_eq!(count().await, (3, Some(at(4))));
+    }
+}

@@ -1,0 +1,235 @@
+//! The secrets of an installation: those that are configured, else those that were made at first start.
+//!
+//! What is made is kept in `<data folder>/secrets`, for the owner only, written whole or not at all, and never written
+//! over. The admin's first password is kept as a hash only and handed to the caller once, to be shown.
+//!
+//! Keys are known by hashes under the HMAC secret. Under another secret every key would be unknown and bind anew, so
+//! `hmac.check` says under which one the bindings were made, without telling it.
+
+mod files;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sentinel_admin::{AdminError, JwtSecret, Password, PasswordHash};
+use sentinel_core::fingerprint::{FingerprintHasher, NormalisedKey, SECRET_BYTES_MIN};
+
+use crate::config::{AdminPassword, Config, Secret};
+use files::SecretsFolder;
+
+/// Holds the secret under which keys are hashed.
+const HMAC_FILE: &str = "hmac";
+/// Says under which secret keys were hashed.
+const HMAC_CHECK_FILE: &str = "hmac.check";
+/// Holds the secret under which sessions are signed.
+const JWT_FILE: &str = "jwt";
+/// Holds the hash of the admin's password.
+const PASSWORD_HASH_FILE: &str = "admin_password_hash";
+/// What is hashed to recognise the secret. No profile takes a key with a line end in it.
+const CHECK_TEXT: &str = "sentinel: which secret is this?\n";
+/// How many random bytes a secret has.
+const SECRET_BYTES: usize = 32;
+/// How many characters a first password has, dashes not counted: 100 bits.
+const PASSWORD_CHARACTERS: usize = 20;
+
+/// The secrets that a server runs with.
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    /// Hashes keys under the HMAC secret.
+    pub(crate) hasher: FingerprintHasher,
+    /// Signs sessions.
+    pub(crate) jwt: JwtSecret,
+    /// What the admin's password is compared with.
+    pub(crate) admin_password: PasswordHash,
+    /// The admin's first password, when it was made just now: to be shown once.
+    pub(crate) first_password: Option<Secret>,
+    /// What is worth saying.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Why there are no secrets to run with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SecretsError {
+    /// A file or folder cannot be used.
+    #[error("{path}: {what}: {cause}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// What failed.
+        what: &'static str,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A file does not hold what it should.
+    #[error("{0} is damaged: put it back from a backup, or move it away to have another one made")]
+    Damaged(PathBuf),
+    /// Another process is at it.
+    #[error("another sentinel is starting on {0}; start again when it is up, or on another data folder")]
+    Busy(PathBuf),
+    /// The bindings were made under another secret.
+    #[error(
+        "the HMAC secret is not the one under which the bindings in this data folder were made, so every key would be \
+         unknown and bind anew: put the old secret back (SENTINEL_HMAC_SECRET, or {0})"
+    )]
+    OtherHmacSecret(PathBuf),
+    /// The bindings were made under a secret that is gone.
+    #[error(
+        "the HMAC secret is gone, but there are bindings that were made under it, and under another one every key would \
+         be unknown and bind anew: put it back (SENTINEL_HMAC_SECRET, or {0})"
+    )]
+    LostHmacSecret(PathBuf),
+    /// The machine gives no random numbers.
+    #[error("no random numbers: {0}")]
+    Randomness(getrandom::Error),
+    /// The admin's password cannot be hashed, or its hash cannot be used.
+    #[error("the admin's password cannot be used: {0}")]
+    Password(#[from] AdminError),
+}
+
+/// Makes the data folder if it is not there yet, for the owner only.
+pub(crate) fn prepare_data_folder(folder: &Path) -> Result<(), SecretsError> {
+    files::make_folder(folder)
+}
+
+/// The secrets to run with; makes those that are neither configured nor kept. Hashes at most one password, which takes
+/// tens of milliseconds.
+pub(crate) fn prepare(config: &Config, has_bindings: bool) -> Result<Secrets, SecretsError> {
+    prepare_data_folder(&config.store.data_dir)?;
+    let mut folder = SecretsFolder::open(&config.store.data_dir)?;
+    let hasher = hasher(&mut folder, config, has_bindings)?;
+    let jwt = match &config.admin.jwt_secret {
+        Some(secret) => secret.clone(),
+        None => kept_or_made(&mut folder, JWT_FILE)?,
+    };
+    let jwt = JwtSecret::new(jwt.expose().as_bytes())
+        .map_err(|_| SecretsError::Damaged(folder.path(JWT_FILE)))?;
+    let (admin_password, first_password) = admin_password(&mut folder, config)?;
+    Ok(Secrets {
+        hasher,
+        jwt,
+        admin_password,
+        first_password,
+        warnings: folder.warnings,
+    })
+}
+
+/// Whether [`prepare`] would find the HMAC secret in order. Changes nothing.
+pub(crate) fn verify(config: &Config, has_bindings: bool) -> Result<(), SecretsError> {
+    let folder = SecretsFolder::look(&config.store.data_dir);
+    let secret = match &config.hmac_secret {
+        Some(secret) => Some(secret.clone()),
+        None => kept(&folder, HMAC_FILE)?,
+    };
+    match (secret, folder.read(HMAC_CHECK_FILE)?) {
+        (None, _) if has_bindings => Err(SecretsError::LostHmacSecret(folder.path(HMAC_FILE))),
+        (Some(secret), Some(check)) if has_bindings && check_value(&hasher_under(&folder, &secret)?) != check => {
+            Err(SecretsError::OtherHmacSecret(folder.path(HMAC_FILE)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn hasher(
+    folder: &mut SecretsFolder,
+    config: &Config,
+    has_bindings: bool,
+) -> Result<FingerprintHasher, SecretsError> {
+    verify(config, has_bindings)?;
+    let secret = match &config.hmac_secret {
+        Some(secret) => secret.clone(),
+        None => kept_or_made(folder, HMAC_FILE)?,
+    };
+    let hasher = hasher_under(folder, &secret)?;
+    let check = check_value(&hasher);
+    if folder.read(HMAC_CHECK_FILE)?.as_ref() != Some(&check) {
+        folder.replace(HMAC_CHECK_FILE, &check)?;
+    }
+    Ok(hasher)
+}
+
+fn hasher_under(folder: &SecretsFolder, secret: &Secret) -> Result<FingerprintHasher, SecretsError> {
+    FingerprintHasher::new(secret.expose().as_bytes())
+        .map_err(|_| SecretsError::Damaged(folder.path(HMAC_FILE)))
+}
+
+/// What tells one secret from another without telling the secret.
+fn check_value(hasher: &FingerprintHasher) -> Secret {
+    let fingerprint = hasher.fingerprint(&NormalisedKey::Exact(CHECK_TEXT));
+    Secret::new(hexadecimal(fingerprint.as_bytes()))
+}
+
+/// The secret in the file, if there is one.
+fn kept(folder: &SecretsFolder, name: &str) -> Result<Option<Secret>, SecretsError> {
+    match folder.read(name)? {
+        Some(secret) if secret.expose().len() < SECRET_BYTES_MIN => {
+            Err(SecretsError::Damaged(folder.path(name)))
+        }
+        secret => Ok(secret),
+    }
+}
+
+fn kept_or_made(folder: &mut SecretsFolder, name: &str) -> Result<Secret, SecretsError> {
+    if let Some(secret) = kept(folder, name)? {
+        folder.warn_if_open_to_others(name);
+        return Ok(secret);
+    }
+    let secret = Secret::new(hexadecimal(&random_bytes::<SECRET_BYTES>()?));
+    folder.create(name, &secret)?;
+    Ok(secret)
+}
+
+/// The hash to log in against, and the password itself when it was made just now.
+fn admin_password(
+    folder: &mut SecretsFolder,
+    config: &Config,
+) -> Result<(PasswordHash, Option<Secret>), SecretsError> {
+    match &config.admin.password {
+        Some(AdminPassword::Hash(hash)) => return Ok((PasswordHash::parse(hash.expose())?, None)),
+        Some(AdminPassword::Plain(password)) => {
+            return Ok((PasswordHash::parse(hash(password)?.expose())?, None));
+        }
+        None => {}
+    }
+    if let Some(kept) = folder.read(PASSWORD_HASH_FILE)? {
+        folder.warn_if_open_to_others(PASSWORD_HASH_FILE);
+        let hash = PasswordHash::parse(kept.expose())
+            .map_err(|_| SecretsError::Damaged(folder.path(PASSWORD_HASH_FILE)))?;
+        return Ok((hash, None));
+    }
+    let password = readable_password()?;
+    let hash = hash(&password)?;
+    folder.create(PASSWORD_HASH_FILE, &hash)?;
+    Ok((PasswordHash::parse(hash.expose())?, Some(password)))
+}
+
+/// The argon2id hash of a password, in PHC form.
+pub(crate) fn hash(password: &Secret) -> Result<Secret, AdminError> {
+    sentinel_admin::hash_password(&Password::new(password.expose().to_owned())).map(Secret::new)
+}
+
+/// A password that is read off a screen without mistaking one character for another.
+fn readable_password() -> Result<Secret, SecretsError> {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    const GROUP: usize = 5;
+    let mut password = String::with_capacity(PASSWORD_CHARACTERS + PASSWORD_CHARACTERS / GROUP);
+    for (index, byte) in random_bytes::<PASSWORD_CHARACTERS>()?.iter().enumerate() {
+        if index > 0 && index % GROUP == 0 {
+            password.push('-');
+        }
+        password.push(char::from(ALPHABET[usize::from(byte & 31)]));
+    }
+    Ok(Secret::new(password))
+}
+
+fn random_bytes<const COUNT: usize>() -> Result<[u8; COUNT], SecretsError> {
+    let mut bytes = [0_u8; COUNT];
+    getrandom::fill(&mut bytes).map_err(SecretsError::Randomness)?;
+    Ok(bytes)
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no panic while held").clone()).expect("logs are UTF-8")
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0
+            .lock()
+            .expect("no panic while held")
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
+
+const HOSTILE: &str = "a\r\nINFO forged\x1b[31m\u{7}\u{9b}\u{202e}";
+
+fn log_hostile_text() {
+    tracing::info!(shown = %HOSTILE, debugged = ?HOSTILE, plain = HOSTILE, "said {HOSTILE}");
+    tracing::info_span!("request", path = %HOSTILE).in_scope(|| tracing::warn!(count = 3, "again"));
+}
+
+#[test]
+fn no_text_forges_a_line_or_reaches_a_terminal() {
+    let filter = || EnvFilter::new("info");
+    for is_coloured in [false, true] {
+        let lines = Lines::default();
+        tracing::subscriber::with_default(human(filter(), lines.clone(), is_coloured), log_hostile_text);
+        let text = lines.text();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(!text.contains(['\r', '\u{7}', '\u{9b}', '\u{202e}']), "{text:?}");
+        assert!(!text.contains("\x1b[31mforged") && text.contains("\\u{1b}[31m"), "{text:?}");
+        assert!(text.contains("said a\\u{d}\\u{a}INFO forged"), "{text:?}");
+        assert_eq!(text.contains('\x1b'), is_coloured);
+    }
+    let lines = Lines::default();
+    tracing::subscriber::with_default(json(filter(), lines.clone()), log_hostile_text);
+    let text = lines.text();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(!text.contains(['\r', '\x1b', '\u{7}']), "{text:?}");
+    for line in text.lines() {
+        serde_json::from_str::<serde_json::Value>(line).expect("each line is one JSON object");
+    }
+}
+
+#[test]
+fn the_filter_holds_and_fields_are_bounded() {
+    let lines = Lines::default();
+    tracing::subscriber::with_default(human(EnvFilter::new("warn"), lines.clone(), false), || {
+        tracing::info!("quiet");
+        tracing::warn!(long = %"x".repeat(FIELD_CHARACTERS_MAX + 1), "loud");
+    });
+    let text = lines.text();
+    assert!(!text.contains("quiet"));
+    assert!(text.contains("loud") && text.ends_with("x…\n"));
+    assert_eq!(text.matches('x').count(), FIELD_CHARACTERS_MAX);
+}

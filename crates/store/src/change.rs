@@ -1,0 +1,105 @@
+//! What an operator's change leaves behind, in one form for every store: the event's detail and the archived record.
+//!
+//! Neither ever holds more of a key than its hint and its fingerprint.
+
+use std::fmt::Write as _;
+
+use sentinel_core::binding::BindingRecord;
+use sentinel_core::event::{Actor, AdminEvent};
+use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::network::Network;
+use serde_json::{Value, json};
+
+/// The words for what operators do, as the admin events spell them.
+#[derive(Clone, Copy)]
+pub(crate) enum Action {
+    Unbind,
+    Ban,
+    Unban,
+    SetNetworks,
+}
+
+impl Action {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unbind => "unbind",
+            Self::Ban => "ban",
+            Self::Unban => "unban",
+            Self::SetNetworks => "set_networks",
+        }
+    }
+}
+
+/// The event of one change; `after` is none when the binding is gone.
+pub(crate) fn event(
+    action: Action,
+    actor: &Actor,
+    before: &BindingRecord,
+    after: Option<&BindingRecord>,
+) -> AdminEvent {
+    let detail = json!({
+        "binding": before.binding.id.0,
+        "hint": before.hint.as_str(),
+        "before": state(before),
+        "after": after.map(state),
+    });
+    AdminEvent {
+        at: actor.at,
+        actor: actor.name.clone(),
+        client_ip: actor.client_ip,
+        action: action.as_str().to_owned(),
+        detail: detail.to_string(),
+    }
+}
+
+/// The whole record as the archive keeps it.
+pub(crate) fn archived(record: &BindingRecord) -> Value {
+    json!({
+        "id": record.binding.id.0,
+        "fingerprint": hexadecimal(&record.binding.fingerprint),
+        "hint": record.hint.as_str(),
+        "status": record.binding.status.as_str(),
+        "networks": networks(&record.binding.networks),
+        "policy": record.binding.policy,
+        "version": record.binding.version.0,
+        "bound_at": record.binding.bound_at.unix_ms(),
+        "updated_at": record.updated_at.unix_ms(),
+        "last_used_at": record.last_used_at.map(sentinel_core::time::Timestamp::unix_ms),
+        "use_count": record.use_count,
+        "ban_reason": record.ban_reason,
+    })
+}
+
+/// The networks without repetition, in the order given: what a binding holds is a set that keeps its order.
+pub(crate) fn without_repetition(networks: Vec<Network>) -> Vec<Network> {
+    let mut kept = Vec::with_capacity(networks.len());
+    for network in networks {
+        if !kept.contains(&network) {
+            kept.push(network);
+        }
+    }
+    kept
+}
+
+fn state(record: &BindingRecord) -> Value {
+    json!({
+        "status": record.binding.status.as_str(),
+        "networks": networks(&record.binding.networks),
+        "version": record.binding.version.0,
+        "ban_reason": record.ban_reason,
+    })
+}
+
+fn networks(networks: &[Network]) -> Vec<String> {
+    networks.iter().map(Network::to_string).collect()
+}
+
+fn hexadecimal(fingerprint: &KeyFingerprint) -> String {
+    fingerprint
+        .as_bytes()
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

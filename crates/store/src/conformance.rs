@@ -1,0 +1,125 @@
+//! One suite that every store has to pass: what the ports promise, however it is kept.
+//!
+//! A store joins with `conformance_suite!(fixture)`, where `fixture` makes an empty store and whatever has to live as long.
+
+pub(crate) mod admin;
+pub(crate) mod bindings;
+pub(crate) mod intercepts;
+pub(crate) mod uses;
+
+use sentinel_core::binding::{Binding, BindingId, NewBinding};
+use sentinel_core::event::Actor;
+use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
+use sentinel_core::network::{ClientIp, Network};
+use sentinel_core::ports::{
+    AdminEventStore, BindingAdmin, BindingStore, Claim, Health, InterceptStore, UseStore,
+};
+use sentinel_core::time::Timestamp;
+
+/// All the ports on one store.
+pub(crate) trait AnyStore:
+    BindingStore + BindingAdmin + UseStore + InterceptStore + AdminEventStore + Health + Clone + 'static
+{
+}
+
+impl<S> AnyStore for S where
+    S: BindingStore + BindingAdmin + UseStore + InterceptStore + AdminEventStore + Health + Clone + 'static
+{
+}
+
+/// Makes one test of each promise, on the store that `$fixture` gives.
+macro_rules! conformance_suite {
+    ($fixture:path) => {
+        crate::conformance::conformance_suite! { @each $fixture;
+            bindings::an_unknown_key_has_no_binding
+            bindings::a_claim_is_found_again
+            bindings::one_of_many_concurrent_claims_wins
+            bindings::a_claim_is_released_with_its_version_only
+            bindings::an_id_is_never_used_again
+            bindings::networks_are_learned_up_to_the_maximum
+            bindings::no_more_networks_than_a_binding_may_hold
+            bindings::what_is_known_is_not_learned_again
+            bindings::a_banned_binding_learns_nothing
+            bindings::every_change_takes_a_higher_version
+            bindings::every_width_of_network_comes_back_as_written
+            admin::a_ban_and_its_end
+            admin::networks_are_replaced_in_order_without_repetition
+            admin::unbinding_frees_the_key
+            admin::changes_of_nothing_leave_nothing
+            admin::every_change_leaves_an_event_with_before_and_after
+            admin::events_come_newest_first
+            admin::bindings_come_page_by_page
+            admin::a_page_of_bindings_has_a_maximum
+            admin::bindings_are_filtered_by_status_and_counted
+            admin::hints_are_searched_literally
+            admin::bindings_around_an_address_are_found
+            uses::uses_add_up
+            uses::bindings_that_are_gone_are_passed_over
+            uses::a_count_stops_at_its_largest
+            intercepts::an_intercept_comes_back_whole
+            intercepts::intercepts_come_page_by_page
+            intercepts::a_page_of_intercepts_has_a_maximum
+            intercepts::intercepts_are_filtered
+            intercepts::intercepts_are_counted_per_stretch
+            intercepts::stretches_have_a_maximum
+            intercepts::the_store_is_healthy
+        }
+    };
+    (@each $fixture:path; $($part:ident::$promise:ident)+) => {
+        $(
+            #[tokio::test]
+            async fn $promise() {
+                let (store, _kept) = $fixture().await;
+                crate::conformance::$part::$promise(store).await;
+            }
+        )+
+    };
+}
+pub(crate) use conformance_suite;
+
+pub(crate) fn at(milliseconds: i64) -> Timestamp {
+    Timestamp::from_unix_ms(milliseconds)
+}
+
+pub(crate) fn fingerprint(number: u32) -> KeyFingerprint {
+    let mut bytes = [0x5A; 32];
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    KeyFingerprint::from_bytes(bytes)
+}
+
+pub(crate) fn network(text: &str) -> Network {
+    text.parse().expect("a network")
+}
+
+pub(crate) fn address(text: &str) -> ClientIp {
+    ClientIp::new(text.parse().expect("an address"))
+}
+
+pub(crate) fn new_binding(number: u32, from: &str) -> NewBinding {
+    NewBinding {
+        fingerprint: fingerprint(number),
+        hint: KeyHint::from_stored(format!("sk-{number:03}…end")),
+        network: network(from),
+        bound_at: at(1_000 + i64::from(number)),
+    }
+}
+
+pub(crate) fn actor(milliseconds: i64) -> Actor {
+    Actor {
+        name: "root".to_owned(),
+        client_ip: Some(address("192.0.2.250")),
+        at: at(milliseconds),
+    }
+}
+
+/// Claims a key that nobody has claimed.
+pub(crate) async fn claimed(store: &impl BindingStore, number: u32, from: &str) -> Binding {
+    match store.claim(new_binding(number, from)).await {
+        Ok(Claim::Won(binding)) => binding,
+        other => panic!("the claim was to be won: {other:?}"),
+    }
+}
+
+pub(crate) fn ids(records: &[sentinel_core::binding::BindingRecord]) -> Vec<BindingId> {
+    records.iter().map(|record| record.binding.id).collect()
+}

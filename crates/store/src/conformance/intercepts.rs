@@ -1,0 +1,181 @@
+//! Promises about the audit log, and about health.
+
+use sentinel_core::binding::BindingId;
+use sentinel_core::decision::RefusalReason;
+use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
+use sentinel_core::fingerprint::KeyHint;
+use sentinel_core::ports::{Health, InterceptBucket, InterceptFilter, InterceptStore};
+
+use super::{AnyStore, address, at, fingerprint};
+use crate::bounds::{BUCKETS_MAX, PAGE_ROWS_MAX};
+
+/// Number `number`, at `1000 * number` ms, as plain as one can be.
+fn intercept(number: u32) -> Intercept {
+    Intercept {
+        reference: Reference::from_stored(format!("sr_{number}")),
+        at: at(1_000 * i64::from(number)),
+        reason: RefusalReason::KeyMissing,
+        outcome: InterceptOutcome::Refused,
+        binding: None,
+        fingerprint: None,
+        hint: None,
+        client_ip: address("192.0.2.1"),
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        user_agent: String::new(),
+        count: 1,
+    }
+}
+
+fn all() -> InterceptFilter {
+    InterceptFilter {
+        limit: 100,
+        ..InterceptFilter::default()
+    }
+}
+
+/// The numbers of the intercepts that a filter lets through.
+async fn numbers(store: &impl AnyStore, filter: InterceptFilter) -> Vec<i64> {
+    let page = InterceptStore::list(store, filter).await.unwrap();
+    page.iter()
+        .map(|stored| stored.intercept.at.unix_ms() / 1_000)
+        .collect()
+}
+
+pub(crate) async fn an_intercept_comes_back_whole(store: impl AnyStore) {
+    let full = Intercept {
+        reference: Reference::random(),
+        at: at(1_700_000_000_123),
+        reason: RefusalReason::KeyIpMismatch,
+        outcome: InterceptOutcome::Observed,
+        binding: Some(BindingId(12)),
+        fingerprint: Some(fingerprint(3)),
+        hint: Some(KeyHint::from_stored("sk-ab…wxyz".to_owned())),
+        client_ip: address("2001:db8::7"),
+        method: "POST".to_owned(),
+        path: "/v1/chat/completions".to_owned(),
+        user_agent: "curl/8 \\u{1b} 'quoted' …".to_owned(),
+        count: u32::MAX,
+    };
+    let batch = vec![full.clone(), intercept(2)];
+    InterceptStore::append(&store, batch).await.unwrap();
+    let stored = InterceptStore::list(&store, all()).await.unwrap();
+    assert_eq!(stored.len(), 2);
+    assert_eq!(stored[0].intercept, intercept(2));
+    assert_eq!(stored[1].intercept, full);
+    assert!(stored[0].id > stored[1].id);
+}
+
+pub(crate) async fn intercepts_come_page_by_page(store: impl AnyStore) {
+    InterceptStore::append(&store, Vec::new()).await.unwrap();
+    InterceptStore::append(&store, (1..=5).map(intercept).collect())
+        .await
+        .unwrap();
+    let mut before = None;
+    let mut seen = Vec::new();
+    loop {
+        let filter = InterceptFilter {
+            before,
+            limit: 2,
+            ..InterceptFilter::default()
+        };
+        let page = InterceptStore::list(&store, filter).await.unwrap();
+        let Some(last) = page.last() else {
+            break;
+        };
+        before = Some(last.id);
+        seen.push(page.len());
+    }
+    assert_eq!(seen, [2, 2, 1]);
+    assert_eq!(numbers(&store, all()).await, [5, 4, 3, 2, 1]);
+}
+
+pub(crate) async fn a_page_of_intercepts_has_a_maximum(store: impl AnyStore) {
+    InterceptStore::append(&store, (0..=PAGE_ROWS_MAX).map(intercept).collect())
+        .await
+        .unwrap();
+    let filter = InterceptFilter {
+        limit: u32::MAX,
+        ..InterceptFilter::default()
+    };
+    assert_eq!(numbers(&store, filter).await.len(), PAGE_ROWS_MAX as usize);
+}
+
+pub(crate) async fn intercepts_are_filtered(store: impl AnyStore) {
+    let mut batch: Vec<Intercept> = (1..=6).map(intercept).collect();
+    batch[0].reason = RefusalReason::KeyBanned;
+    batch[1].binding = Some(BindingId(9));
+    batch[2].client_ip = address("192.0.2.99");
+    InterceptStore::append(&store, batch).await.unwrap();
+
+    let banned = InterceptFilter {
+        reason: Some(RefusalReason::KeyBanned),
+        ..all()
+    };
+    assert_eq!(numbers(&store, banned).await, [1]);
+    let referred = InterceptFilter {
+        reference: Some("sr_4".to_owned()),
+        ..all()
+    };
+    assert_eq!(numbers(&store, referred).await, [4]);
+    let of_binding = InterceptFilter {
+        binding: Some(BindingId(9)),
+        ..all()
+    };
+    assert_eq!(numbers(&store, of_binding).await, [2]);
+    let from_address = InterceptFilter {
+        client_ip: Some(address("::ffff:192.0.2.99")),
+        ..all()
+    };
+    assert_eq!(numbers(&store, from_address).await, [3]);
+    let in_time = InterceptFilter {
+        since: Some(at(2_000)),
+        until: Some(at(5_000)),
+        ..all()
+    };
+    assert_eq!(numbers(&store, in_time).await, [4, 3, 2]);
+    let together = InterceptFilter {
+        reason: Some(RefusalReason::KeyMissing),
+        client_ip: Some(address("192.0.2.1")),
+        since: Some(at(4_000)),
+        ..all()
+    };
+    assert_eq!(numbers(&store, together).await, [6, 5, 4]);
+}
+
+pub(crate) async fn intercepts_are_counted_per_stretch(store: impl AnyStore) {
+    let mut batch: Vec<Intercept> = [1, 10, 11, 19, 35].map(intercept).to_vec();
+    batch[2].outcome = InterceptOutcome::Observed;
+    batch[3].count = 7;
+    InterceptStore::append(&store, batch).await.unwrap();
+    let bucket = |from, refused, observed| InterceptBucket {
+        from: at(from),
+        refused,
+        observed,
+    };
+    let counted = store.buckets(at(5_000), 10_000).await;
+    assert_eq!(
+        counted,
+        Ok(vec![
+            bucket(5_000, 1, 1),
+            bucket(15_000, 7, 0),
+            bucket(35_000, 1, 0)
+        ])
+    );
+    assert_eq!(store.buckets(at(99_000), 10_000).await, Ok(Vec::new()));
+    // A stretch of no length is taken as the shortest one.
+    assert_eq!(store.buckets(at(35_000), 0).await, Ok(vec![bucket(35_000, 1, 0)]));
+}
+
+pub(crate) async fn stretches_have_a_maximum(store: impl AnyStore) {
+    InterceptStore::append(&store, (0..=BUCKETS_MAX).map(intercept).collect())
+        .await
+        .unwrap();
+    let counted = store.buckets(at(0), 1_000).await.unwrap();
+    assert_eq!(counted.len(), BUCKETS_MAX as usize);
+    assert_eq!(counted[0].from, at(1_000));
+}
+
+pub(crate) async fn the_store_is_healthy(store: impl AnyStore) {
+    assert_eq!(Health::check(&store).await, Ok(()));
+}

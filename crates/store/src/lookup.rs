@@ -1,0 +1,333 @@
+//! The cached lookup: what the data plane asks about keys, answered from memory wherever that is allowed.
+//!
+//! - A binding is fresh for [`CacheBounds::fresh`]; past that it is loaded again. So a change made by another process is
+//!   noticed within that time.
+//! - While the store is away, the last binding that was known is still given, however old, as long as it was not thrown out.
+//! - Of two copies of a binding the one with the higher version wins, whenever they arrive; and what a load brings that was
+//!   under way when its key was invalidated is not kept.
+//! - That a key has no binding is never kept.
+//!
+//! It must never judge a request, and its synchronous calls must never wait for I/O.
+
+mod cache;
+mod flights;
+mod invalidating_admin;
+mod uses;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sentinel_core::binding::{Binding, NewBinding, Version};
+use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::network::Network;
+use sentinel_core::ports::{BindingLookup, BindingStore, Claim, KnownBinding, StoreError, UseStore};
+use sentinel_core::time::Timestamp;
+
+use cache::{Installed, KnownCache, Ticket};
+use flights::{Flights, Outcome};
+use uses::UseQueue;
+
+pub use invalidating_admin::InvalidatingAdmin;
+pub use uses::TakenUses;
+
+/// How often one lookup loads a key whose cache entry is invalidated again and again while it loads.
+pub const LOAD_ATTEMPTS_MAX: u32 = 3;
+/// The most bindings whose uses are written in one transaction.
+pub const USES_BATCH_MAX: usize = 1_000;
+
+/// The bounds of a [`CachedLookup`].
+#[derive(Clone, Copy, Debug)]
+pub struct CacheBounds {
+    /// The most bindings that are kept; beyond, the least used ones are thrown out. About 400 bytes each.
+    pub entries_max: usize,
+    /// How long a binding is given without asking the store.
+    pub fresh: Duration,
+    /// For how long a binding is given again after the store failed to answer; at most [`CacheBounds::fresh`].
+    pub retry_pause: Duration,
+    /// How long one call waits for the store; then the store counts as away.
+    pub store_wait_max: Duration,
+    /// The most keys that are loaded at the same time; beyond, the store counts as busy.
+    pub loads_max: usize,
+    /// The most bindings that wait for their uses to be written.
+    pub uses_queued_max: usize,
+}
+
+impl Default for CacheBounds {
+    fn default() -> Self {
+        Self {
+            entries_max: 100_000,
+            fresh: Duration::from_secs(5),
+            retry_pause: Duration::from_millis(500),
+            store_wait_max: Duration::from_secs(2),
+            loads_max: 1_024,
+            uses_queued_max: 65_536,
+        }
+    }
+}
+
+/// What a lookup has counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookupCounts {
+    /// Bindings given past their life because the store was away.
+    pub given_past_life: u64,
+    /// Times that a binding with new uses found the queue full. Its uses stay counted while it is cached.
+    pub uses_queue_full: u64,
+}
+
+/// [`BindingLookup`] over a store. One per process, shared by all cores. Its asynchronous calls need a tokio runtime with
+/// its timer.
+pub struct CachedLookup {
+    store: Arc<dyn BindingStore>,
+    cache: KnownCache,
+    flights: Flights,
+    uses: Arc<UseQueue>,
+    store_wait_max: Duration,
+    store_away: AtomicBool,
+    given_past_life: AtomicU64,
+}
+
+impl CachedLookup {
+    /// A lookup that knows nothing yet.
+    pub fn new(store: Arc<dyn BindingStore>, bounds: &CacheBounds) -> Self {
+        let uses = Arc::new(UseQueue::new(bounds.uses_queued_max));
+        Self {
+            store,
+            cache: KnownCache::new(bounds, Arc::clone(&uses)),
+            flights: Flights::new(bounds.loads_max),
+            uses,
+            store_wait_max: bounds.store_wait_max,
+            store_away: AtomicBool::new(false),
+            given_past_life: AtomicU64::new(0),
+        }
+    }
+
+    /// Forgets the key's binding, because it changed elsewhere; loads under way will not bring the old one back. Does
+    /// nothing to a cached binding that is at least as new as `changed`, when the new version is known.
+    pub fn invalidate(&self, fingerprint: &KeyFingerprint, changed: Option<Version>) {
+        self.flights.detach(fingerprint);
+        self.cache.invalidate(fingerprint, changed);
+    }
+
+    /// Ends the life of everything that is cached: each key is loaded again at its next use. What was known is still
+    /// given while the store is away.
+    pub fn expire_all(&self) {
+        self.cache.expire_all();
+    }
+
+    /// Takes note of a binding that was just changed on this replica.
+    pub(crate) fn changed_here(&self, binding: Binding, now: Timestamp) {
+        self.flights.detach(&binding.fingerprint);
+        self.cache.changed_here(binding, now);
+    }
+
+    /// Takes the uses of at most `bindings_max` bindings out; whoever takes them writes them or gives them back.
+    pub fn take_uses(&self, bindings_max: usize) -> Vec<TakenUses> {
+        self.uses.take(bindings_max)
+    }
+
+    /// Puts back what could not be written.
+    pub fn give_back(&self, taken: Vec<TakenUses>) {
+        self.uses.give_back(taken);
+    }
+
+    /// Writes the uses that wait now, in batches of [`USES_BATCH_MAX`], and says of how many bindings. What a failed
+    /// batch holds is given back; batches before it are written. Let it run to its end: what it holds is lost with it.
+    pub async fn flush_uses(&self, store: &dyn UseStore) -> Result<usize, StoreError> {
+        let mut written = 0;
+        // Uses that arrive meanwhile are for the next call, so that this one ends.
+        for _ in 0..self.uses.len().div_ceil(USES_BATCH_MAX) {
+            let taken = self.uses.take(USES_BATCH_MAX);
+            if taken.is_empty() {
+                continue;
+            }
+            let batch = taken.iter().map(TakenUses::uses).collect();
+            if let Err(error) = store.add_uses(batch).await {
+                self.uses.give_back(taken);
+                return Err(error);
+            }
+            written += taken.len();
+        }
+        Ok(written)
+    }
+
+    /// What has been counted.
+    pub fn counts(&self) -> LookupCounts {
+        LookupCounts {
+            given_past_life: self.given_past_life.load(Ordering::Relaxed),
+            uses_queue_full: self.uses.times_full(),
+        }
+    }
+
+    /// How many bindings are cached.
+    pub fn entries(&self) -> usize {
+        self.cache.len()
+    }
+
+    async fn load(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Outcome {
+        let mut last = None;
+        for _ in 0..LOAD_ATTEMPTS_MAX {
+            let ticket = self.cache.ticket(fingerprint);
+            // A load that ended just before this one began has the answer already.
+            if let Some(known) = self.cache.fresh(fingerprint, now) {
+                return Ok(Some(known));
+            }
+            let loaded = self.in_time(self.store.find(fingerprint)).await;
+            self.note_store(loaded.as_ref().err());
+            let loaded = loaded.inspect_err(|_| self.cache.postpone(fingerprint, now))?;
+            match self.take_in(&ticket, fingerprint, loaded, now) {
+                Installed::Current(known) => return Ok(known),
+                Installed::Invalidated(known) => last = known,
+            }
+        }
+        // This load overlaps an invalidation each time: its last answer is as good as any, for this request alone.
+        Ok(last)
+    }
+
+    /// Hands the store's answer to the cache.
+    fn take_in(
+        &self,
+        ticket: &Ticket,
+        fingerprint: &KeyFingerprint,
+        loaded: Option<Binding>,
+        now: Timestamp,
+    ) -> Installed<Option<Arc<KnownBinding>>> {
+        match loaded.map(|binding| self.cache.install(ticket, binding, now)) {
+            Some(Installed::Current(known)) => Installed::Current(Some(known)),
+            Some(Installed::Invalidated(known)) => Installed::Invalidated(Some(known)),
+            None => self.cache.absent(ticket, fingerprint),
+        }
+    }
+
+    /// Says once that the store is away, and once that it is back: while it is away this would be said at every load.
+    fn note_store(&self, error: Option<&StoreError>) {
+        let away = error.is_some();
+        if self.store_away.load(Ordering::Relaxed) == away
+            || self.store_away.swap(away, Ordering::AcqRel) == away
+        {
+            return;
+        }
+        match error {
+            Some(error) => {
+                tracing::warn!(%error, "the store is away: known bindings stay enforced from memory")
+            }
+            None => tracing::info!("the store answers again"),
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        tokio::time::timeout(self.store_wait_max, call)
+            .await
+            .unwrap_or_else(|_| {
+                Err(StoreError::Unavailable(format!(
+                    "no answer within {} ms",
+                    self.store_wait_max.as_millis()
+                )))
+            })
+    }
+
+    /// What was known last, when the store gave an error instead of an answer.
+    fn known_good(&self, fingerprint: &KeyFingerprint, error: StoreError) -> Outcome {
+        let known = self.cache.any_age(fingerprint).ok_or(error)?;
+        self.given_past_life.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(known))
+    }
+}
+
+#[async_trait]
+impl BindingLookup for CachedLookup {
+    /// One step into a sharded table under a read lock that writers hold only to swap an entry, a reference count, and
+    /// comparisons of integers: no I/O, no allocation.
+    fn cached(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Option<Arc<KnownBinding>> {
+        self.cache.fresh(fingerprint, now)
+    }
+
+    async fn find(
+        &self,
+        fingerprint: &KeyFingerprint,
+        now: Timestamp,
+    ) -> Result<Option<Arc<KnownBinding>>, StoreError> {
+        if let Some(known) = self.cache.fresh(fingerprint, now) {
+            return Ok(Some(known));
+        }
+        let Some(flight) = self.flights.join(fingerprint) else {
+            return self.known_good(fingerprint, StoreError::Busy);
+        };
+        match flight.outcome(|| self.load(fingerprint, now)).await {
+            Ok(found) => Ok(found),
+            Err(error) => self.known_good(fingerprint, error),
+        }
+    }
+
+    async fn claim(&self, new: NewBinding) -> Result<Claim<Arc<KnownBinding>>, StoreError> {
+        let ticket = self.cache.ticket(&new.fingerprint);
+        let now = new.bound_at;
+        match self.in_time(self.store.claim(new)).await? {
+            Claim::Won(binding) => {
+                let version = binding.version;
+                let known = self.cache.install(&ticket, binding, now).into_answer();
+                // Changed since, for example banned: then it is no longer this claim's to release.
+                let unchanged = known.binding.version == version;
+                Ok(if unchanged {
+                    Claim::Won(known)
+                } else {
+                    Claim::Lost(known)
+                })
+            }
+            Claim::Lost(binding) => {
+                let known = self.cache.install(&ticket, binding, now).into_answer();
+                Ok(Claim::Lost(known))
+            }
+        }
+    }
+
+    async fn release(&self, claimed: &KnownBinding) -> Result<(), StoreError> {
+        let binding = &claimed.binding;
+        let released = self
+            .in_time(self.store.release(binding.id, binding.version))
+            .await;
+        // Released, changed meanwhile, or nobody knows: in no case may this copy stay.
+        self.invalidate(&binding.fingerprint, None);
+        released.map(|_| ())
+    }
+
+    async fn learn(
+        &self,
+        known: &KnownBinding,
+        network: Network,
+        networks_max: u16,
+        now: Timestamp,
+    ) -> Result<Option<Arc<KnownBinding>>, StoreError> {
+        let fingerprint = &known.binding.fingerprint;
+        let ticket = self.cache.ticket(fingerprint);
+        let learned = self
+            .in_time(self.store.learn(known.binding.id, network, networks_max, now))
+            .await?;
+        Ok(self.take_in(&ticket, fingerprint, learned, now).into_answer())
+    }
+
+    /// An atomic addition; for the first use since the last batch also a reference count and a slot in a ring that was
+    /// allocated at the start.
+    fn record_use(&self, known: &Arc<KnownBinding>, now: Timestamp) {
+        if known.uses.count(now) {
+            self.uses.queue(known);
+        }
+    }
+}
+
+impl std::fmt::Debug for CachedLookup {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("CachedLookup")
+            .field("entries", &self.entries())
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

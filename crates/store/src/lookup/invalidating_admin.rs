@@ -1,0 +1,135 @@
+//! Operators' changes, with the cache of this replica told before the answer is given: after a ban has been answered, the
+//! next request is refused.
+//!
+//! A change runs to its end even when its caller goes away, so that the store and the cache cannot part.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sentinel_core::binding::{BindingCounts, BindingId, BindingRecord};
+use sentinel_core::event::Actor;
+use sentinel_core::network::Network;
+use sentinel_core::ports::{BindingAdmin, BindingFilter, StoreError};
+use sentinel_core::time::Timestamp;
+
+use super::CachedLookup;
+
+/// [`BindingAdmin`] over another one. Needs a tokio runtime.
+#[derive(Clone)]
+pub struct InvalidatingAdmin {
+    admin: Arc<dyn BindingAdmin>,
+    lookup: Arc<CachedLookup>,
+}
+
+/// What a change leaves behind.
+#[derive(Clone, Copy)]
+enum Leaves {
+    /// The binding, changed.
+    Binding,
+    /// Nothing.
+    Nothing,
+}
+
+impl InvalidatingAdmin {
+    /// Changes go to `admin`; what comes of them goes to `lookup`.
+    pub fn new(admin: Arc<dyn BindingAdmin>, lookup: Arc<CachedLookup>) -> Self {
+        Self { admin, lookup }
+    }
+
+    async fn change(
+        &self,
+        leaves: Leaves,
+        at: Timestamp,
+        change: impl Future<Output = Result<Option<BindingRecord>, StoreError>> + Send + 'static,
+    ) -> Result<Option<BindingRecord>, StoreError> {
+        let lookup = Arc::clone(&self.lookup);
+        let task = tokio::spawn(async move {
+            let outcome = change.await;
+            tell(&lookup, leaves, at, &outcome);
+            outcome
+        });
+        task.await.unwrap_or_else(|error| {
+            self.lookup.expire_all();
+            Err(StoreError::Unavailable(format!(
+                "the change did not end: {error}"
+            )))
+        })
+    }
+}
+
+fn tell(
+    lookup: &CachedLookup,
+    leaves: Leaves,
+    at: Timestamp,
+    outcome: &Result<Option<BindingRecord>, StoreError>,
+) {
+    match (outcome, leaves) {
+        (Ok(Some(record)), Leaves::Binding) => lookup.changed_here(record.binding.clone(), at),
+        (Ok(Some(record)), Leaves::Nothing) => lookup.invalidate(&record.binding.fingerprint, None),
+        // There is no such binding, or the change was not even begun.
+        (Ok(None) | Err(StoreError::Busy), _) => {}
+        // The change may have been made all the same.
+        (Err(StoreError::Unavailable(_) | StoreError::Damaged(_)), _) => lookup.expire_all(),
+    }
+}
+
+#[async_trait]
+impl BindingAdmin for InvalidatingAdmin {
+    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
+        self.admin.list(filter).await
+    }
+
+    async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError> {
+        self.admin.show(id).await
+    }
+
+    async fn counts(&self) -> Result<BindingCounts, StoreError> {
+        self.admin.counts().await
+    }
+
+    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        let admin = Arc::clone(&self.admin);
+        self.change(
+            Leaves::Nothing,
+            actor.at,
+            async move { admin.unbind(id, actor).await },
+        )
+        .await
+    }
+
+    async fn ban(
+        &self,
+        id: BindingId,
+        reason: String,
+        actor: Actor,
+    ) -> Result<Option<BindingRecord>, StoreError> {
+        let admin = Arc::clone(&self.admin);
+        self.change(Leaves::Binding, actor.at, async move {
+            admin.ban(id, reason, actor).await
+        })
+        .await
+    }
+
+    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        let admin = Arc::clone(&self.admin);
+        self.change(
+            Leaves::Binding,
+            actor.at,
+            async move { admin.unban(id, actor).await },
+        )
+        .await
+    }
+
+    async fn set_networks(
+        &self,
+        id: BindingId,
+        networks: Vec<Network>,
+        actor: Actor,
+    ) -> Result<Option<BindingRecord>, StoreError> {
+        let admin = Arc::clone(&self.admin);
+        self.change(Leaves::Binding, actor.at, async move {
+            admin.set_networks(id, networks, actor).await
+        })
+        .await
+    }
+}

@@ -1,0 +1,151 @@
+//! The domain's ports on the store in memory.
+
+use async_trait::async_trait;
+use sentinel_core::binding::{
+    Binding, BindingCounts, BindingId, BindingRecord, BindingStatus, NewBinding, Version,
+};
+use sentinel_core::event::{Actor, AdminEvent, Intercept};
+use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::network::Network;
+use sentinel_core::ports::{
+    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Health, InterceptBucket,
+    InterceptFilter, InterceptStore, StoreError, StoredIntercept, UseStore,
+};
+use sentinel_core::time::Timestamp;
+use sentinel_core::usage::Uses;
+
+use super::MemoryStore;
+use crate::bounds::page_rows;
+use crate::change::{self, Action};
+
+#[async_trait]
+impl BindingStore for MemoryStore {
+    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Binding>, StoreError> {
+        Ok(self.state().find(fingerprint))
+    }
+
+    async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
+        Ok(self.state().claim(new))
+    }
+
+    async fn release(&self, id: BindingId, claimed: Version) -> Result<bool, StoreError> {
+        Ok(self.state().release(id, claimed))
+    }
+
+    async fn learn(
+        &self,
+        id: BindingId,
+        network: Network,
+        networks_max: u16,
+        now: Timestamp,
+    ) -> Result<Option<Binding>, StoreError> {
+        Ok(self.state().learn(id, network, networks_max, now))
+    }
+}
+
+#[async_trait]
+impl BindingAdmin for MemoryStore {
+    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
+        Ok(self.state().list(&filter))
+    }
+
+    async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError> {
+        Ok(self.state().bindings.get(&id).cloned())
+    }
+
+    async fn counts(&self) -> Result<BindingCounts, StoreError> {
+        let mut counts = BindingCounts::default();
+        for record in self.state().bindings.values() {
+            match record.binding.status {
+                BindingStatus::Active => counts.active += 1,
+                BindingStatus::Banned => counts.banned += 1,
+            }
+        }
+        Ok(counts)
+    }
+
+    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        Ok(self.state().unbind(id, &actor))
+    }
+
+    async fn ban(
+        &self,
+        id: BindingId,
+        reason: String,
+        actor: Actor,
+    ) -> Result<Option<BindingRecord>, StoreError> {
+        Ok(self.state().change(id, Action::Ban, &actor, |record| {
+            record.binding.status = BindingStatus::Banned;
+            record.ban_reason = reason;
+        }))
+    }
+
+    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        Ok(self.state().change(id, Action::Unban, &actor, |record| {
+            record.binding.status = BindingStatus::Active;
+            record.ban_reason.clear();
+        }))
+    }
+
+    async fn set_networks(
+        &self,
+        id: BindingId,
+        networks: Vec<Network>,
+        actor: Actor,
+    ) -> Result<Option<BindingRecord>, StoreError> {
+        Ok(self.state().change(id, Action::SetNetworks, &actor, |record| {
+            record.binding.networks = change::without_repetition(networks).into_boxed_slice();
+        }))
+    }
+}
+
+#[async_trait]
+impl UseStore for MemoryStore {
+    async fn add_uses(&self, batch: Vec<Uses>) -> Result<(), StoreError> {
+        self.state().add_uses(&batch);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl InterceptStore for MemoryStore {
+    async fn append(&self, batch: Vec<Intercept>) -> Result<(), StoreError> {
+        self.state().append_intercepts(batch);
+        Ok(())
+    }
+
+    async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError> {
+        Ok(self.state().list_intercepts(&filter))
+    }
+
+    async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {
+        Ok(self.state().buckets(since, bucket_ms))
+    }
+}
+
+#[async_trait]
+impl AdminEventStore for MemoryStore {
+    async fn append(&self, event: AdminEvent) -> Result<(), StoreError> {
+        self.state().events.push(event);
+        Ok(())
+    }
+
+    async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
+        let newest = self
+            .state()
+            .events
+            .iter()
+            .rev()
+            .take(page_rows(limit) as usize)
+            .cloned()
+            .collect();
+        Ok(newest)
+    }
+}
+
+#[async_trait]
+impl Health for MemoryStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! What the store in memory holds, and each change of it, as plain as possible.
+
+use std::collections::BTreeMap;
+
+use sentinel_core::binding::{
+    BINDING_NETWORKS_MAX, Binding, BindingId, BindingRecord, BindingStatus, NewBinding, Version,
+};
+use sentinel_core::event::{Actor, AdminEvent, Intercept};
+use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::network::Network;
+use sentinel_core::policy::PolicyOverride;
+use sentinel_core::ports::{BindingFilter, Claim, InterceptBucket, InterceptFilter, StoredIntercept};
+use sentinel_core::time::Timestamp;
+use sentinel_core::usage::Uses;
+
+use crate::bounds::{BUCKETS_MAX, page_rows};
+use crate::change::{self, Action};
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) bindings: BTreeMap<BindingId, BindingRecord>,
+    pub(super) events: Vec<AdminEvent>,
+    intercepts: Vec<StoredIntercept>,
+    last_id: i64,
+    last_version: i64,
+}
+
+impl State {
+    pub(super) fn find(&self, fingerprint: &KeyFingerprint) -> Option<Binding> {
+        self.bindings
+            .values()
+            .find(|record| record.binding.fingerprint == *fingerprint)
+            .map(|record| record.binding.clone())
+    }
+
+    pub(super) fn claim(&mut self, new: NewBinding) -> Claim<Binding> {
+        if let Some(stored) = self.find(&new.fingerprint) {
+            return Claim::Lost(stored);
+        }
+        self.last_id += 1;
+        let binding = Binding {
+            id: BindingId(self.last_id),
+            fingerprint: new.fingerprint,
+            status: BindingStatus::Active,
+            networks: Box::new([new.network]),
+            policy: PolicyOverride::default(),
+            version: self.next_version(),
+            bound_at: new.bound_at,
+        };
+        let record = BindingRecord {
+            binding: binding.clone(),
+            hint: new.hint,
+            updated_at: new.bound_at,
+            last_used_at: None,
+            use_count: 0,
+            ban_reason: String::new(),
+        };
+        self.bindings.insert(binding.id, record);
+        Claim::Won(binding)
+    }
+
+    pub(super) fn release(&mut self, id: BindingId, claimed: Version) -> bool {
+        let unchanged = self
+            .bindings
+            .get(&id)
+            .is_some_and(|record| record.binding.version == claimed);
+        unchanged && self.bindings.remove(&id).is_some()
+    }
+
+    pub(super) fn learn(
+        &mut self,
+        id: BindingId,
+        network: Network,
+        networks_max: u16,
+        now: Timestamp,
+    ) -> Option<Binding> {
+        let binding = self.bindings.get(&id)?.binding.clone();
+        let room = binding.networks.len() < usize::from(networks_max).min(BINDING_NETWORKS_MAX);
+        let active = binding.status == BindingStatus::Active;
+        if room && active && !binding.networks.contains(&network) {
+            let version = self.next_version();
+            let record = self.bindings.get_mut(&id)?;
+            record.binding.version = version;
+            record.binding.networks = binding.networks.iter().copied().chain([network]).collect();
+            record.updated_at = now;
+        }
+        Some(self.bindings.get(&id)?.binding.clone())
+    }
+
+    pub(super) fn list(&self, filter: &BindingFilter) -> Vec<BindingRecord> {
+        let hint = filter.hint.as_ref().map(|text| text.to_ascii_lowercase());
+        self.bindings
+            .values()
+            .rev()
+            .filter(|record| filter.status.is_none_or(|status| record.binding.status == status))
+            .filter(|record| filter.before.is_none_or(|before| record.binding.id < before))
+            .filter(|record| {
+                filter
+                    .address
+                    .is_none_or(|address| record.binding.covers(address))
+            })
+            .filter(|record| {
+                hint.as_ref()
+                    .is_none_or(|text| record.hint.as_str().to_ascii_lowercase().contains(text))
+            })
+            .take(page_rows(filter.limit) as usize)
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn unbind(&mut self, id: BindingId, actor: &Actor) -> Option<BindingRecord> {
+        let before = self.bindings.remove(&id)?;
+        self.events
+            .push(change::event(Action::Unbind, actor, &before, None));
+        Some(before)
+    }
+
+    pub(super) fn change(
+        &mut self,
+        id: BindingId,
+        action: Action,
+        actor: &Actor,
+        apply: impl FnOnce(&mut BindingRecord),
+    ) -> Option<BindingRecord> {
+        let before = self.bindings.get(&id)?.clone();
+        let version = self.next_version();
+        let record = self.bindings.get_mut(&id)?;
+        apply(record);
+        record.binding.version = version;
+        record.updated_at = actor.at;
+        let after = record.clone();
+        self.events
+            .push(change::event(action, actor, &before, Some(&after)));
+        Some(after)
+    }
+
+    pub(super) fn add_uses(&mut self, batch: &[Uses]) {
+        for uses in batch {
+            let Some(record) = self.bindings.get_mut(&uses.binding) else {
+                continue;
+            };
+            record.use_count = record
+                .use_count
+                .saturating_add(uses.count)
+                .min(i64::MAX.unsigned_abs());
+            record.last_used_at = record.last_used_at.max(Some(uses.last_used_at));
+        }
+    }
+
+    pub(super) fn append_intercepts(&mut self, batch: Vec<Intercept>) {
+        for intercept in batch {
+            let id = self.intercepts.last().map_or(0, |last| last.id) + 1;
+            self.intercepts.push(StoredIntercept { id, intercept });
+        }
+    }
+
+    pub(super) fn list_intercepts(&self, filter: &InterceptFilter) -> Vec<StoredIntercept> {
+        self.intercepts
+            .iter()
+            .rev()
+            .filter(|stored| matches(stored, filter))
+            .take(page_rows(filter.limit) as usize)
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Vec<InterceptBucket> {
+        let bucket_ms = bucket_ms.max(1);
+        let mut counts = BTreeMap::<i64, (u64, u64)>::new();
+        for StoredIntercept { intercept, .. } in &self.intercepts {
+            if intercept.at < since {
+                continue;
+            }
+            let number = (intercept.at.unix_ms() - since.unix_ms()) / bucket_ms;
+            let (refused, observed) = counts.entry(number).or_default();
+            match intercept.outcome {
+                sentinel_core::event::InterceptOutcome::Refused => *refused += u64::from(intercept.count),
+                sentinel_core::event::InterceptOutcome::Observed => *observed += u64::from(intercept.count),
+            }
+        }
+        let left_out = counts.len().saturating_sub(BUCKETS_MAX as usize);
+        counts
+            .into_iter()
+            .skip(left_out)
+            .map(|(number, (refused, observed))| InterceptBucket {
+                from: Timestamp::from_unix_ms(since.unix_ms() + number * bucket_ms),
+                refused,
+                observed,
+            })
+            .collect()
+    }
+
+    fn next_version(&mut self) -> Version {
+        self.last_version += 1;
+        Version(self.last_version)
+    }
+}
+
+fn matches(stored: &StoredIntercept, filter: &InterceptFilter) -> bool {
+    let intercept = &stored.intercept;
+    filter.reason.is_none_or(|reason| intercept.reason == reason)
+        && filter
+            .reference
+            .as_ref()
+            .is_none_or(|reference| intercept.reference.as_str() == reference)
+        && filter
+            .binding
+            .is_none_or(|binding| intercept.binding == Some(binding))
+        && filter
+            .client_ip
+            .is_none_or(|address| intercept.client_ip == address)
+        && filter.since.is_none_or(|since| intercept.at >= since)
+        && filter.until.is_none_or(|until| intercept.at < until)
+        && filter.before.is_none_or(|before| stored.id < before)
+}

@@ -1,0 +1,78 @@
+//! Builds the conditions of a page from the parts of a filter that are set, so that SQLite sees only those and uses its indexes.
+//!
+//! Values are always bound, never written into the statement.
+
+use rusqlite::types::Value;
+
+/// Conditions that all have to hold.
+#[derive(Default)]
+pub(super) struct Conditions {
+    clauses: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    /// Adds a condition with one `?`, when there is something to compare with.
+    pub(super) fn add(&mut self, clause: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.clauses.push(clause.to_owned());
+            self.values.push(value.into());
+        }
+    }
+
+    /// Adds a condition with as many `?` as there are values.
+    pub(super) fn add_all(&mut self, clause: String, values: impl IntoIterator<Item = Value>) {
+        self.clauses.push(clause);
+        self.values.extend(values);
+    }
+
+    /// The statement for one page, newest first, and its values.
+    pub(super) fn page(mut self, select: &str, limit: u32) -> (String, Vec<Value>) {
+        let mut statement = select.to_owned();
+        if !self.clauses.is_empty() {
+            statement.push_str(" WHERE ");
+            statement.push_str(&self.clauses.join(" AND "));
+        }
+        statement.push_str(" ORDER BY id DESC LIMIT ?");
+        self.values.push(Value::Integer(i64::from(limit)));
+        (statement, self.values)
+    }
+}
+
+/// A LIKE pattern, under `ESCAPE '\'`, for texts that contain `text` itself.
+pub(super) fn containing(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len() + 2);
+    pattern.push('%');
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_set_becomes_a_condition() {
+        let mut conditions = Conditions::default();
+        conditions.add("a = ?", Some(1_i64));
+        conditions.add("b = ?", None::<i64>);
+        conditions.add_all("c IN (?, ?)".to_owned(), [Value::Integer(2), Value::Integer(3)]);
+        let (statement, values) = conditions.page("SELECT x FROM t", 7);
+        assert_eq!(
+            statement,
+            "SELECT x FROM t WHERE a = ? AND c IN (?, ?) ORDER BY id DESC LIMIT ?"
+        );
+        assert_eq!(values, [1, 2, 3, 7].map(Value::Integer));
+    }
+
+    #[test]
+    fn wildcards_are_taken_literally() {
+        assert_eq!(containing(r"50%_\"), r"%50\%\_\\%");
+    }
+}

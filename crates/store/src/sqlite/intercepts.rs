@@ -1,0 +1,118 @@
+//! The audit log: written in batches, read page by page, counted per stretch of time.
+
+use rusqlite::{Connection, Row, params, params_from_iter};
+use sentinel_core::binding::BindingId;
+use sentinel_core::decision::RefusalReason;
+use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
+use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
+use sentinel_core::ports::{InterceptBucket, InterceptFilter, StoredIntercept};
+use sentinel_core::time::Timestamp;
+
+use super::failure::Failure;
+use super::filter::Conditions;
+use super::rows;
+use crate::bounds::{BUCKETS_MAX, page_rows};
+
+const SELECT_INTERCEPT: &str = "SELECT id, reference, at, reason, outcome, binding_id, fingerprint, hint, \
+     client_ip, method, path, user_agent, count FROM intercept_logs";
+
+pub(super) fn append(connection: &Connection, batch: &[Intercept]) -> Result<(), Failure> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO intercept_logs (reference, at, reason, outcome, binding_id, fingerprint, hint, client_ip, \
+         method, path, user_agent, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    for intercept in batch {
+        insert.execute(params![
+            intercept.reference.as_str(),
+            intercept.at.unix_ms(),
+            intercept.reason.code(),
+            intercept.outcome.as_str(),
+            intercept.binding.map(|id| id.0),
+            intercept.fingerprint.as_ref().map(KeyFingerprint::as_bytes),
+            intercept.hint.as_ref().map(KeyHint::as_str),
+            intercept.client_ip.to_string(),
+            intercept.method,
+            intercept.path,
+            intercept.user_agent,
+            intercept.count,
+        ])?;
+    }
+    Ok(())
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    filter: InterceptFilter,
+) -> Result<Vec<StoredIntercept>, Failure> {
+    let mut conditions = Conditions::default();
+    conditions.add("reason = ?", filter.reason.map(|reason| reason.code().to_owned()));
+    conditions.add("reference = ?", filter.reference);
+    conditions.add("binding_id = ?", filter.binding.map(|id| id.0));
+    conditions.add(
+        "client_ip = ?",
+        filter.client_ip.map(|address| address.to_string()),
+    );
+    conditions.add("at >= ?", filter.since.map(Timestamp::unix_ms));
+    conditions.add("at < ?", filter.until.map(Timestamp::unix_ms));
+    conditions.add("id < ?", filter.before);
+    let (statement, values) = conditions.page(SELECT_INTERCEPT, page_rows(filter.limit));
+    connection
+        .prepare_cached(&statement)?
+        .query_and_then(params_from_iter(values), read)?
+        .collect()
+}
+
+/// A stretch shorter than a millisecond is taken as one; of more than [`BUCKETS_MAX`] stretches the newest are kept.
+pub(super) fn buckets(
+    connection: &Connection,
+    since: Timestamp,
+    bucket_ms: i64,
+) -> Result<Vec<InterceptBucket>, Failure> {
+    let mut buckets = connection
+        .prepare_cached(
+            "SELECT ?1 + (at - ?1) / ?2 * ?2 AS bucket_from, \
+             sum(CASE outcome WHEN 'refused' THEN count ELSE 0 END) AS refused, \
+             sum(CASE outcome WHEN 'observed' THEN count ELSE 0 END) AS observed \
+             FROM intercept_logs WHERE at >= ?1 GROUP BY bucket_from ORDER BY bucket_from DESC LIMIT ?3",
+        )?
+        .query_and_then(
+            [since.unix_ms(), bucket_ms.max(1), i64::from(BUCKETS_MAX)],
+            |row| {
+                Ok(InterceptBucket {
+                    from: rows::timestamp(row, "bucket_from")?,
+                    refused: row.get::<_, i64>("refused")?.cast_unsigned(),
+                    observed: row.get::<_, i64>("observed")?.cast_unsigned(),
+                })
+            },
+        )?
+        .collect::<Result<Vec<_>, Failure>>()?;
+    buckets.reverse();
+    Ok(buckets)
+}
+
+fn read(row: &Row<'_>) -> Result<StoredIntercept, Failure> {
+    let reason: String = row.get("reason")?;
+    let outcome: String = row.get("outcome")?;
+    let client_ip: String = row.get("client_ip")?;
+    Ok(StoredIntercept {
+        id: row.get("id")?,
+        intercept: Intercept {
+            reference: Reference::from_stored(row.get("reference")?),
+            at: rows::timestamp(row, "at")?,
+            reason: RefusalReason::from_code(&reason)
+                .ok_or_else(|| Failure::damaged("intercept_logs.reason"))?,
+            outcome: InterceptOutcome::from_word(&outcome)
+                .ok_or_else(|| Failure::damaged("intercept_logs.outcome"))?,
+            binding: row.get::<_, Option<i64>>("binding_id")?.map(BindingId),
+            fingerprint: row
+                .get::<_, Option<[u8; 32]>>("fingerprint")?
+                .map(KeyFingerprint::from_bytes),
+            hint: row.get::<_, Option<String>>("hint")?.map(KeyHint::from_stored),
+            client_ip: rows::address(&client_ip, "intercept_logs.client_ip")?,
+            method: row.get("method")?,
+            path: row.get("path")?,
+            user_agent: row.get("user_agent")?,
+            count: row.get("count")?,
+        },
+    })
+}

@@ -1,0 +1,156 @@
+//! The domain's ports on the SQLite store: each call goes to a reader or to the writer, and nowhere else.
+
+use async_trait::async_trait;
+use sentinel_core::binding::{Binding, BindingCounts, BindingId, BindingRecord, NewBinding, Version};
+use sentinel_core::event::{Actor, AdminEvent, Intercept};
+use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::network::Network;
+use sentinel_core::ports::{
+    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Health, InterceptBucket,
+    InterceptFilter, InterceptStore, StoreError, StoredIntercept, UseStore,
+};
+use sentinel_core::time::Timestamp;
+use sentinel_core::usage::Uses;
+
+use super::{HEALTH_WAIT_MAX, SqliteStore, admin, bindings, events, intercepts, rows, uses};
+
+#[async_trait]
+impl BindingStore for SqliteStore {
+    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Binding>, StoreError> {
+        let fingerprint = *fingerprint;
+        self.read(move |connection| bindings::find(connection, &fingerprint))
+            .await
+    }
+
+    async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
+        self.write(move |connection| bindings::claim(connection, &new))
+            .await
+    }
+
+    async fn release(&self, id: BindingId, claimed: Version) -> Result<bool, StoreError> {
+        self.write(move |connection| bindings::release(connection, id, claimed))
+            .await
+    }
+
+    async fn learn(
+        &self,
+        id: BindingId,
+        network: Network,
+        networks_max: u16,
+        now: Timestamp,
+    ) -> Result<Option<Binding>, StoreError> {
+        self.write(move |connection| bindings::learn(connection, id, network, networks_max, now))
+            .await
+    }
+}
+
+#[async_trait]
+impl BindingAdmin for SqliteStore {
+    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
+        self.read(move |connection| admin::list(connection, &filter))
+            .await
+    }
+
+    async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError> {
+        self.read(move |connection| bindings::by_id(connection, id)).await
+    }
+
+    async fn counts(&self) -> Result<BindingCounts, StoreError> {
+        self.read(admin::counts).await
+    }
+
+    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        self.write(move |connection| admin::unbind(connection, id, &actor))
+            .await
+    }
+
+    async fn ban(
+        &self,
+        id: BindingId,
+        reason: String,
+        actor: Actor,
+    ) -> Result<Option<BindingRecord>, StoreError> {
+        self.write(move |connection| admin::ban(connection, id, &reason, &actor))
+            .await
+    }
+
+    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        self.write(move |connection| admin::unban(connection, id, &actor))
+            .await
+    }
+
+    async fn set_networks(
+        &self,
+        id: BindingId,
+        networks: Vec<Network>,
+        actor: Actor,
+    ) -> Result<Option<BindingRecord>, StoreError> {
+        self.write(move |connection| admin::set_networks(connection, id, networks, &actor))
+            .await
+    }
+}
+
+#[async_trait]
+impl UseStore for SqliteStore {
+    async fn add_uses(&self, batch: Vec<Uses>) -> Result<(), StoreError> {
+        self.write(move |connection| uses::add(connection, &batch)).await
+    }
+}
+
+#[async_trait]
+impl InterceptStore for SqliteStore {
+    async fn append(&self, batch: Vec<Intercept>) -> Result<(), StoreError> {
+        self.write(move |connection| intercepts::append(connection, &batch))
+            .await
+    }
+
+    async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError> {
+        self.read(move |connection| intercepts::list(connection, filter))
+            .await
+    }
+
+    async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {
+        self.read(move |connection| intercepts::buckets(connection, since, bucket_ms))
+            .await
+    }
+}
+
+#[async_trait]
+impl AdminEventStore for SqliteStore {
+    async fn append(&self, event: AdminEvent) -> Result<(), StoreError> {
+        self.write(move |connection| events::append(connection, &event))
+            .await
+    }
+
+    async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
+        self.read(move |connection| events::newest(connection, limit))
+            .await
+    }
+}
+
+/// Asks both kinds of threads for something that needs the file, and whether the file is still where it was. Needs a
+/// tokio runtime with its timer, as it gives up after [`HEALTH_WAIT_MAX`].
+#[async_trait]
+impl Health for SqliteStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        const READ: &str = "SELECT value FROM binding_version";
+        self.threads.all_alive()?;
+        let path = std::sync::Arc::clone(&self.path);
+        let both = async {
+            self.read(move |connection| {
+                rows::single::<i64>(connection, READ)?;
+                Ok(path.exists())
+            })
+            .await?
+            .then_some(())
+            .ok_or_else(|| StoreError::Unavailable("the store's file is gone".to_owned()))?;
+            // Being in the writer's transaction is what this is about.
+            self.write(|connection| rows::single::<i64>(connection, READ))
+                .await?;
+            Ok(())
+        };
+        tokio::time::timeout(HEALTH_WAIT_MAX, both)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("the store does not answer".to_owned())))
+    }
+}

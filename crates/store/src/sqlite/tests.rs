@@ -1,0 +1,26 @@
+//! The conformance suite on SQLite, and what only a store with a file and threads has to promise.
+
+mod file;
+mod threads;
+
+use std::path::{Path, PathBuf};
+
+use super::SqliteStore;
+
+/// The path of a store in an empty folder.
+fn new_path() -> (PathBuf, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (folder.path().join("sentinel.db"), folder)
+}
+
+async fn fixture() -> (SqliteStore, tempfile::TempDir) {
+    let (path, folder) = new_path();
+    (SqliteStore::open(&path).unwrap(), folder)
+}
+
+/// A connection past the store, as another process would have it.
+fn outside(path: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(path).unwrap()
+}
+
+crate::conformance::conformance_suite!(fixture);
