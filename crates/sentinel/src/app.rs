@@ -70,9 +70,14 @@ impl App {
         let store = SqliteStore::open(&config.store.database())?;
         let counts = store.counts().await?;
         let secrets = secrets::prepare(&config, counts.active + counts.banned > 0)?;
-        secrets.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        secrets
+            .warnings
+            .iter()
+            .for_each(|warning| tracing::warn!("{warning}"));
         let listen = config.admin.listen;
-        let admin_listener = TcpListener::bind(listen).await.map_err(|error| AppError::AdminListen(listen, error))?;
+        let admin_listener = TcpListener::bind(listen)
+            .await
+            .map_err(|error| AppError::AdminListen(listen, error))?;
 
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let lookup = Arc::new(CachedLookup::new(Arc::new(store.clone()), &cache_bounds(&config)));
@@ -92,7 +97,10 @@ impl App {
         let engine = Engine::start(proxy_config(&config), dependencies)?;
 
         let draining = Arc::new(Draining::default());
-        let bindings: Arc<dyn BindingAdmin> = Arc::new(InvalidatingAdmin::new(Arc::new(store.clone()), Arc::clone(&lookup)));
+        let bindings: Arc<dyn BindingAdmin> = Arc::new(InvalidatingAdmin::new(
+            Arc::new(store.clone()),
+            Arc::clone(&lookup),
+        ));
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
             intercepts: Arc::new(store.clone()),
@@ -192,11 +200,17 @@ struct AdminTask {
 
 impl AdminTask {
     fn start(listener: TcpListener, parts: AdminParts) -> Result<Self, AppError> {
-        let address = listener.local_addr().map_err(|error| AppError::AdminListen(([0, 0, 0, 0], 0).into(), error))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| AppError::AdminListen(([0, 0, 0, 0], 0).into(), error))?;
         let (stop, stopping) = oneshot::channel();
-        let task = tokio::spawn(sentinel_admin::serve(listener, sentinel_admin::router(parts), async {
-            let _ = stopping.await;
-        }));
+        let task = tokio::spawn(sentinel_admin::serve(
+            listener,
+            sentinel_admin::router(parts),
+            async {
+                let _ = stopping.await;
+            },
+        ));
         Ok(Self { address, stop, task })
     }
 
@@ -224,7 +238,9 @@ fn proxy_config(config: &Config) -> ProxyConfig {
         stream_idle: upstream.idle_timeout,
         connect_timeout: upstream.connect_timeout,
         upstream_idle: upstream.pool_idle,
-        claims_per_minute: config.claims_per_minute_per_address.map_or(0, std::num::NonZeroU32::get),
+        claims_per_minute: config
+            .claims_per_minute_per_address
+            .map_or(0, std::num::NonZeroU32::get),
         ..Bounds::default()
     };
     ProxyConfig {

@@ -107,6 +107,9 @@ pub(crate) enum CliError {
     /// A step of the demo did not do what it says; which one was printed.
     #[error("the demo did not do what it should")]
     DemoFailed,
+    /// The configuration that was checked is wrong; how was printed.
+    #[error("the configuration cannot be used")]
+    CheckedConfig,
     /// Something that was checked is not in order; what it is was printed.
     #[error("not everything is in order")]
     CheckFailed,
@@ -122,7 +125,7 @@ impl CliError {
     /// The exit code that says so.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Password(_) | Self::TwoUpstreams => 2,
+            Self::Config(_) | Self::CheckedConfig | Self::Password(_) | Self::TwoUpstreams => 2,
             _ => 1,
         }
     }

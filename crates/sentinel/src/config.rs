@@ -10,6 +10,8 @@ mod file;
 mod given;
 mod parse;
 mod problem;
+#[cfg(test)]
+mod reference;
 mod secret;
 pub(crate) mod secret_file;
 mod setting;
@@ -25,9 +27,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use build::Requirements;
 pub(crate) use problem::{ConfigErrors, Problem};
 pub(crate) use secret::Secret;
-pub(crate) use types::{
-    AdminConfig, AdminPassword, AlertConfig, Config, LogConfig, LogFormat, ProxyConfig, StoreConfig, UpstreamConfig,
-};
+pub(crate) use types::{AdminPassword, Config, LogConfig, LogFormat};
 pub(crate) use view::{SettingView, Source};
 
 use given::Given;
@@ -149,5 +149,7 @@ pub(crate) fn of_variables(variables: &[(&str, &str)]) -> Config {
         upstream: false,
         profiles: &["new-api", "litellm"],
     };
-    load(&sources, requirements).expect("the test's variables are right").config
+    load(&sources, requirements)
+        .expect("the test's variables are right")
+        .config
 }

@@ -36,10 +36,18 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(proxy: Arc<sentinel_proxy::Figures>, lookup: Arc<CachedLookup>, queue: Arc<InterceptQueue>) -> Self {
+    pub(crate) fn new(
+        proxy: Arc<sentinel_proxy::Figures>,
+        lookup: Arc<CachedLookup>,
+        queue: Arc<InterceptQueue>,
+    ) -> Self {
         let readings = Readings { proxy, lookup, queue };
         let mut registry = Registry::with_prefix("sentinel");
-        registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register(
+            "build",
+            "The running version",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
         registry.register_collector(Box::new(readings.clone()));
         Self { readings, registry }
     }
@@ -48,14 +56,29 @@ impl Metrics {
 impl Figures for Metrics {
     fn traffic(&self) -> TrafficFigures {
         let proxy = self.readings.proxy.snapshot();
-        let of_upstream = |reason: RefusalReason| matches!(reason, RefusalReason::UpstreamUnreachable | RefusalReason::UpstreamTimeout);
+        let of_upstream = |reason: RefusalReason| {
+            matches!(
+                reason,
+                RefusalReason::UpstreamUnreachable | RefusalReason::UpstreamTimeout
+            )
+        };
         TrafficFigures {
             requests: proxy.requests,
             allowed: proxy.allowed + proxy.observed,
             observed: proxy.observed,
-            refused: proxy.refused.iter().copied().filter(|(reason, _)| !of_upstream(*reason)).collect(),
+            refused: proxy
+                .refused
+                .iter()
+                .copied()
+                .filter(|(reason, _)| !of_upstream(*reason))
+                .collect(),
             claims: proxy.claimed,
-            upstream_errors: proxy.refused.iter().filter(|(reason, _)| of_upstream(*reason)).map(|(_, count)| count).sum(),
+            upstream_errors: proxy
+                .refused
+                .iter()
+                .filter(|(reason, _)| of_upstream(*reason))
+                .map(|(_, count)| count)
+                .sum(),
             live_connections: proxy.connections_open,
             cache_entries: self.readings.lookup.entries() as u64,
             lost_records: self.readings.queue.lost(),
@@ -77,33 +100,86 @@ impl Collector for Readings {
         let lookup = self.lookup.counts();
         for (name, help, value) in [
             ("requests", "Requests whose head was read", proxy.requests),
-            ("allowed", "Requests let on because nothing spoke against them", proxy.allowed),
-            ("observed", "Requests let on although a rule was broken", proxy.observed),
+            (
+                "allowed",
+                "Requests let on because nothing spoke against them",
+                proxy.allowed,
+            ),
+            (
+                "observed",
+                "Requests let on although a rule was broken",
+                proxy.observed,
+            ),
             ("claims", "Keys bound at first use", proxy.claimed),
-            ("claims_released", "Claims taken back because the upstream did not know the key", proxy.released),
+            (
+                "claims_released",
+                "Claims taken back because the upstream did not know the key",
+                proxy.released,
+            ),
             ("networks_learned", "Networks that keys learned", proxy.learned),
-            ("connections_accepted", "Client connections accepted", proxy.connections_accepted),
-            ("upstream_connects", "Connections made to the upstream", proxy.upstream_connected),
-            ("upstream_reuses", "Requests sent on a used upstream connection", proxy.upstream_reused),
-            ("upstream_retries", "Requests sent again because their connection closed unused", proxy.upstream_retried),
-            ("bindings_given_past_life", "Bindings used past their life because the store was away", lookup.given_past_life),
-            ("uses_queue_full", "Times that a binding with new uses found the queue full", lookup.uses_queue_full),
+            (
+                "connections_accepted",
+                "Client connections accepted",
+                proxy.connections_accepted,
+            ),
+            (
+                "upstream_connects",
+                "Connections made to the upstream",
+                proxy.upstream_connected,
+            ),
+            (
+                "upstream_reuses",
+                "Requests sent on a used upstream connection",
+                proxy.upstream_reused,
+            ),
+            (
+                "upstream_retries",
+                "Requests sent again because their connection closed unused",
+                proxy.upstream_retried,
+            ),
+            (
+                "bindings_given_past_life",
+                "Bindings used past their life because the store was away",
+                lookup.given_past_life,
+            ),
+            (
+                "uses_queue_full",
+                "Times that a binding with new uses found the queue full",
+                lookup.uses_queue_full,
+            ),
             ("intercepts_lost", "Audit records lost", self.queue.lost()),
         ] {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
         for (name, help, value) in [
-            ("connections_open", "Client connections open now", proxy.connections_open),
+            (
+                "connections_open",
+                "Client connections open now",
+                proxy.connections_open,
+            ),
             ("tunnels_open", "Tunnels open now", proxy.tunnels_open),
-            ("cache_entries", "Bindings in the in-process cache", self.lookup.entries() as u64),
-            ("intercepts_waiting", "Audit records that wait to be written", self.queue.waiting() as u64),
+            (
+                "cache_entries",
+                "Bindings in the in-process cache",
+                self.lookup.entries() as u64,
+            ),
+            (
+                "intercepts_waiting",
+                "Audit records that wait to be written",
+                self.queue.waiting() as u64,
+            ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         let refused = ConstCounter::new(0_u64);
-        let mut family = encoder.encode_descriptor("refused", "Requests without an answer of the upstream", None, refused.metric_type())?;
+        let mut family = encoder.encode_descriptor(
+            "refused",
+            "Requests without an answer of the upstream",
+            None,
+            refused.metric_type(),
+        )?;
         for (reason, count) in proxy.refused {
             ConstCounter::new(count).encode(family.encode_family(&[("reason", reason.code())])?)?;
         }

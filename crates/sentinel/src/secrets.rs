@@ -101,8 +101,8 @@ pub(crate) fn prepare(config: &Config, has_bindings: bool) -> Result<Secrets, Se
         Some(secret) => secret.clone(),
         None => kept_or_made(&mut folder, JWT_FILE)?,
     };
-    let jwt = JwtSecret::new(jwt.expose().as_bytes())
-        .map_err(|_| SecretsError::Damaged(folder.path(JWT_FILE)))?;
+    let jwt =
+        JwtSecret::new(jwt.expose().as_bytes()).map_err(|_| SecretsError::Damaged(folder.path(JWT_FILE)))?;
     let (admin_password, first_password) = admin_password(&mut folder, config)?;
     Ok(Secrets {
         hasher,
@@ -122,7 +122,9 @@ pub(crate) fn verify(config: &Config, has_bindings: bool) -> Result<(), SecretsE
     };
     match (secret, folder.read(HMAC_CHECK_FILE)?) {
         (None, _) if has_bindings => Err(SecretsError::LostHmacSecret(folder.path(HMAC_FILE))),
-        (Some(secret), Some(check)) if has_bindings && check_value(&hasher_under(&folder, &secret)?) != check => {
+        (Some(secret), Some(check))
+            if has_bindings && check_value(&hasher_under(&folder, &secret)?) != check =>
+        {
             Err(SecretsError::OtherHmacSecret(folder.path(HMAC_FILE)))
         }
         _ => Ok(()),
@@ -228,7 +230,12 @@ fn random_bytes<const COUNT: usize>() -> Result<[u8; COUNT], SecretsError> {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use sentinel_core::policy::Mode;
 use sentinel_core::time::SystemClock;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,10 +21,17 @@ const BACKGROUND_THREADS: usize = 2;
 /// Serves until a signal comes. With `demo_upstream`, in front of the built-in upstream.
 pub(crate) fn run(mut sources: Sources, demo_upstream: bool) -> Result<(), CliError> {
     runtime()?.block_on(async {
-        let demo = if demo_upstream { Some(start_demo_upstream(&mut sources).await?) } else { None };
+        let demo = if demo_upstream {
+            Some(start_demo_upstream(&mut sources).await?)
+        } else {
+            None
+        };
         let loaded = cli::load(&sources, true)?;
         telemetry::init(&loaded.config.log)?;
-        loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        loaded
+            .warnings
+            .iter()
+            .for_each(|warning| tracing::warn!("{warning}"));
         let config = loaded.config.clone();
         let mut app = App::start(loaded).await?;
         greet(&mut anstream::stdout().lock(), &app, &config, demo.is_some())?;
@@ -52,7 +60,10 @@ pub(crate) fn run(mut sources: Sources, demo_upstream: bool) -> Result<(), CliEr
 
 /// The runtime beside the cores.
 pub(crate) fn runtime() -> io::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(BACKGROUND_THREADS).enable_all().build()
+    Builder::new_multi_thread()
+        .worker_threads(BACKGROUND_THREADS)
+        .enable_all()
+        .build()
 }
 
 /// Returns when the process is asked to stop.
@@ -66,7 +77,11 @@ pub(crate) async fn stop_signal() -> io::Result<()> {
 
 async fn start_demo_upstream(sources: &mut Sources) -> Result<DemoUpstream, CliError> {
     const NAMES: [&str; 2] = ["UPSTREAM_URL", "DOWNSTREAM_URL"];
-    if sources.environment.iter().any(|(name, value)| NAMES.iter().any(|known| name == known) && !value.is_empty()) {
+    if sources
+        .environment
+        .iter()
+        .any(|(name, value)| NAMES.iter().any(|known| name == known) && !value.is_empty())
+    {
         return Err(CliError::TwoUpstreams);
     }
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -81,23 +96,55 @@ fn greet(out: &mut dyn Write, app: &App, config: &Config, is_demo: bool) -> io::
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
     let (proxy, admin) = (reachable(app.proxy_addr()), reachable(app.admin_addr()));
-    let upstream = config.upstream.url.as_ref().map(|target| format!("http://{}:{}", target.host(), target.port()));
+    let upstream = config
+        .upstream
+        .url
+        .as_ref()
+        .map(|target| format!("http://{}:{}", target.host(), target.port()));
     let upstream = upstream.unwrap_or_default();
     let key = if is_demo { DEMO_KEY } else { "sk-…" };
-    writeln!(out, "\n{bold}Key-IP Sentinel {} serves{bold:#}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  proxy     {} → {upstream}{}", app.proxy_addr(), if is_demo { " (the demo upstream)" } else { "" })?;
+    writeln!(
+        out,
+        "\n{bold}Key-IP Sentinel {} serves{bold:#}",
+        env!("CARGO_PKG_VERSION")
+    )?;
+    writeln!(
+        out,
+        "  proxy     {} → {upstream}{}",
+        app.proxy_addr(),
+        if is_demo { " (the demo upstream)" } else { "" }
+    )?;
     writeln!(out, "  admin     http://{}", app.admin_addr())?;
     writeln!(out, "  data      {}", config.store.database().display())?;
-    writeln!(out, "  profile   {}, {}", config.upstream.profile, serde_word(&config.rules.mode))?;
+    writeln!(
+        out,
+        "  profile   {}, {}",
+        config.upstream.profile,
+        mode_word(config.rules.mode)
+    )?;
     if let Some(password) = &app.first_password {
-        writeln!(out, "\n{bold}First sign-in{bold:#}: {} / {bold}{}{bold:#}", config.admin.username, password.expose())?;
+        writeln!(
+            out,
+            "\n{bold}First sign-in{bold:#}: {} / {bold}{}{bold:#}",
+            config.admin.username,
+            password.expose()
+        )?;
         writeln!(out, "  {dim}shown this once; only its hash is kept{dim:#}")?;
     }
-    writeln!(out, "\n{bold}Next{bold:#}: use a key; its first use binds it to the network it comes from")?;
-    writeln!(out, "  curl http://{proxy}/v1/models -H 'Authorization: Bearer {key}'")?;
+    writeln!(
+        out,
+        "\n{bold}Next{bold:#}: use a key; its first use binds it to the network it comes from"
+    )?;
+    writeln!(
+        out,
+        "  curl http://{proxy}/v1/models -H 'Authorization: Bearer {key}'"
+    )?;
     if proxy.ip().is_loopback() {
         writeln!(out, "then the same key from another address, which is refused")?;
-        writeln!(out, "  curl --interface 127.0.0.2 http://{proxy}/v1/models -H 'Authorization: Bearer {key}'")?;
+        writeln!(
+            out,
+            "  curl --interface 127.0.0.2 http://{proxy}/v1/models -H 'Authorization: Bearer {key}'"
+        )?;
     }
     writeln!(out, "and look at what happened")?;
     writeln!(out, "  curl http://{admin}/health")?;
@@ -114,9 +161,9 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     }
 }
 
-fn serde_word(mode: &sentinel_core::policy::Mode) -> &'static str {
+fn mode_word(mode: Mode) -> &'static str {
     match mode {
-        sentinel_core::policy::Mode::Enforce => "enforcing",
-        sentinel_core::policy::Mode::Observe => "observing",
+        Mode::Enforce => "enforcing",
+        Mode::Observe => "observing",
     }
 }

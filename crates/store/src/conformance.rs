@@ -69,7 +69,7 @@ macro_rules! conformance_suite {
         $(
             #[tokio::test]
             async fn $promise() {
-                let (store, _kept) = $fixture().await;
+                let (store, _kept) = $fixture();
                 crate::conformance::$part::$promise(store).await;
             }
         )+

@@ -208,11 +208,10 @@ impl CachedLookup {
         {
             return;
         }
-        match error {
-            Some(error) => {
-                tracing::warn!(%error, "the store is away: known bindings stay enforced from memory")
-            }
-            None => tracing::info!("the store answers again"),
+        if let Some(error) = error {
+            tracing::warn!(%error, "the store is away: known bindings stay enforced from memory");
+        } else {
+            tracing::info!("the store answers again");
         }
     }
 

@@ -30,7 +30,7 @@ impl MemoryStore {
 mod tests {
     use super::MemoryStore;
 
-    async fn fixture() -> (MemoryStore, ()) {
+    fn fixture() -> (MemoryStore, ()) {
         (MemoryStore::new(), ())
     }
 

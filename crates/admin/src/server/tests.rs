@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -29,7 +29,7 @@ async fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// Sends the text and reads until the server closes.
-async fn exchange(stream: &mut TcpStream, text: &str) -> String {
+async fn exchange(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), text: &str) -> String {
     stream.write_all(text.as_bytes()).await.expect("sent");
     let mut answer = Vec::new();
     stream
@@ -120,35 +120,55 @@ async fn further_connections_wait_for_a_place() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
 }
 
+/// A connection in memory, so that the paused clock moves only once both ends are idle.
+fn connected(places: &Arc<Semaphore>, stopping: &watch::Receiver<bool>) -> (DuplexStream, JoinSet<()>) {
+    let (client, server) = tokio::io::duplex(4096);
+    let peer = PeerAddr(SocketAddr::from(([192, 0, 2, 1], 50_000)));
+    let place = Arc::clone(places).try_acquire_owned().expect("a place");
+    let mut connections = JoinSet::new();
+    connections.spawn(run_connection(
+        server,
+        peer,
+        Console::new().router,
+        stopping.clone(),
+        place,
+    ));
+    (client, connections)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_header_that_never_ends_is_cut_at_its_time_bound() {
-    let served = served().await;
-    let mut stream = connect(served.address).await;
+    let places = Arc::new(Semaphore::new(1));
+    let (_stop, stopping) = watch::channel(false);
+    let (mut client, _connections) = connected(&places, &stopping);
     let asked_at = tokio::time::Instant::now();
-    let answer = exchange(&mut stream, "GET /health HTTP/1.1\r\nhost: ").await;
+    let answer = exchange(&mut client, "GET /health HTTP/1.1\r\nhost: ").await;
     let waited = asked_at.elapsed();
     assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
     assert!(
         waited >= HEADER_TIME_MAX && waited < HEADER_TIME_MAX + Duration::from_secs(1),
         "{waited:?}"
     );
+    assert_eq!(places.available_permits(), 1, "the place is free again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_waits_for_running_requests_up_to_its_bound() {
-    let served = served().await;
-    let mut stream = connect(served.address).await;
+    let places = Arc::new(Semaphore::new(1));
+    let (stop, stopping) = watch::channel(false);
+    let (mut client, connections) = connected(&places, &stopping);
     let head = "POST /admin/api/login HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n\
         content-type: application/json\r\ncontent-length: 9\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.expect("sent");
+    client.write_all(head.as_bytes()).await.expect("sent");
     // The server asks for the body once the handler reads it: from here on the request runs.
-    stream.read_u8().await.expect("100 Continue");
+    client.read_u8().await.expect("100 Continue");
     let stopped_at = tokio::time::Instant::now();
-    served.stop.send(()).expect("still running");
-    served.task.await.expect("ran").expect("served");
+    stop.send_replace(true);
+    drain(connections).await;
     let waited = stopped_at.elapsed();
     assert!(
         waited >= DRAIN_MAX && waited < DRAIN_MAX + Duration::from_secs(1),
         "{waited:?}"
     );
+    assert_eq!(places.available_permits(), 1, "the connection was cut");
 }

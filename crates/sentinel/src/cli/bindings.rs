@@ -181,7 +181,11 @@ struct Changes {
 }
 
 impl Changes {
-    fn note(&mut self, id: BindingId, outcome: Result<Option<BindingRecord>, StoreError>) -> Result<(), CliError> {
+    fn note(
+        &mut self,
+        id: BindingId,
+        outcome: Result<Option<BindingRecord>, StoreError>,
+    ) -> Result<(), CliError> {
         match outcome? {
             Some(record) => self.made.push(record),
             None => self.missing.push(id),

@@ -11,7 +11,7 @@ use std::path::Path;
 use anstyle::AnsiColor;
 
 use super::CliError;
-use crate::config::{Config, ConfigErrors, Loaded, SettingView, Sources, Source};
+use crate::config::{Config, ConfigErrors, Loaded, SettingView, Source, Sources};
 
 /// How one part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +80,11 @@ pub(super) async fn run(sources: &Sources, out: &mut dyn Write) -> Result<(), Cl
             for error in &errors {
                 Finding::bad("configuration", error.to_string(), "").print(out)?;
             }
-            writeln!(out, "\nThe other parts are checked when the configuration is right.")?;
-            return Err(ConfigErrors(errors).into());
+            writeln!(
+                out,
+                "\nThe other parts are checked when the configuration is right."
+            )?;
+            return Err(CliError::CheckedConfig);
         }
     };
     let mut findings = configuration(sources.file(), &loaded);
@@ -119,7 +122,11 @@ fn configuration(file: Option<&Path>, loaded: &Loaded) -> Vec<Finding> {
         .collect();
     let mut findings = vec![Finding::good(
         "configuration",
-        format!("{file}; {} of {} settings are set", set.len(), loaded.settings.len()),
+        format!(
+            "{file}; {} of {} settings are set",
+            set.len(),
+            loaded.settings.len()
+        ),
     )];
     findings.extend(set.into_iter().map(|setting| {
         let source = match setting.source {

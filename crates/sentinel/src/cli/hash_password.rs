@@ -1,7 +1,7 @@
 //! Hashes a password, so that configuration holds none in clear. It is typed without being shown, or piped in; never an
 //! argument.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
 
 use super::CliError;
 use crate::config::Secret;
@@ -17,7 +17,11 @@ pub(super) fn run(out: &mut dyn Write) -> Result<(), CliError> {
     } else {
         read(io::stdin().lock())?
     };
-    writeln!(out, "{}", secrets::hash(&password).map_err(SecretsError::from)?.expose())?;
+    writeln!(
+        out,
+        "{}",
+        secrets::hash(&password).map_err(SecretsError::from)?.expose()
+    )?;
     Ok(())
 }
 
@@ -60,7 +64,11 @@ mod tests {
 
     #[test]
     fn the_first_line_is_the_password() {
-        for (input, password) in [("hunter2\n", "hunter2"), ("hunter2\r\nmore", "hunter2"), (" a b ", " a b ")] {
+        for (input, password) in [
+            ("hunter2\n", "hunter2"),
+            ("hunter2\r\nmore", "hunter2"),
+            (" a b ", " a b "),
+        ] {
             assert_eq!(read(input.as_bytes()).expect("a password").expose(), password);
         }
         for length in [0, PASSWORD_BYTES_MAX + 1] {

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     /// Longer than any answer takes.
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     /// A server that reads a request, says `answer` and closes; with no answer it stays silent.
     async fn server(answer: Option<&'static str>) -> SocketAddr {
@@ -84,7 +84,10 @@ mod tests {
     async fn only_a_200_is_well() {
         for (answer, complaint) in [
             (Some("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"ok\"}"), None),
-            (Some("HTTP/1.1 503 Service Unavailable\r\n\r\n"), Some("answered 503")),
+            (
+                Some("HTTP/1.1 503 Service Unavailable\r\n\r\n"),
+                Some("answered 503"),
+            ),
             (Some("SSH-2.0-x\r\n"), Some("does not speak HTTP")),
             (Some(""), Some("does not speak HTTP")),
         ] {
@@ -92,7 +95,10 @@ mod tests {
             let text = outcome.err().map(|error| error.to_string());
             match complaint {
                 None => assert_eq!(text, None),
-                Some(complaint) => assert!(text.clone().is_some_and(|text| text.contains(complaint)), "{text:?}"),
+                Some(complaint) => assert!(
+                    text.clone().is_some_and(|text| text.contains(complaint)),
+                    "{text:?}"
+                ),
             }
         }
     }
@@ -100,7 +106,9 @@ mod tests {
     /// Time stands still but for those who wait for it, so that nobody waits.
     #[tokio::test(start_paused = true)]
     async fn the_wait_is_bounded() {
-        let error = run(server(None).await, Duration::from_secs(3)).await.expect_err("it is silent");
+        let error = run(server(None).await, Duration::from_secs(3))
+            .await
+            .expect_err("it is silent");
         assert!(error.to_string().ends_with("no answer within 3 s"), "{error}");
     }
 

@@ -75,7 +75,10 @@ mod tests {
     fn columns_line_up() {
         let mut out = anstream::StripStream::new(Vec::new());
         let rows = [
-            ["1".into(), Cell::styled("sk-ab…wxyz", anstyle::AnsiColor::Red.on_default())],
+            [
+                "1".into(),
+                Cell::styled("sk-ab…wxyz", anstyle::AnsiColor::Red.on_default()),
+            ],
             ["12345".into(), "é".into()],
         ];
         print(["ID", "KEY"], &rows, &mut out).expect("memory");

@@ -10,7 +10,16 @@ fn parse(line: &str) -> Result<Cli, clap::Error> {
 fn the_command_line_is_well_formed() {
     Cli::command().debug_assert();
     let help = Cli::command().render_long_help().to_string();
-    for word in ["serve", "demo", "check", "healthcheck", "migrate", "bindings", "hash-password", "Exit codes"] {
+    for word in [
+        "serve",
+        "demo",
+        "check",
+        "healthcheck",
+        "migrate",
+        "bindings",
+        "hash-password",
+        "Exit codes",
+    ] {
         assert!(help.contains(word), "{help}");
     }
 }

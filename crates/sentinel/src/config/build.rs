@@ -16,7 +16,7 @@ use super::parse;
 use super::setting::Setting;
 use super::table;
 use super::types::{
-    AdminConfig, AdminPassword, AlertConfig, Config, LogConfig, LogFormat, ProxyConfig, StoreConfig, UpstreamConfig,
+    AdminConfig, AdminPassword, Config, LogConfig, LogFormat, ProxyConfig, StoreConfig, UpstreamConfig,
 };
 use super::values::Values;
 
@@ -43,12 +43,14 @@ pub(crate) fn build(values: &mut Values<'_>, requirements: Requirements<'_>) -> 
         )
         .ok()
         .and_then(NonZeroU32::new),
-        hmac_secret: values.parsed(&table::POLICY_HMAC_SECRET, |text| parse::secret(text, SECRET_BYTES_MIN)),
+        hmac_secret: values.parsed(&table::POLICY_HMAC_SECRET, |text| {
+            parse::secret(text, SECRET_BYTES_MIN)
+        }),
         admin: admin(values),
         store: store(values),
-        alerts: alerts(values),
         log: log(values),
     };
+    check_what_has_no_effect(values);
     check_addresses(values, &config);
     config
 }
@@ -96,7 +98,9 @@ fn upstream(values: &mut Values<'_>, requirements: Requirements<'_>) -> Upstream
     UpstreamConfig {
         url: values.parsed(&table::UPSTREAM_URL, parse::upstream_url),
         profile: values
-            .parsed(&table::UPSTREAM_PROFILE, |text| parse::profile(text, requirements.profiles))
+            .parsed(&table::UPSTREAM_PROFILE, |text| {
+                parse::profile(text, requirements.profiles)
+            })
             .unwrap_or_default(),
         host_header: values.choice(
             &table::UPSTREAM_HOST_HEADER,
@@ -111,7 +115,10 @@ fn upstream(values: &mut Values<'_>, requirements: Requirements<'_>) -> Upstream
 fn rules(values: &mut Values<'_>) -> Rules {
     let learning_window = values.seconds(&table::POLICY_LEARNING_WINDOW_SECONDS);
     let mut small = |setting| u8::try_from(values.number(setting)).unwrap_or(u8::MAX);
-    let (ipv4_prefix, ipv6_prefix) = (small(&table::POLICY_IPV4_PREFIX), small(&table::POLICY_IPV6_PREFIX));
+    let (ipv4_prefix, ipv6_prefix) = (
+        small(&table::POLICY_IPV4_PREFIX),
+        small(&table::POLICY_IPV6_PREFIX),
+    );
     Rules {
         mode: values.choice(&table::POLICY_MODE, &[Mode::Enforce, Mode::Observe]),
         keyless: values.choice(&table::POLICY_KEYLESS, &[Keyless::Pass, Keyless::Deny]),
@@ -135,9 +142,13 @@ fn admin(values: &mut Values<'_>) -> AdminConfig {
     }
     AdminConfig {
         listen: admin_listen(values),
-        username: values.parsed(&table::ADMIN_USERNAME, parse::username).unwrap_or_default(),
+        username: values
+            .parsed(&table::ADMIN_USERNAME, parse::username)
+            .unwrap_or_default(),
         password,
-        jwt_secret: values.parsed(&table::ADMIN_JWT_SECRET, |text| parse::secret(text, JWT_SECRET_BYTES_MIN)),
+        jwt_secret: values.parsed(&table::ADMIN_JWT_SECRET, |text| {
+            parse::secret(text, JWT_SECRET_BYTES_MIN)
+        }),
         session: Duration::from_secs(60 * values.number(&table::ADMIN_SESSION_MINUTES)),
     }
 }
@@ -145,36 +156,52 @@ fn admin(values: &mut Values<'_>) -> AdminConfig {
 fn store(values: &mut Values<'_>) -> StoreConfig {
     for setting in [&table::STORE_PG_DSN, &table::STORE_REDIS_URL] {
         if values.is_given(setting) {
-            values.error(setting, "is set, but this build has the embedded store only; leave it out");
+            values.error(
+                setting,
+                "is set, but this build has the embedded store only; leave it out",
+            );
         }
-    }
-    if values.is_given(&table::STORE_ARCHIVE_DAYS) {
-        values.warning(&table::STORE_ARCHIVE_DAYS, "has no effect yet: this build archives nothing by itself");
     }
     StoreConfig {
         data_dir: PathBuf::from(values.text(&table::STORE_DATA_DIR).unwrap_or_default()),
         cache_entries_max: values.count(&table::STORE_CACHE_ENTRIES_MAX),
         cache_life: values.seconds(&table::STORE_CACHE_SECONDS),
-        archive_days: values.number(&table::STORE_ARCHIVE_DAYS),
     }
 }
 
-fn alerts(values: &mut Values<'_>) -> AlertConfig {
-    let webhook_url = values.parsed(&table::ALERT_WEBHOOK_URL, parse::webhook_url);
-    if webhook_url.is_some() {
-        values.warning(&table::ALERT_WEBHOOK_URL, "has no effect yet: this build sends no alerts");
+/// Settings of parts that this build does not have: judged all the same, so that they are right when the parts come.
+fn check_what_has_no_effect(values: &mut Values<'_>) {
+    for setting in [
+        &table::STORE_ARCHIVE_DAYS,
+        &table::ALERT_THRESHOLD_COUNT,
+        &table::ALERT_THRESHOLD_SECONDS,
+    ] {
+        values.number(setting);
     }
-    AlertConfig {
-        webhook_url,
-        threshold_count: values.number(&table::ALERT_THRESHOLD_COUNT),
-        threshold_window: values.seconds(&table::ALERT_THRESHOLD_SECONDS),
+    values.parsed(&table::ALERT_WEBHOOK_URL, parse::webhook_url);
+    if values.is_given(&table::STORE_ARCHIVE_DAYS) {
+        values.warning(
+            &table::STORE_ARCHIVE_DAYS,
+            "has no effect yet: this build archives nothing by itself",
+        );
+    }
+    if values.is_given(&table::ALERT_WEBHOOK_URL) {
+        values.warning(
+            &table::ALERT_WEBHOOK_URL,
+            "has no effect yet: this build sends no alerts",
+        );
     }
 }
 
 fn log(values: &mut Values<'_>) -> LogConfig {
     LogConfig {
-        format: values.choice(&table::LOG_FORMAT, &[LogFormat::Auto, LogFormat::Human, LogFormat::Json]),
-        filter: values.parsed(&table::LOG_FILTER, parse::log_filter).unwrap_or_default(),
+        format: values.choice(
+            &table::LOG_FORMAT,
+            &[LogFormat::Auto, LogFormat::Human, LogFormat::Json],
+        ),
+        filter: values
+            .parsed(&table::LOG_FILTER, parse::log_filter)
+            .unwrap_or_default(),
     }
 }
 

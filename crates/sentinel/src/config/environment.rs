@@ -34,7 +34,9 @@ pub(crate) fn read(variables: &[(OsString, OsString)], given: &mut Given) {
 }
 
 fn read_one(name: &str, value: &OsStr, given: &mut Given) {
-    let of_file = name.strip_suffix(FILE_SUFFIX).and_then(table::by_environment_name);
+    let of_file = name
+        .strip_suffix(FILE_SUFFIX)
+        .and_then(table::by_environment_name);
     match (table::by_environment_name(name), of_file) {
         (Some(setting), _) => {
             let origin = Origin::Environment(name.to_owned());
@@ -55,7 +57,12 @@ fn read_one(name: &str, value: &OsStr, given: &mut Given) {
 }
 
 fn read_secret_file(name: &str, path: &OsStr, setting: &'static Setting, given: &mut Given) {
-    secret_file::take(Path::new(path), setting, &Origin::Environment(name.to_owned()), given);
+    secret_file::take(
+        Path::new(path),
+        setting,
+        &Origin::Environment(name.to_owned()),
+        given,
+    );
 }
 
 fn warn_if_it_looks_like_ours(name: &str, value: &OsStr, given: &mut Given) {
@@ -74,9 +81,11 @@ fn warn_if_it_looks_like_ours(name: &str, value: &OsStr, given: &mut Given) {
 
 /// Whether Kubernetes sets this variable for a service whose name begins with `sentinel`.
 fn is_kubernetes_link(name: &str, value: &OsStr) -> bool {
-    let is_address = value
-        .to_str()
-        .is_some_and(|value| ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme)));
+    let is_address = value.to_str().is_some_and(|value| {
+        ["tcp://", "udp://", "sctp://"]
+            .iter()
+            .any(|scheme| value.starts_with(scheme))
+    });
     name.ends_with("_SERVICE_HOST")
         || name.contains("_SERVICE_PORT")
         || (name.ends_with("_PORT") && is_address)
@@ -90,8 +99,12 @@ fn is_port_variable(name: &str) -> bool {
     };
     let mut parts = rest.split('_');
     parts.next().is_some_and(|number| number.parse::<u16>().is_ok())
-        && parts.next().is_some_and(|protocol| ["TCP", "UDP", "SCTP"].contains(&protocol))
-        && parts.next().is_none_or(|last| ["PROTO", "PORT", "ADDR"].contains(&last))
+        && parts
+            .next()
+            .is_some_and(|protocol| ["TCP", "UDP", "SCTP"].contains(&protocol))
+        && parts
+            .next()
+            .is_none_or(|last| ["PROTO", "PORT", "ADDR"].contains(&last))
         && parts.next().is_none()
 }
 

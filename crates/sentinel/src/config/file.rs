@@ -34,7 +34,10 @@ pub(crate) fn read(path: &Path, given: &mut Given) {
         .read(),
         Err(error) => given.errors.push(Problem::elsewhere(
             None,
-            format!("the configuration file {} cannot be read: {error}", path.display()),
+            format!(
+                "the configuration file {} cannot be read: {error}",
+                path.display()
+            ),
         )),
     }
 }
@@ -87,8 +90,9 @@ impl FileReader<'_> {
         }
         if self.secrets_written() > secrets_before && secret_file::is_readable_by_others(self.path) {
             let path = self.path.display();
-            let text =
-                format!("{path} holds secrets and every user of this machine can read it; run: chmod o= {path}");
+            let text = format!(
+                "{path} holds secrets and every user of this machine can read it; run: chmod o= {path}"
+            );
             self.given.warnings.push(Problem::elsewhere(None, text));
         }
     }
@@ -116,10 +120,11 @@ impl FileReader<'_> {
             (None, Some(setting)) => match value.get_ref().as_str() {
                 Some("") => {}
                 Some(path) => secret_file::take(Path::new(path), setting, &origin, self.given),
-                None => self
-                    .given
-                    .errors
-                    .push(Problem::of(setting, origin, format!("{name}: wanted the path of a file, in quotes"))),
+                None => self.given.errors.push(Problem::of(
+                    setting,
+                    origin,
+                    format!("{name}: wanted the path of a file, in quotes"),
+                )),
             },
             (None, None) => self.unknown(name, position),
         }
@@ -127,7 +132,10 @@ impl FileReader<'_> {
 
     fn unknown(&mut self, name: &str, position: usize) {
         let text = match table::nearest(name) {
-            Some(setting) => format!("'{name}' is no setting; did you mean {}?", section_and_key(setting)),
+            Some(setting) => format!(
+                "'{name}' is no setting; did you mean {}?",
+                section_and_key(setting)
+            ),
             None => format!("'{name}' is no setting"),
         };
         let origin = self.origin(position);
@@ -164,8 +172,13 @@ fn written(setting: &Setting, value: &DeValue<'_>) -> Result<Secret, String> {
             .collect::<Option<Vec<_>>>()
             .map(|entries| Secret::new(entries.join("\n")))
             .ok_or_else(|| "wanted a list of texts, each in quotes".to_owned()),
-        (Kind::Number { .. }, other) => Err(format!("is a {}; wanted {}", other.type_str(), setting.wanted())),
-        (Kind::List, other) => Err(format!("is a {}; wanted a list like [\"…\", \"…\"]", other.type_str())),
+        (Kind::Number { .. }, other) => {
+            Err(format!("is a {}; wanted {}", other.type_str(), setting.wanted()))
+        }
+        (Kind::List, other) => Err(format!(
+            "is a {}; wanted a list like [\"…\", \"…\"]",
+            other.type_str()
+        )),
         (_, other) => Err(format!("is a {}; write it in quotes", other.type_str())),
     }
 }

@@ -23,10 +23,33 @@ const USERNAME_CHARACTERS_MAX: usize = 64;
 const PASSWORD_BYTES_MAX: usize = 1024;
 /// Headers that mean something else, so that no proxy may be told to write an address there.
 const RESERVED_HEADERS: &[&str] = &[
-    "accept", "api-key", "authorization", "connection", "content-length", "content-type", "cookie", "date",
-    "expect", "host", "keep-alive", "mj-api-secret", "origin", "proxy-authorization", "proxy-connection",
-    "range", "referer", "sec-websocket-key", "sec-websocket-protocol", "te", "trailer", "transfer-encoding",
-    "upgrade", "user-agent", "via", "x-api-key", "x-goog-api-key",
+    "accept",
+    "api-key",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "host",
+    "keep-alive",
+    "mj-api-secret",
+    "origin",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "referer",
+    "sec-websocket-key",
+    "sec-websocket-protocol",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-api-key",
+    "x-goog-api-key",
 ];
 
 /// An address and a port to listen on.
@@ -56,15 +79,22 @@ pub(crate) fn upstream_url(text: &str) -> Result<UpstreamTarget, String> {
         });
     };
     if scheme.eq_ignore_ascii_case("https") {
-        return Err("https:// comes with TLS support, which this build does not have; \
+        return Err(
+            "https:// comes with TLS support, which this build does not have; \
                     wanted http://host:port of the gateway on a network that you trust"
-            .to_owned());
+                .to_owned(),
+        );
     }
     if !scheme.eq_ignore_ascii_case("http") {
-        return Err(format!("{} is no scheme that is spoken here; {WANTED}", quoted(scheme)));
+        return Err(format!(
+            "{} is no scheme that is spoken here; {WANTED}",
+            quoted(scheme)
+        ));
     }
     if rest.contains('@') {
-        return Err(format!("has a user name or password in it, which the gateway would never see; {WANTED}"));
+        return Err(format!(
+            "has a user name or password in it, which the gateway would never see; {WANTED}"
+        ));
     }
     if rest.contains(['?', '#']) {
         return Err(format!("{} has a query or a fragment; {WANTED}", quoted(text)));
@@ -117,7 +147,10 @@ pub(crate) fn client_ip_header(text: &str) -> Result<HeaderName, String> {
         .parse()
         .map_err(|_| format!("{} is no header's name; wanted one like x-real-ip", quoted(text)))?;
     if RESERVED_HEADERS.contains(&name.as_str()) {
-        return Err(format!("{} means something else; wanted a header like x-real-ip", quoted(text)));
+        return Err(format!(
+            "{} means something else; wanted a header like x-real-ip",
+            quoted(text)
+        ));
     }
     Ok(name)
 }
@@ -128,7 +161,11 @@ pub(crate) fn profile(text: &str, known: &[&str]) -> Result<String, String> {
     if known.contains(&wanted.as_str()) {
         Ok(wanted)
     } else {
-        Err(format!("{} is no profile; wanted one of {}", quoted(text), known.join(", ")))
+        Err(format!(
+            "{} is no profile; wanted one of {}",
+            quoted(text),
+            known.join(", ")
+        ))
     }
 }
 
@@ -172,25 +209,31 @@ pub(crate) fn admin_password(text: &str) -> Result<AdminPassword, String> {
         return Err("is a hash of a kind that is not read; wanted a password, or what `sentinel hash-password` prints".to_owned());
     }
     if text.len() > PASSWORD_BYTES_MAX {
-        return Err(format!("has {} bytes; wanted at most {PASSWORD_BYTES_MAX}", text.len()));
+        return Err(format!(
+            "has {} bytes; wanted at most {PASSWORD_BYTES_MAX}",
+            text.len()
+        ));
     }
     Ok(AdminPassword::Plain(Secret::new(text)))
 }
 
 /// What is logged.
 pub(crate) fn log_filter(text: &str) -> Result<String, String> {
-    EnvFilter::try_new(text)
-        .map(|_| text.to_owned())
-        .map_err(|_| format!("{} is no filter; wanted a level like info, or pairs like info,sentinel_proxy=debug", quoted(text)))
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| {
+        format!(
+            "{} is no filter; wanted a level like info, or pairs like info,sentinel_proxy=debug",
+            quoted(text)
+        )
+    })
 }
 
 /// Where alerts are sent: a URL, which often has a token in it and is not repeated in the error.
-pub(crate) fn webhook_url(text: &str) -> Result<Secret, String> {
+pub(crate) fn webhook_url(text: &str) -> Result<(), String> {
     let is_url = text
         .parse::<Uri>()
         .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
     if is_url {
-        Ok(Secret::new(text))
+        Ok(())
     } else {
         Err("is no URL; wanted https://host/path".to_owned())
     }

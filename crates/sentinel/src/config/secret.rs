@@ -32,6 +32,9 @@ mod tests {
 
     #[test]
     fn a_secret_does_not_print() {
-        assert_eq!(format!("{:?}", Some(Secret::new("hunter2"))), "Some(Secret(redacted))");
+        assert_eq!(
+            format!("{:?}", Some(Secret::new("hunter2"))),
+            "Some(Secret(redacted))"
+        );
     }
 }

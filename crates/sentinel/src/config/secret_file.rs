@@ -28,9 +28,7 @@ pub(crate) fn take(path: &Path, setting: &'static Setting, origin: &Origin, give
                     path.display(),
                     path.display()
                 );
-                given
-                    .warnings
-                    .push(Problem::of(setting, origin.clone(), text));
+                given.warnings.push(Problem::of(setting, origin.clone(), text));
             }
         }
         Err(error) => {

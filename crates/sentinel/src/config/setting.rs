@@ -58,7 +58,9 @@ impl Setting {
     pub(crate) fn wanted(&self) -> String {
         match self.kind {
             Kind::Text => "text".to_owned(),
-            Kind::Secret => "a secret, or the path of a file with it under the same name and _FILE".to_owned(),
+            Kind::Secret => {
+                "a secret, or the path of a file with it under the same name and _FILE".to_owned()
+            }
             Kind::List => "a list, separated by commas or line ends".to_owned(),
             Kind::Choice(words) => format!("one of {}", words.join(", ")),
             Kind::Number { min, max, unit: "" } => format!("a whole number from {min} to {max}"),

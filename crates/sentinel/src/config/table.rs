@@ -186,21 +186,43 @@ mod tests {
     fn names_are_unique_and_follow_the_pattern() {
         /// Names that are relied on from outside.
         const FIXED: &[&str] = &[
-            "UPSTREAM_URL", "DOWNSTREAM_URL", "PG_DSN", "REDIS_URL", "SENTINEL_HMAC_SECRET", "ADMIN_USERNAME",
-            "ADMIN_PASSWORD", "ADMIN_JWT_SECRET", "ARCHIVE_DAYS", "SENTINEL_FAILSAFE_MODE", "SENTINEL_PROFILE",
-            "SENTINEL_TRUSTED_PROXIES", "SENTINEL_CLIENT_IP_HEADER", "SENTINEL_MODE", "SENTINEL_DATA_DIR",
-            "SENTINEL_LISTEN", "SENTINEL_ADMIN_LISTEN", "ALERT_WEBHOOK_URL", "ALERT_THRESHOLD_COUNT",
+            "UPSTREAM_URL",
+            "DOWNSTREAM_URL",
+            "PG_DSN",
+            "REDIS_URL",
+            "SENTINEL_HMAC_SECRET",
+            "ADMIN_USERNAME",
+            "ADMIN_PASSWORD",
+            "ADMIN_JWT_SECRET",
+            "ARCHIVE_DAYS",
+            "SENTINEL_FAILSAFE_MODE",
+            "SENTINEL_PROFILE",
+            "SENTINEL_TRUSTED_PROXIES",
+            "SENTINEL_CLIENT_IP_HEADER",
+            "SENTINEL_MODE",
+            "SENTINEL_DATA_DIR",
+            "SENTINEL_LISTEN",
+            "SENTINEL_ADMIN_LISTEN",
+            "ALERT_WEBHOOK_URL",
+            "ALERT_THRESHOLD_COUNT",
             "ALERT_THRESHOLD_SECONDS",
         ];
         let mut names = BTreeSet::new();
         for setting in ALL {
-            assert!(names.insert(setting.name.to_owned()), "{} is there twice", setting.name);
+            assert!(
+                names.insert(setting.name.to_owned()),
+                "{} is there twice",
+                setting.name
+            );
             assert_eq!(setting.name.split('.').count(), 2, "{}", setting.name);
             assert!(setting.help.ends_with('.'), "{}", setting.name);
             let derived = format!("SENTINEL_{}", setting.name.replace('.', "_").to_uppercase());
             for name in setting.environment {
                 assert!(names.insert((*name).to_owned()), "{name} is there twice");
-                assert!(FIXED.contains(name) || *name == derived, "{name} is neither fixed nor {derived}");
+                assert!(
+                    FIXED.contains(name) || *name == derived,
+                    "{name} is neither fixed nor {derived}"
+                );
             }
         }
         for name in FIXED {
@@ -214,7 +236,10 @@ mod tests {
         assert_eq!(nearest_name("upstream.ulr"), Some("upstream.url"));
         assert_eq!(nearest_name("mode"), Some("policy.mode"));
         assert_eq!(nearest_name("SENTINEL_UPSTREAM_URL"), Some("upstream.url"));
-        assert_eq!(nearest_name("SENTINEL_TRUSTED_PROXY"), Some("proxy.trusted_proxies"));
+        assert_eq!(
+            nearest_name("SENTINEL_TRUSTED_PROXY"),
+            Some("proxy.trusted_proxies")
+        );
         assert_eq!(nearest_name("SENTINEL_ADMIN_PASSWORD"), Some("admin.password"));
         assert_eq!(nearest_name("PG_DSN"), Some("store.pg_dsn"));
         assert_eq!(nearest_name("colour.of_the_sky"), None);

@@ -100,14 +100,19 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(config.upstream.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.upstream.idle_timeout, Duration::from_mins(15));
     assert_eq!(config.upstream.pool_idle, Duration::from_secs(4));
-    assert_eq!(config.claims_per_minute_per_address.map(NonZeroU32::get), Some(60));
+    assert_eq!(
+        config.claims_per_minute_per_address.map(NonZeroU32::get),
+        Some(60)
+    );
     assert_eq!(config.admin.username, "admin");
     assert_eq!(config.admin.session, Duration::from_hours(1));
     assert_eq!(config.store.database(), PathBuf::from("./data/sentinel.db"));
     assert_eq!(config.store.cache_entries_max, 1_000_000);
     assert_eq!(config.store.cache_life, Duration::from_secs(5));
     assert_eq!(config.log.format, LogFormat::Auto);
-    assert!(config.hmac_secret.is_none() && config.admin.jwt_secret.is_none() && config.admin.password.is_none());
+    assert!(
+        config.hmac_secret.is_none() && config.admin.jwt_secret.is_none() && config.admin.password.is_none()
+    );
 }
 
 #[test]
@@ -142,11 +147,20 @@ fn what_listens_and_what_is_reached_must_differ() {
         .variable("SENTINEL_ADMIN_LISTEN", "127.0.0.1:7000")
         .error();
     assert!(error.contains("is taken by SENTINEL_LISTEN"), "{error}");
-    for url in ["http://127.0.0.1:7000", "http://localhost:7000", "http://[::1]:7000", "http://127.0.0.1:7001"] {
+    for url in [
+        "http://127.0.0.1:7000",
+        "http://localhost:7000",
+        "http://[::1]:7000",
+        "http://127.0.0.1:7001",
+    ] {
         let error = Fixture::new().variable("UPSTREAM_URL", url).error();
         assert!(error.contains("is Sentinel itself"), "{url}: {error}");
     }
-    for url in ["http://127.0.0.1:3000", "http://gateway:7000", "http://192.0.2.1:7000"] {
+    for url in [
+        "http://127.0.0.1:3000",
+        "http://gateway:7000",
+        "http://192.0.2.1:7000",
+    ] {
         Fixture::new().variable("UPSTREAM_URL", url).loaded();
     }
     // Port 0 is another port each time.
@@ -159,14 +173,25 @@ fn what_listens_and_what_is_reached_must_differ() {
 #[test]
 fn what_has_no_effect_is_warned_of() {
     for (name, value, warning) in [
-        ("SENTINEL_CLIENT_IP_HEADER", "x-real-ip", "has no effect while SENTINEL_TRUSTED_PROXIES is not set"),
-        ("ALERT_WEBHOOK_URL", "https://hooks.example/token", "this build sends no alerts"),
+        (
+            "SENTINEL_CLIENT_IP_HEADER",
+            "x-real-ip",
+            "has no effect while SENTINEL_TRUSTED_PROXIES is not set",
+        ),
+        (
+            "ALERT_WEBHOOK_URL",
+            "https://hooks.example/token",
+            "this build sends no alerts",
+        ),
         ("ARCHIVE_DAYS", "30", "archives nothing"),
         ("ADMIN_PASSWORD", "short", "can be guessed"),
     ] {
         let warnings = Fixture::new().variable(name, value).warnings();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].starts_with(name) && warnings[0].contains(warning), "{warnings:?}");
+        assert!(
+            warnings[0].starts_with(name) && warnings[0].contains(warning),
+            "{warnings:?}"
+        );
         assert!(!warnings[0].contains("token"), "{warnings:?}");
     }
 }
@@ -198,7 +223,10 @@ fn the_operators_view_has_values_and_sources_but_no_secrets() {
         (setting.value.as_str(), setting.source)
     };
     assert_eq!(loaded.settings.len(), table::ALL.len());
-    assert_eq!(view("proxy.trusted_proxies"), ("10.0.0.0/8, 192.0.2.1", Source::Environment));
+    assert_eq!(
+        view("proxy.trusted_proxies"),
+        ("10.0.0.0/8, 192.0.2.1", Source::Environment)
+    );
     assert_eq!(view("policy.slots"), ("3", Source::File));
     assert_eq!(view("policy.mode"), ("enforce", Source::Default));
     assert_eq!(view("admin.password"), ("set", Source::Environment));

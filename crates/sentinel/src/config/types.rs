@@ -32,8 +32,6 @@ pub(crate) struct Config {
     pub(crate) admin: AdminConfig,
     /// Where bindings are kept.
     pub(crate) store: StoreConfig,
-    /// When alerts are raised.
-    pub(crate) alerts: AlertConfig,
     /// What is logged and how.
     pub(crate) log: LogConfig,
 }
@@ -117,8 +115,6 @@ pub(crate) struct StoreConfig {
     pub(crate) cache_entries_max: usize,
     /// For how long one is believed.
     pub(crate) cache_life: Duration,
-    /// After how many days without use a binding is archived.
-    pub(crate) archive_days: u64,
 }
 
 impl StoreConfig {
@@ -126,17 +122,6 @@ impl StoreConfig {
     pub(crate) fn database(&self) -> PathBuf {
         self.data_dir.join("sentinel.db")
     }
-}
-
-/// When alerts are raised.
-#[derive(Clone, Debug)]
-pub(crate) struct AlertConfig {
-    /// Where they are sent.
-    pub(crate) webhook_url: Option<Secret>,
-    /// How many refusals of one key raise one.
-    pub(crate) threshold_count: u64,
-    /// Within which time.
-    pub(crate) threshold_window: Duration,
 }
 
 /// What is logged and how.

@@ -9,7 +9,6 @@ use sentinel_core::event::printable;
 
 use super::given::{Given, GivenValue};
 use super::problem::{Origin, Problem};
-use super::secret::Secret;
 use super::setting::{Kind, Setting};
 
 /// The most characters of a refused value that are shown.
@@ -57,11 +56,6 @@ impl<'g> Values<'g> {
             .map_or(Origin::Default, |value| value.origin.clone())
     }
 
-    /// A secret, when one was written.
-    pub(crate) fn secret(&self, setting: &'static Setting) -> Option<&'g Secret> {
-        self.given.value(setting).map(|value| &value.text)
-    }
-
     /// The text as it was written, or the default.
     pub(crate) fn text(&self, setting: &'static Setting) -> Option<&'g str> {
         self.given
@@ -76,12 +70,11 @@ impl<'g> Values<'g> {
         setting: &'static Setting,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        match self.given.value(setting) {
-            Some(GivenValue { text, .. }) => match parse(text.expose()) {
+        if let Some(GivenValue { text, .. }) = self.given.value(setting) {
+            match parse(text.expose()) {
                 Ok(value) => return Some(value),
                 Err(wrong) => self.error(setting, wrong),
-            },
-            None => {}
+            }
         }
         setting.default.and_then(|text| parse(text).ok())
     }
@@ -115,7 +108,12 @@ impl<'g> Values<'g> {
         let Kind::Choice(words) = setting.kind else {
             unreachable!("{} is declared as a choice", setting.name);
         };
-        assert_eq!(words.len(), meanings.len(), "{}: a meaning for each word", setting.name);
+        assert_eq!(
+            words.len(),
+            meanings.len(),
+            "{}: a meaning for each word",
+            setting.name
+        );
         self.parsed(setting, |text| {
             words
                 .iter()

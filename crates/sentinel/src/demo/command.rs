@@ -35,23 +35,43 @@ pub(crate) fn run(arguments: DemoArguments) -> Result<(), CliError> {
         if arguments.upstream_only {
             return upstream_alone(arguments).await;
         }
-        if stage_and_show().await? { Ok(()) } else { Err(CliError::DemoFailed) }
+        if stage_and_show().await? {
+            Ok(())
+        } else {
+            Err(CliError::DemoFailed)
+        }
     })
 }
 
 async fn upstream_alone(arguments: DemoArguments) -> Result<(), CliError> {
-    let keys = if arguments.keys.is_empty() { DemoKeys::public() } else { DemoKeys::new(arguments.keys) };
+    let keys = if arguments.keys.is_empty() {
+        DemoKeys::public()
+    } else {
+        DemoKeys::new(arguments.keys)
+    };
     let stop = async {
         // Without signals it ends with its process.
         let _ = stop_signal().await;
     };
-    serve_upstream(arguments.listen, keys, Arc::new(SystemClock), &mut std::io::stdout(), stop).await?;
+    serve_upstream(
+        arguments.listen,
+        keys,
+        Arc::new(SystemClock),
+        &mut std::io::stdout(),
+        stop,
+    )
+    .await?;
     Ok(())
 }
 
 async fn stage_and_show() -> Result<bool, CliError> {
     let folder = tempfile::tempdir()?;
-    let upstream = DemoUpstream::start(([127, 0, 0, 1], 0).into(), DemoKeys::public(), Arc::new(SystemClock)).await?;
+    let upstream = DemoUpstream::start(
+        ([127, 0, 0, 1], 0).into(),
+        DemoKeys::public(),
+        Arc::new(SystemClock),
+    )
+    .await?;
     let variable = |name: &str, value: OsString| (OsString::from(name), value);
     let sources = Sources {
         environment: vec![

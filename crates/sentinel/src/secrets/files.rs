@@ -93,7 +93,10 @@ impl SecretsFolder {
 
     /// Writes a file, whole or not at all.
     pub(super) fn replace(&self, name: &str, secret: &Secret) -> Result<(), SecretsError> {
-        debug_assert!(self.lock.is_some(), "a folder that is written is open for writing");
+        debug_assert!(
+            self.lock.is_some(),
+            "a folder that is written is open for writing"
+        );
         let path = self.path(name);
         self.write_whole(&path, secret)
             .map_err(|cause| failed(&path, "cannot be written", cause))
@@ -120,12 +123,12 @@ impl SecretsFolder {
     /// Warns when others may use the file, or with an empty name the folder.
     pub(super) fn warn_if_open_to_others(&mut self, name: &str) {
         let path = self.path(name);
-        let is_open =
-            fs::metadata(&path).is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0);
+        let is_open = fs::metadata(&path).is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0);
         if is_open {
             let path = path.display();
-            self.warnings
-                .push(format!("others than the owner may use {path}; run: chmod go= {path}"));
+            self.warnings.push(format!(
+                "others than the owner may use {path}; run: chmod go= {path}"
+            ));
         }
     }
 }

@@ -32,9 +32,14 @@ impl Fixture {
         let entries = fs::read_dir(self.file("")).expect("it is a folder");
         let read = |path: PathBuf| {
             let text = fs::read_to_string(&path).expect("text");
-            (path.file_name().expect("a name").to_string_lossy().into_owned(), text)
+            (
+                path.file_name().expect("a name").to_string_lossy().into_owned(),
+                text,
+            )
         };
-        entries.map(|entry| read(entry.expect("an entry").path())).collect()
+        entries
+            .map(|entry| read(entry.expect("an entry").path()))
+            .collect()
     }
 
     fn config(&self, variables: &[(&str, &str)]) -> Config {
@@ -85,7 +90,12 @@ fn the_first_start_makes_secrets_and_the_second_keeps_them() {
         assert!(!text.contains(password.expose()), "{name}");
     }
     let shown = format!("{first:?}");
-    assert!([HMAC_FILE, JWT_FILE].iter().all(|name| !shown.contains(made[*name].trim_end())), "{shown}");
+    assert!(
+        [HMAC_FILE, JWT_FILE]
+            .iter()
+            .all(|name| !shown.contains(made[*name].trim_end())),
+        "{shown}"
+    );
     assert!(!shown.contains(password.expose()), "{shown}");
 }
 
@@ -111,13 +121,22 @@ fn another_hmac_secret_is_refused_while_there_are_bindings() {
     let other = fixture.hashed(&[("SENTINEL_HMAC_SECRET", "another secret, long enough")]);
     prepare(&one, false).expect("a fresh folder");
 
-    assert!(matches!(prepare(&other, true), Err(SecretsError::OtherHmacSecret(_))));
-    assert!(matches!(verify(&other, true), Err(SecretsError::OtherHmacSecret(_))));
+    assert!(matches!(
+        prepare(&other, true),
+        Err(SecretsError::OtherHmacSecret(_))
+    ));
+    assert!(matches!(
+        verify(&other, true),
+        Err(SecretsError::OtherHmacSecret(_))
+    ));
     prepare(&one, true).expect("the old secret still fits");
 
     prepare(&other, false).expect("nothing is bound");
     prepare(&other, true).expect("it is the installation's secret now");
-    assert!(matches!(verify(&one, true), Err(SecretsError::OtherHmacSecret(_))));
+    assert!(matches!(
+        verify(&one, true),
+        Err(SecretsError::OtherHmacSecret(_))
+    ));
 }
 
 #[test]
@@ -130,7 +149,10 @@ fn a_lost_hmac_secret_is_not_made_again_while_there_are_bindings() {
     assert!(error.to_string().contains("SENTINEL_HMAC_SECRET"), "{error}");
     assert!(!fixture.file(HMAC_FILE).exists());
     fs::remove_dir_all(fixture.file("")).expect("it was there");
-    assert!(matches!(prepare(&config, true), Err(SecretsError::LostHmacSecret(_))));
+    assert!(matches!(
+        prepare(&config, true),
+        Err(SecretsError::LostHmacSecret(_))
+    ));
 
     let after = prepare(&config, false).expect("nothing is bound");
     assert_ne!(check_value(&before.hasher), check_value(&after.hasher));
@@ -152,8 +174,15 @@ fn files_that_others_may_use_are_warned_of() {
     set_mode(&fixture.file(""), 0o755);
     let warnings = prepare(&config, false).expect("it still works").warnings;
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[0].ends_with("/secrets") && warnings[1].ends_with("/secrets/hmac"), "{warnings:?}");
-    assert_eq!(mode(&fixture.file(HMAC_FILE)), 0o640, "an operator's choice is not changed");
+    assert!(
+        warnings[0].ends_with("/secrets") && warnings[1].ends_with("/secrets/hmac"),
+        "{warnings:?}"
+    );
+    assert_eq!(
+        mode(&fixture.file(HMAC_FILE)),
+        0o640,
+        "an operator's choice is not changed"
+    );
 }
 
 #[test]
@@ -168,8 +197,14 @@ fn damaged_files_are_told_and_left_alone() {
         fs::create_dir_all(fixture.file("")).expect("a fresh folder");
         fs::write(fixture.file(name), content).expect("it can be written");
         let error = prepare(&fixture.config(&[]), false).expect_err("damaged");
-        assert!(matches!(&error, SecretsError::Damaged(path) if *path == fixture.file(name)), "{error}");
-        assert_eq!(fs::read_to_string(fixture.file(name)).expect("it is there"), content);
+        assert!(
+            matches!(&error, SecretsError::Damaged(path) if *path == fixture.file(name)),
+            "{error}"
+        );
+        assert_eq!(
+            fs::read_to_string(fixture.file(name)).expect("it is there"),
+            content
+        );
     }
 }
 
@@ -177,8 +212,13 @@ fn damaged_files_are_told_and_left_alone() {
 fn a_folder_that_cannot_be_made_is_one_clear_line() {
     let fixture = Fixture::new();
     fs::write(fixture.0.path().join("deep"), "a file").expect("it can be written");
-    let error = prepare(&fixture.config(&[]), false).expect_err("a file is in the way").to_string();
-    assert!(error.contains("deep/data: the folder cannot be made: "), "{error}");
+    let error = prepare(&fixture.config(&[]), false)
+        .expect_err("a file is in the way")
+        .to_string();
+    assert!(
+        error.contains("deep/data: the folder cannot be made: "),
+        "{error}"
+    );
     assert_eq!(error.lines().count(), 1);
 }
 
@@ -193,9 +233,14 @@ fn one_process_at_a_time_makes_secrets_and_none_writes_over_one() {
     // What an interrupted start left behind is in nobody's way.
     fs::write(fixture.file("unfinished"), "half").expect("it can be written");
     folder.create("a", &Secret::new("first")).expect("it is new");
-    let error = folder.create("a", &Secret::new("second")).expect_err("it is there");
+    let error = folder
+        .create("a", &Secret::new("second"))
+        .expect_err("it is there");
     assert!(error.to_string().contains("is not written over"), "{error}");
-    assert_eq!(fs::read_to_string(fixture.file("a")).expect("it is there"), "first\n");
+    assert_eq!(
+        fs::read_to_string(fixture.file("a")).expect("it is there"),
+        "first\n"
+    );
     assert!(!fixture.file("unfinished").exists());
     drop(folder);
     SecretsFolder::open(&fixture.data_folder()).expect("the lock is gone with its holder");

@@ -50,7 +50,10 @@ fn no_text_forges_a_line_or_reaches_a_terminal() {
         let text = lines.text();
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(!text.contains(['\r', '\u{7}', '\u{9b}', '\u{202e}']), "{text:?}");
-        assert!(!text.contains("\x1b[31mforged") && text.contains("\\u{1b}[31m"), "{text:?}");
+        assert!(
+            !text.contains("\x1b[31mforged") && text.contains("\\u{1b}[31m"),
+            "{text:?}"
+        );
         assert!(text.contains("said a\\u{d}\\u{a}INFO forged"), "{text:?}");
         assert_eq!(text.contains('\x1b'), is_coloured);
     }

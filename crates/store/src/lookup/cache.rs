@@ -132,7 +132,7 @@ impl KnownCache {
             return Installed::Current(Arc::clone(&newer.known));
         }
         // With an older copy here the higher version alone shows that this one is newer.
-        if false && here.is_none() {
+        if *generation != ticket.generation && here.is_none() {
             return Installed::Invalidated(uncached(binding));
         }
         Installed::Current(self.insert(here, binding, now, ticket.epoch))

@@ -13,7 +13,7 @@ fn new_path() -> (PathBuf, tempfile::TempDir) {
     (folder.path().join("sentinel.db"), folder)
 }
 
-async fn fixture() -> (SqliteStore, tempfile::TempDir) {
+fn fixture() -> (SqliteStore, tempfile::TempDir) {
     let (path, folder) = new_path();
     (SqliteStore::open(&path).unwrap(), folder)
 }

@@ -20,7 +20,11 @@ impl Fixture {
             store: MemoryStore::new(),
             clock: SettableClock::default(),
         };
-        for (number, key) in (1..).zip(["sk-alpha-0123456789abcdef", "sk-beta-0123456789abcdef", "sk-gamma-0123456789abcdef"]) {
+        for (number, key) in (1..).zip([
+            "sk-alpha-0123456789abcdef",
+            "sk-beta-0123456789abcdef",
+            "sk-gamma-0123456789abcdef",
+        ]) {
             let new = NewBinding {
                 fingerprint: KeyFingerprint::from_bytes([number; 32]),
                 hint: ApiKey::new(key).hint(),
@@ -55,12 +59,16 @@ async fn bindings_are_listed_newest_first_by_filter_and_page() {
     let fixture = Fixture::new().await;
     let ids = |text: &str| -> Vec<String> {
         let rows = text.lines().skip(1).filter(|line| line.contains('…'));
-        rows.filter_map(|line| line.split(' ').next().map(str::to_owned)).collect()
+        rows.filter_map(|line| line.split(' ').next().map(str::to_owned))
+            .collect()
     };
     let all = fixture.done("list").await;
     assert!(all.starts_with("ID  KEY "), "{all}");
     assert_eq!(ids(&all), ["3", "2", "1"]);
-    assert!(all.contains("never") && all.contains("2026-01-01T00:00:00Z") && all.contains("192.0.2.3/32"), "{all}");
+    assert!(
+        all.contains("never") && all.contains("2026-01-01T00:00:00Z") && all.contains("192.0.2.3/32"),
+        "{all}"
+    );
     assert_eq!(ids(&fixture.done("list --hint SK-BE").await), ["2"]);
     assert_eq!(ids(&fixture.done("list --address 192.0.2.1").await), ["1"]);
     let page = fixture.done("list --limit 2").await;
@@ -81,7 +89,8 @@ async fn json_is_what_the_api_has() {
     assert_eq!(value["status"], "active");
     assert_eq!(value["last_used_at"], serde_json::Value::Null);
     assert!(value.get("fingerprint").is_none());
-    let list: serde_json::Value = serde_json::from_str(&fixture.done("list --output json").await).expect("JSON");
+    let list: serde_json::Value =
+        serde_json::from_str(&fixture.done("list --output json").await).expect("JSON");
     assert_eq!(list.as_array().map(Vec::len), Some(3));
 }
 
@@ -90,7 +99,10 @@ async fn changes_are_made_printed_and_recorded() {
     let fixture = Fixture::new().await;
     assert!(fixture.done("ban 1 2 --reason leaked").await.contains("banned"));
     let shown = fixture.done("show 1").await;
-    assert!(shown.contains("status      banned") && shown.contains("ban reason  leaked"), "{shown}");
+    assert!(
+        shown.contains("status      banned") && shown.contains("ban reason  leaked"),
+        "{shown}"
+    );
     assert!(fixture.done("unban 1").await.contains("active"));
     let changed = fixture.done("set-ip 1 203.0.113.0/24 2001:db8::1").await;
     assert!(changed.contains("203.0.113.0/24, 2001:db8::1/128"), "{changed}");
@@ -100,7 +112,11 @@ async fn changes_are_made_printed_and_recorded() {
     let events = fixture.store.newest(10).await.expect("the events");
     let actions: Vec<_> = events.iter().map(|event| event.action.as_str()).collect();
     assert_eq!(actions, ["unbind", "set_networks", "unban", "ban", "ban"]);
-    assert!(events.iter().all(|event| event.actor == ACTOR && event.client_ip.is_none()));
+    assert!(
+        events
+            .iter()
+            .all(|event| event.actor == ACTOR && event.client_ip.is_none())
+    );
 }
 
 #[tokio::test]
@@ -108,10 +124,16 @@ async fn missing_bindings_are_told_after_the_others_are_done() {
     let fixture = Fixture::new().await;
     let (text, outcome) = fixture.run("ban 8 1 9").await;
     let error = outcome.expect_err("8 and 9 are missing");
-    assert_eq!(error.to_string(), "no binding has the id 8, 9; see: sentinel bindings list");
+    assert_eq!(
+        error.to_string(),
+        "no binding has the id 8, 9; see: sentinel bindings list"
+    );
     assert_eq!(error.exit_code(), 1);
     assert!(text.contains("banned"), "{text}");
     for line in ["show 9", "set-ip 9 ::1", "unbind 9", "unban 9"] {
-        assert!(matches!(fixture.run(line).await.1, Err(CliError::NoSuchBinding(_))), "{line}");
+        assert!(
+            matches!(fixture.run(line).await.1, Err(CliError::NoSuchBinding(_))),
+            "{line}"
+        );
     }
 }

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use sentinel_core::binding::{BindingRecord, BindingStatus};
 use sentinel_core::event::printable;
 use sentinel_core::policy::PolicyOverride;
+use sentinel_core::time::Timestamp;
 use serde::Serialize;
 
 use super::Output;
@@ -44,7 +45,7 @@ impl<'r> From<&'r BindingRecord> for BindingView<'r> {
             policy: &binding.policy,
             bound_at: binding.bound_at.rfc3339(),
             updated_at: record.updated_at.rfc3339(),
-            last_used_at: record.last_used_at.map(|moment| moment.rfc3339()),
+            last_used_at: record.last_used_at.map(Timestamp::rfc3339),
             use_count: record.use_count,
             ban_reason: &record.ban_reason,
             version: binding.version.0,
@@ -137,7 +138,7 @@ fn networks(record: &BindingRecord) -> String {
 fn last_used(record: &BindingRecord) -> Cell {
     record
         .last_used_at
-        .map_or_else(|| "never".to_owned(), |moment| moment.rfc3339())
+        .map_or_else(|| "never".to_owned(), Timestamp::rfc3339)
         .into()
 }
 

@@ -23,9 +23,11 @@ pub(super) fn data_folder(folder: &Path) -> Finding {
         },
         Some(existing) => match write_probe(existing) {
             Ok(()) => Finding::good(PART, format!("{shown} will be made at first start")),
-            Err(error) => {
-                Finding::bad(PART, format!("{shown} cannot be made: {}: {error}", existing.display()), advice)
-            }
+            Err(error) => Finding::bad(
+                PART,
+                format!("{shown} cannot be made: {}: {error}", existing.display()),
+                advice,
+            ),
         },
         None => Finding::bad(PART, format!("{shown} cannot be made"), advice),
     }
@@ -35,7 +37,13 @@ pub(super) fn data_folder(folder: &Path) -> Finding {
 fn nearest_existing(folder: &Path) -> Option<&Path> {
     folder
         .ancestors()
-        .map(|path| if path.as_os_str().is_empty() { Path::new(".") } else { path })
+        .map(|path| {
+            if path.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                path
+            }
+        })
         .find(|path| fs::symlink_metadata(path).is_ok())
 }
 
@@ -56,9 +64,11 @@ pub(super) async fn store_and_secrets(config: &Config) -> Vec<Finding> {
             let finding = Finding::good("store", format!("{shown} will be made at first start"));
             return vec![finding, secrets(config, false)];
         }
-        Err(error @ OpenError::SchemaOlder { .. }) => {
-            Finding::bad("store", error.to_string(), "run: sentinel migrate (serve does it too)")
-        }
+        Err(error @ OpenError::SchemaOlder { .. }) => Finding::bad(
+            "store",
+            error.to_string(),
+            "run: sentinel migrate (serve does it too)",
+        ),
         Err(error) => Finding::bad("store", error.to_string(), ""),
     };
     if store.verdict == super::Verdict::Bad {

@@ -50,15 +50,31 @@ impl Fixture {
 #[tokio::test]
 async fn a_fresh_installation_is_in_order_and_stays_untouched() {
     let fixture = Fixture::new();
-    let (text, outcome) = fixture.check(&[("ADMIN_PASSWORD", "correct horse battery")]).await;
+    let (text, outcome) = fixture
+        .check(&[("ADMIN_PASSWORD", "correct horse battery")])
+        .await;
     assert!(outcome.is_ok(), "{text}");
     assert!(!text.contains("problem") && !text.contains("warning"), "{text}");
-    for part in ["configuration", "data folder", "store", "secrets", "upstream", "proxy port", "admin port"] {
+    for part in [
+        "configuration",
+        "data folder",
+        "store",
+        "secrets",
+        "upstream",
+        "proxy port",
+        "admin port",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert!(text.contains("admin.password = set (environment)") && !text.contains("correct horse"), "{text}");
+    assert!(
+        text.contains("admin.password = set (environment)") && !text.contains("correct horse"),
+        "{text}"
+    );
     assert!(!fixture.folder.path().join("data").exists());
-    assert_eq!(fs::read_dir(fixture.folder.path()).expect("it is there").count(), 0);
+    assert_eq!(
+        fs::read_dir(fixture.folder.path()).expect("it is there").count(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -67,14 +83,21 @@ async fn a_wrong_configuration_is_told_at_once() {
         .check(&[("UPSTREAM_URL", ""), ("SENTINEL_MODE", "watch")])
         .await;
     assert_eq!(outcome.expect_err("wrong").exit_code(), 2);
-    assert_eq!(text.lines().filter(|line| line.starts_with("problem")).count(), 2, "{text}");
+    assert_eq!(
+        text.lines().filter(|line| line.starts_with("problem")).count(),
+        2,
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn each_part_that_is_not_in_order_is_told_with_what_to_do() {
     let fixture = Fixture::new();
     let listening = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let listening = (listening.local_addr().expect("it is bound").to_string(), listening);
+    let listening = (
+        listening.local_addr().expect("it is bound").to_string(),
+        listening,
+    );
     let in_the_way = fixture.folder.path().join("file");
     fs::write(&in_the_way, "a file").expect("it can be written");
     let below_a_file = in_the_way.join("data");
@@ -109,7 +132,10 @@ async fn a_store_is_looked_at_and_a_broken_one_is_left_alone() {
 
     fs::write(data.join("sentinel.db"), "this is no database, whatever it was").expect("it can be written");
     let (text, outcome) = fixture.check(&[]).await;
-    assert!(outcome.is_err() && text.contains("not a SQLite database"), "{text}");
+    assert!(
+        outcome.is_err() && text.contains("not a SQLite database"),
+        "{text}"
+    );
     assert_eq!(
         fs::read_to_string(data.join("sentinel.db")).expect("it is there"),
         "this is no database, whatever it was"

@@ -51,7 +51,10 @@ fn trusted_networks_are_narrow() {
 
 #[test]
 fn client_address_headers() {
-    assert_eq!(client_ip_header("X-Forwarded-For").map(|name| name.to_string()), Ok("x-forwarded-for".to_owned()));
+    assert_eq!(
+        client_ip_header("X-Forwarded-For").map(|name| name.to_string()),
+        Ok("x-forwarded-for".to_owned())
+    );
     for (text, complaint) in [
         ("x_real_ip", "underscore"),
         ("x real ip", "no header's name"),
@@ -59,14 +62,23 @@ fn client_address_headers() {
         ("x-api-key", "means something else"),
         ("Host", "means something else"),
     ] {
-        assert!(client_ip_header(text).is_err_and(|wrong| wrong.contains(complaint)), "{text}");
+        assert!(
+            client_ip_header(text).is_err_and(|wrong| wrong.contains(complaint)),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn listen_addresses() {
-    assert_eq!(listen_address(":7000").map(|address| address.to_string()), Ok("0.0.0.0:7000".to_owned()));
-    assert_eq!(listen_address("[::]:7000").map(|address| address.port()), Ok(7000));
+    assert_eq!(
+        listen_address(":7000").map(|address| address.to_string()),
+        Ok("0.0.0.0:7000".to_owned())
+    );
+    assert_eq!(
+        listen_address("[::]:7000").map(|address| address.port()),
+        Ok(7000)
+    );
     for text in ["7000", "localhost:7000", "0.0.0.0", "0.0.0.0:70000"] {
         assert!(listen_address(text).is_err(), "{text}");
     }
@@ -97,7 +109,10 @@ fn names_and_profiles() {
     assert!(username(&"x".repeat(USERNAME_CHARACTERS_MAX)).is_ok());
     assert!(username(&"x".repeat(USERNAME_CHARACTERS_MAX + 1)).is_err());
     assert!(username("a\u{202e}b").is_err());
-    assert_eq!(profile("LiteLLM", &["new-api", "litellm"]), Ok("litellm".to_owned()));
+    assert_eq!(
+        profile("LiteLLM", &["new-api", "litellm"]),
+        Ok("litellm".to_owned())
+    );
     assert_eq!(
         profile("gpt", &["new-api", "litellm"]),
         Err("'gpt' is no profile; wanted one of new-api, litellm".to_owned())

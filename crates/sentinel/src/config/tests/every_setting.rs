@@ -7,7 +7,11 @@ use super::*;
 /// A setting's name, a good value and a bad one; empty where there is none.
 const CASES: &[(&str, &str, &str)] = &[
     ("proxy.listen", "127.0.0.1:7100", "localhost"),
-    ("proxy.trusted_proxies", "10.1.0.0/16,2001:db8::/32", "10.0.0.0/8,everybody"),
+    (
+        "proxy.trusted_proxies",
+        "10.1.0.0/16,2001:db8::/32",
+        "10.0.0.0/8,everybody",
+    ),
     ("proxy.client_ip_header", "CF-Connecting-IP", "x_real_ip"),
     ("proxy.cores", "2", "-1"),
     ("proxy.connections_max", "1000000", "0"),
@@ -32,7 +36,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ("admin.listen", "[::1]:7101", ":seven"),
     ("admin.username", "root", "a\tb"),
     ("admin.password", "1234567890123", "$argon2id$v=19$m=19456"),
-    ("admin.jwt_secret", "00000000000000000000000000000000", "0000000000000000000000000000000"),
+    (
+        "admin.jwt_secret",
+        "00000000000000000000000000000000",
+        "0000000000000000000000000000000",
+    ),
     ("admin.session_minutes", "1440", "1441"),
     ("store.data_dir", "/var/lib/sentinel", ""),
     ("store.pg_dsn", "", "postgres://user:hunter2@db/sentinel"),
@@ -85,7 +93,10 @@ fn good_values_are_taken_from_both_sources() {
         }
         loaded(Fixture::new().file(&line(setting, good)), Source::File);
         if !setting.is_secret() {
-            loaded(Fixture::new().file(&line(setting, &format!(" {good}\n"))), Source::File);
+            loaded(
+                Fixture::new().file(&line(setting, &format!(" {good}\n"))),
+                Source::File,
+            );
         }
     }
 }
@@ -104,7 +115,12 @@ fn bad_values_are_told_with_both_names_and_never_a_secret() {
             for name in setting.environment.iter().chain([&setting.name]) {
                 assert!(error.contains(name), "{error}");
             }
-            assert!(["wanted", "leave it out", " like "].iter().any(|word| error.contains(word)), "{error}");
+            assert!(
+                ["wanted", "leave it out", " like "]
+                    .iter()
+                    .any(|word| error.contains(word)),
+                "{error}"
+            );
             assert!(!error.contains("hunter2"), "{error}");
             assert!(!setting.is_secret() || !error.contains(bad), "{error}");
         }
@@ -148,7 +164,11 @@ fn everything_wrong_is_told_at_once() {
     }
     let errors = fixture.file(&file).errors().join("\n");
     for (setting, ..) in cases().filter(|(_, _, bad)| !bad.is_empty()) {
-        assert!(errors.contains(setting.name), "{} is not told:\n{errors}", setting.name);
+        assert!(
+            errors.contains(setting.name),
+            "{} is not told:\n{errors}",
+            setting.name
+        );
     }
     assert!(errors.contains("'colour.sky' is no setting"), "{errors}");
     assert!(!errors.contains("hunter2"), "{errors}");

@@ -14,9 +14,15 @@ fn the_environment_goes_before_the_file_and_empty_is_not_set() {
     let file = "[policy]\nslots = 2\n[admin]\npassword = ''\n";
     let slots = |fixture: Fixture| fixture.loaded().config.rules.slots;
     assert_eq!(slots(Fixture::new().file(file)), 2);
-    assert_eq!(slots(Fixture::new().file(file).variable("SENTINEL_POLICY_SLOTS", "3")), 3);
+    assert_eq!(
+        slots(Fixture::new().file(file).variable("SENTINEL_POLICY_SLOTS", "3")),
+        3
+    );
     for empty in ["", " ", "\n"] {
-        assert_eq!(slots(Fixture::new().file(file).variable("SENTINEL_POLICY_SLOTS", empty)), 2);
+        assert_eq!(
+            slots(Fixture::new().file(file).variable("SENTINEL_POLICY_SLOTS", empty)),
+            2
+        );
     }
     assert!(Fixture::new().file(file).loaded().config.admin.password.is_none());
 }
@@ -28,10 +34,17 @@ fn two_names_of_one_setting_must_agree() {
             .variable("UPSTREAM_URL", one)
             .variable("DOWNSTREAM_URL", other)
     };
-    let url = two("http://gateway:3000", "http://gateway:3000 ").loaded().config.upstream.url;
+    let url = two("http://gateway:3000", "http://gateway:3000 ")
+        .loaded()
+        .config
+        .upstream
+        .url;
     assert_eq!(url.map(|url| url.port()), Some(3000));
     let error = two("http://gateway:3000", "http://gateway:3001").error();
-    assert!(error.contains("is also set by environment, DOWNSTREAM_URL, to a different value"), "{error}");
+    assert!(
+        error.contains("is also set by environment, DOWNSTREAM_URL, to a different value"),
+        "{error}"
+    );
 
     let fixture = Fixture::new();
     let path = fixture.write("secret", SECRET.to_uppercase().as_bytes(), 0o600);
@@ -46,18 +59,31 @@ fn two_names_of_one_setting_must_agree() {
 #[test]
 fn unknown_names_in_the_file_are_errors_with_a_suggestion() {
     let errors = Fixture::new()
-        .file("mode = 'observe'\n[upstream]\nulr = 'http://x'\n\n[polcy]\nslots = 1\n[sky]\ncolour = 'blue'\n")
+        .file(
+            "mode = 'observe'\n[upstream]\nulr = 'http://x'\n\n[polcy]\nslots = 1\n[sky]\ncolour = 'blue'\n",
+        )
         .errors();
     let wanted = [
-        ("'mode' is no setting; did you mean mode in section [policy]?", "line 1]"),
-        ("'upstream.ulr' is no setting; did you mean url in section [upstream]?", "line 3]"),
-        ("'polcy.slots' is no setting; did you mean slots in section [policy]?", "line 6]"),
+        (
+            "'mode' is no setting; did you mean mode in section [policy]?",
+            "line 1]",
+        ),
+        (
+            "'upstream.ulr' is no setting; did you mean url in section [upstream]?",
+            "line 3]",
+        ),
+        (
+            "'polcy.slots' is no setting; did you mean slots in section [policy]?",
+            "line 6]",
+        ),
         ("'sky.colour' is no setting", "line 8]"),
     ];
     assert_eq!(errors.len(), wanted.len(), "{errors:#?}");
     for (text, line) in wanted {
         assert!(
-            errors.iter().any(|error| error.starts_with(text) && error.ends_with(line)),
+            errors
+                .iter()
+                .any(|error| error.starts_with(text) && error.ends_with(line)),
             "{text}: {errors:#?}"
         );
     }
@@ -85,9 +111,16 @@ fn unknown_variables_of_ours_are_warned_of_and_kubernetes_is_not() {
 #[test]
 fn secrets_are_never_numbers() {
     let error = Fixture::new().file("[admin]\npassword = 1234567890123").error();
-    assert!(error.contains("is a integer; write it in quotes") || error.contains("write it in quotes"), "{error}");
+    assert!(
+        error.contains("is a integer; write it in quotes") || error.contains("write it in quotes"),
+        "{error}"
+    );
     assert!(!error.contains("1234567890123"), "{error}");
-    for secret in ["0x00000000000000000000000000000010", "00000000000000000000000000000001", "1e3              "] {
+    for secret in [
+        "0x00000000000000000000000000000010",
+        "00000000000000000000000000000001",
+        "1e3              ",
+    ] {
         let config = Fixture::new()
             .variable("SENTINEL_HMAC_SECRET", secret)
             .file(&format!("[policy]\nhmac_secret = '{secret}'"))
@@ -127,15 +160,26 @@ fn bad_secret_files_are_errors_and_open_ones_are_warned_of() {
         (format!("{full}x").as_bytes(), "it has more than 65536 bytes"),
     ] {
         let error = with_file(content, 0o600).error();
-        assert!(error.starts_with("ADMIN_JWT_SECRET (admin.jwt_secret): the file "), "{error}");
+        assert!(
+            error.starts_with("ADMIN_JWT_SECRET (admin.jwt_secret): the file "),
+            "{error}"
+        );
         assert!(error.contains(complaint), "{error}");
     }
-    let error = Fixture::new().variable("ADMIN_JWT_SECRET_FILE", "/nowhere/jwt").error();
-    assert!(error.contains("the file /nowhere/jwt cannot be used: No such file"), "{error}");
+    let error = Fixture::new()
+        .variable("ADMIN_JWT_SECRET_FILE", "/nowhere/jwt")
+        .error();
+    assert!(
+        error.contains("the file /nowhere/jwt cannot be used: No such file"),
+        "{error}"
+    );
 
     assert!(with_file(SECRET.as_bytes(), 0o640).warnings().is_empty());
     let warnings = with_file(SECRET.as_bytes(), 0o644).warnings();
-    assert!(warnings.len() == 1 && warnings[0].contains("every user of this machine can read"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("every user of this machine can read"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -147,15 +191,23 @@ fn an_open_configuration_file_is_warned_of_when_it_holds_secrets() {
     };
     assert!(open("[policy]\nslots = 1").is_empty());
     let warnings = open(&format!("[admin]\njwt_secret = '{SECRET}'"));
-    assert!(warnings.len() == 1 && warnings[0].contains("holds secrets"), "{warnings:?}");
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("holds secrets"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
 fn a_broken_file_is_told_by_line_without_showing_it() {
     let errors = Fixture::new()
-        .file(&format!("[admin]\nusername = 'a'\npassword = \"{SECRET}\njwt_secret = {SECRET}\n"))
+        .file(&format!(
+            "[admin]\nusername = 'a'\npassword = \"{SECRET}\njwt_secret = {SECRET}\n"
+        ))
         .errors();
-    assert!(errors[0].contains("is not valid TOML") && errors[0].ends_with("line 3]"), "{errors:#?}");
+    assert!(
+        errors[0].contains("is not valid TOML") && errors[0].ends_with("line 3]"),
+        "{errors:#?}"
+    );
     assert!(errors.iter().all(|error| !error.contains(SECRET)), "{errors:#?}");
 
     let mut fixture = Fixture::new();
@@ -183,7 +235,8 @@ fn values_of_the_wrong_type_are_told() {
         let error = Fixture::new().file(file).error();
         assert!(error.contains(complaint), "{file}: {error}");
     }
-    let fixture = Fixture::new().file("[proxy]\ntrusted_proxies = ['10.0.0.0/8', '2001:db8::1']\ncores = 0x2");
+    let fixture =
+        Fixture::new().file("[proxy]\ntrusted_proxies = ['10.0.0.0/8', '2001:db8::1']\ncores = 0x2");
     let proxy = fixture.loaded().config.proxy;
     assert_eq!((proxy.trusted_proxies.len(), proxy.cores), (2, 2));
 }
@@ -192,7 +245,10 @@ fn values_of_the_wrong_type_are_told() {
 fn a_variable_that_is_no_text_is_told() {
     let mut fixture = Fixture::new();
     let value = OsStr::from_bytes(b"\xff").to_owned();
-    fixture.sources.environment.push((OsString::from("SENTINEL_MODE"), value));
+    fixture
+        .sources
+        .environment
+        .push((OsString::from("SENTINEL_MODE"), value));
     assert!(fixture.error().contains("is not UTF-8 text"));
 }
 
@@ -203,8 +259,16 @@ fn nothing_that_is_loaded_prints_a_secret() {
         .variable("ADMIN_PASSWORD", SECRET)
         .variable("ADMIN_JWT_SECRET", SECRET)
         .variable("ALERT_WEBHOOK_URL", &format!("https://hooks.example/{SECRET}"));
-    let shown = format!("{:?} {:?} {:?}", fixture.loaded(), fixture.sources, fixture.sources.gather());
-    assert!(shown.contains("Secret(redacted)") && !shown.contains(SECRET), "{shown}");
+    let shown = format!(
+        "{:?} {:?} {:?}",
+        fixture.loaded(),
+        fixture.sources,
+        fixture.sources.gather()
+    );
+    assert!(
+        shown.contains("Secret(redacted)") && !shown.contains(SECRET),
+        "{shown}"
+    );
     let failing = fixture
         .variable("PG_DSN", &format!("postgres://u:{SECRET}@db"))
         .variable("UPSTREAM_URL", &format!("http://u:{SECRET}@gateway"))

@@ -85,7 +85,10 @@ fn bench(failures: u32) -> Bench {
 }
 
 async fn written(store: &Flaky) -> u64 {
-    let buckets = store.buckets(Timestamp::from_unix_ms(0), 1_000).await.expect("memory works");
+    let buckets = store
+        .buckets(Timestamp::from_unix_ms(0), 1_000)
+        .await
+        .expect("memory works");
     buckets.iter().map(|bucket| bucket.refused).sum()
 }
 
@@ -108,7 +111,7 @@ async fn a_store_that_fails_for_a_while_loses_nothing() {
     let (stop, stopping) = watch::channel(false);
     let writing = tokio::spawn(bench.writer.run(stopping));
     while written(&bench.store).await == 0 {
-        tokio::time::sleep(RETRY_PAUSE).await;
+        sleep(RETRY_PAUSE).await;
     }
     stop.send_replace(true);
     writing.await.expect("no panic");
@@ -122,9 +125,15 @@ async fn what_the_store_never_takes_is_counted_and_said() {
     let (_stop, stopping) = watch::channel(true);
     bench.writer.run(stopping).await;
     assert_eq!(bench.queue.lost(), 1);
-    assert_eq!(u32::MAX - bench.store.failures.load(Ordering::SeqCst), LAST_ATTEMPTS_MAX);
+    assert_eq!(
+        u32::MAX - bench.store.failures.load(Ordering::SeqCst),
+        LAST_ATTEMPTS_MAX
+    );
     let events = bench.events.newest(10).await.expect("memory works");
-    assert_eq!((events[0].action.as_str(), events[0].detail.as_str()), ("intercepts_lost", "key_banned 1"));
+    assert_eq!(
+        (events[0].action.as_str(), events[0].detail.as_str()),
+        ("intercepts_lost", "key_banned 1")
+    );
 }
 
 #[tokio::test]

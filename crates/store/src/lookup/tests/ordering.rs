@@ -51,13 +51,20 @@ struct Untold {
     version: i64,
 }
 
+/// A load under way.
+enum Load {
+    Begun(Ticket),
+    /// With the row as it was read.
+    Read(Ticket, Option<Binding>),
+}
+
 struct Model {
     cache: KnownCache,
     version: i64,
     id: i64,
     row: Option<Binding>,
     untold: Vec<Untold>,
-    loading: Vec<(Ticket, Option<Option<Binding>>)>,
+    loading: Vec<Load>,
     /// The newest change that the cache was told of: nothing older may be in it.
     told: i64,
 }
@@ -121,18 +128,23 @@ impl Model {
                 self.told = self.told.max(version);
             }
             Step::Begin if self.loading.len() < 4 => {
-                self.loading.push((self.cache.ticket(&fingerprint(1)), None));
+                self.loading.push(Load::Begun(self.cache.ticket(&fingerprint(1))));
             }
             Step::Read(which) if !self.loading.is_empty() => {
                 let place = which.index(self.loading.len());
-                self.loading[place].1 = Some(self.row.clone());
+                let load = self.loading.remove(place);
+                let (Load::Begun(ticket) | Load::Read(ticket, _)) = load;
+                self.loading.insert(place, Load::Read(ticket, self.row.clone()));
             }
             Step::Finish(which) if !self.loading.is_empty() => {
                 let place = which.index(self.loading.len());
-                if let (ticket, Some(answer)) = self.loading.remove(place) {
-                    match answer {
-                        Some(binding) => drop(self.cache.install(&ticket, binding, at(0))),
-                        None => drop(self.cache.absent(&ticket, &fingerprint(1))),
+                match self.loading.remove(place) {
+                    Load::Begun(_) => {}
+                    Load::Read(ticket, Some(binding)) => {
+                        self.cache.install(&ticket, binding, at(0));
+                    }
+                    Load::Read(ticket, None) => {
+                        self.cache.absent(&ticket, &fingerprint(1));
                     }
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_core::binding::{Binding, BindingId, NewBinding, Version};
@@ -12,6 +13,8 @@ use sentinel_core::time::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::memory::MemoryStore;
+
+const ENTERED_WAIT_MAX: Duration = Duration::from_secs(20);
 
 pub(super) struct Scripted {
     /// What the store holds; a test may change it as another process would.
@@ -28,9 +31,10 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Waits until one more call has read its answer.
+    /// Waits until one more call has read its answer; a call that never comes fails the test instead of hanging it.
     pub(super) async fn entered(&self) {
-        self.entered.acquire().await.unwrap().forget();
+        let entered = tokio::time::timeout(ENTERED_WAIT_MAX, self.entered.acquire()).await;
+        entered.expect("the store was to be asked").unwrap().forget();
     }
 
     /// Lets one answer go.

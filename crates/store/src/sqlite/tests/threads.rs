@@ -71,7 +71,7 @@ fn claim(number: u32) -> impl FnOnce(&Connection) -> Result<bool, Failure> + Sen
 
 #[tokio::test]
 async fn a_full_queue_of_changes_is_busy_and_none_of_it_is_lost() {
-    let (store, _folder) = fixture().await;
+    let (store, _folder) = fixture();
     let gate = hold_writer(&store);
     let queued = u32::try_from(WRITES_QUEUED_MAX).unwrap();
     let answers: Vec<_> = (0..queued).map(|number| queue(&store, claim(number))).collect();
@@ -87,7 +87,7 @@ async fn a_full_queue_of_changes_is_busy_and_none_of_it_is_lost() {
 
 #[tokio::test]
 async fn a_full_queue_of_questions_is_busy() {
-    let (store, _folder) = fixture().await;
+    let (store, _folder) = fixture();
     let mut gates = Vec::new();
     for _ in 0..READER_THREADS {
         let (hold, entered, gate) = gate();
@@ -112,7 +112,7 @@ async fn a_full_queue_of_questions_is_busy() {
 
 #[tokio::test]
 async fn a_command_that_fails_takes_no_other_one_down() {
-    let (store, _folder) = fixture().await;
+    let (store, _folder) = fixture();
     let gate = hold_writer(&store);
     let before = queue(&store, claim(1));
     let failing = queue(&store, |connection| {
@@ -134,7 +134,7 @@ async fn a_command_that_fails_takes_no_other_one_down() {
 
 #[tokio::test]
 async fn a_transaction_that_is_lost_is_lost_for_all_who_were_in_it_and_for_nobody_else() {
-    let (store, _folder) = fixture().await;
+    let (store, _folder) = fixture();
     let gate = hold_writer(&store);
     let before = queue(&store, claim(1));
     // What SQLite does by itself when the disk is full or fails.
@@ -176,7 +176,7 @@ async fn a_group_has_a_maximum() {
 
 #[tokio::test]
 async fn what_was_accepted_is_done_without_its_caller() {
-    let (store, _folder) = fixture().await;
+    let (store, _folder) = fixture();
     let gate = hold_writer(&store);
     {
         let mut claim = store.claim(new_binding(1, "192.0.2.1"));
@@ -191,7 +191,7 @@ async fn what_was_accepted_is_done_without_its_caller() {
 
 #[tokio::test]
 async fn nobody_hangs_when_the_writer_dies() {
-    let (store, _folder) = fixture().await;
+    let (store, _folder) = fixture();
     let gate = hold_writer(&store);
     let before = queue(&store, claim(1));
     let fatal = queue(&store, |_| -> Result<(), Failure> { panic!("on purpose") });
@@ -213,7 +213,7 @@ async fn nobody_hangs_when_the_writer_dies() {
 
 #[tokio::test]
 async fn nobody_hangs_when_readers_die() {
-    let (store, _folder) = fixture().await;
+    let (store, _folder) = fixture();
     for _ in 0..READER_THREADS {
         let died = store
             .read(|_| -> Result<(), Failure> { panic!("on purpose") })

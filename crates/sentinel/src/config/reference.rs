@@ -1,0 +1,103 @@
+//! The example file, made from the table of settings; the committed one must be what is made here.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::setting::{Kind, Setting};
+use super::table;
+
+/// Where the example is, from this crate's folder.
+const EXAMPLE: &str = "../../sentinel.example.toml";
+/// Set when the file is to be written anew instead of compared.
+const UPDATE_VARIABLE: &str = "UPDATE_GENERATED";
+/// How wide the comments are.
+const WIDTH: usize = 100;
+
+/// Every setting with its help, its name in the environment and its default, all commented out.
+fn example() -> String {
+    let mut text = String::from(
+        "# Every setting of Sentinel with its default. Made from the table in crates/sentinel/src/config/table.rs;\n\
+         # to make it anew: UPDATE_GENERATED=1 cargo test -p sentinel the_example_file\n\
+         #\n\
+         # Environment variables (in brackets) go before this file. Each secret is also taken from a file of its own:\n\
+         # <VARIABLE>_FILE in the environment, <name>_file here. Keep a file with secrets in it to yourself: chmod 600.\n",
+    );
+    let mut section = "";
+    for setting in table::ALL {
+        let (of, key) = setting.name.split_once('.').expect("section.name");
+        if of != section {
+            section = of;
+            let _ = write!(text, "\n[{section}]\n");
+        }
+        let wanted = match setting.kind {
+            Kind::Text => String::new(),
+            _ => format!("{} ", sentence(&setting.wanted())),
+        };
+        let about = format!("{} {wanted}[{}]", setting.help, setting.environment.join(", "));
+        text.extend(wrapped(&about).iter().map(|line| format!("# {line}\n")));
+        let _ = writeln!(text, "#{key} = {}", written(setting));
+    }
+    text
+}
+
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first: String = characters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    format!("{first}{}.", characters.as_str())
+}
+
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is a first line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.len() + 1 + word.len() <= WIDTH {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+/// The default as it is written in the file.
+fn written(setting: &Setting) -> String {
+    match (setting.kind, setting.default) {
+        (Kind::Number { .. }, Some(number)) => number.to_owned(),
+        (Kind::List, None) => "[]".to_owned(),
+        (_, default) => toml::Value::from(default.unwrap_or_default()).to_string(),
+    }
+}
+
+#[test]
+fn the_example_file_is_what_the_table_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(EXAMPLE);
+    let made = example();
+    if std::env::var_os(UPDATE_VARIABLE).is_some() {
+        std::fs::write(&path, &made).expect("the repository can be written");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == made,
+        "stale: run {UPDATE_VARIABLE}=1 cargo test -p sentinel the_example_file"
+    );
+    // With every comment that is a setting taken as one, it is a file of defaults.
+    let uncommented = made
+        .replace("\n#", "\n")
+        .lines()
+        .filter(|line| !line.starts_with(' '))
+        .fold(String::new(), |text, line| text + line + "\n");
+    let table: toml::Table = uncommented.parse().expect("it is TOML");
+    let count: usize = table
+        .values()
+        .filter_map(|section| section.as_table())
+        .map(toml::Table::len)
+        .sum();
+    assert_eq!(count, table::ALL.len());
+}
