@@ -87,3 +87,56 @@ impl Jobs {
         timeout(FLUSH_MAX, all).await.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::binding::NewBinding;
+    use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
+    use sentinel_core::ports::{BindingLookup as _, Claim, StoreError};
+    use sentinel_core::time::Timestamp;
+    use sentinel_core::usage::Uses;
+    use sentinel_store::{CacheBounds, MemoryStore};
+    use sentinel_testkit::SettableClock;
+
+    use super::*;
+
+    /// Never answers.
+    struct Stuck;
+
+    #[async_trait::async_trait]
+    impl UseStore for Stuck {
+        async fn add_uses(&self, _batch: Vec<Uses>) -> Result<(), StoreError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_waits_for_a_stuck_store_so_long_and_no_longer() {
+        let store = Arc::new(MemoryStore::new());
+        let lookup = Arc::new(CachedLookup::new(store.clone(), &CacheBounds::default()));
+        let jobs = Jobs::start(JobParts {
+            lookup: Arc::clone(&lookup),
+            uses: Arc::new(Stuck),
+            intercepts: store.clone(),
+            events: store,
+            clock: Arc::new(SettableClock::default()),
+        });
+        let claimed = lookup.claim(binding()).await;
+        let Ok(Claim::Won(known)) = claimed else {
+            panic!("nobody else claims: {claimed:?}")
+        };
+        lookup.record_use(&known, known.binding.bound_at);
+        let began = tokio::time::Instant::now();
+        assert!(!jobs.stop().await);
+        assert_eq!(began.elapsed(), FLUSH_MAX);
+    }
+
+    fn binding() -> NewBinding {
+        NewBinding {
+            fingerprint: KeyFingerprint::from_bytes([1; 32]),
+            hint: KeyHint::from_stored("sk-…".to_owned()),
+            network: "192.0.2.1".parse().expect("a network"),
+            bound_at: Timestamp::from_unix_ms(1),
+        }
+    }
+}

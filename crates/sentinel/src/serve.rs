@@ -27,7 +27,7 @@ pub(crate) fn run(mut sources: Sources, demo_upstream: bool) -> Result<(), CliEr
             None
         };
         let loaded = cli::load(&sources, true)?;
-        telemetry::init(&loaded.config.log)?;
+        let _log = telemetry::init(&loaded.config.log)?;
         loaded
             .warnings
             .iter()

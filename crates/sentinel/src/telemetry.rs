@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal as _};
 use sentinel_core::event::printable;
 use tracing::Subscriber;
 use tracing::field::Field;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::MakeWriter;
@@ -32,8 +33,13 @@ pub(crate) enum TelemetryError {
     Twice,
 }
 
-/// Sends the whole process's logs to standard error. To be called once, first thing.
-pub(crate) fn init(config: &LogConfig) -> Result<(), TelemetryError> {
+/// The most lines that wait to be written. A reader that stands still must not stand in the way of requests: lines beyond
+/// the bound are dropped, which records in the store never are.
+const LINES_QUEUED_MAX: usize = 16_384;
+
+/// Sends the whole process's logs to standard error. To be called once, first thing. What waits is written when the
+/// guard is dropped.
+pub(crate) fn init(config: &LogConfig) -> Result<WorkerGuard, TelemetryError> {
     let is_json = match config.format {
         LogFormat::Json => true,
         LogFormat::Human => false,
@@ -41,12 +47,23 @@ pub(crate) fn init(config: &LogConfig) -> Result<(), TelemetryError> {
     };
     let is_coloured = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     let filter = EnvFilter::try_new(&config.filter)?;
+    let (writer, guard) = queued(io::stderr());
     let dispatch = if is_json {
-        json(filter, io::stderr).into()
+        json(filter, writer).into()
     } else {
-        human(filter, io::stderr, is_coloured).into()
+        human(filter, writer, is_coloured).into()
     };
-    tracing::dispatcher::set_global_default(dispatch).map_err(|_| TelemetryError::Twice)
+    tracing::dispatcher::set_global_default(dispatch).map_err(|_| TelemetryError::Twice)?;
+    Ok(guard)
+}
+
+/// A queue in front of `target`, and a thread that empties it.
+fn queued(target: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_QUEUED_MAX)
+        .lossy(true)
+        .thread_name("log")
+        .finish(target)
 }
 
 fn json<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync

@@ -15,7 +15,7 @@ mod invalidating_admin;
 mod uses;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -36,6 +36,8 @@ pub use uses::TakenUses;
 pub const LOAD_ATTEMPTS_MAX: u32 = 3;
 /// The most bindings whose uses are written in one transaction.
 pub const USES_BATCH_MAX: usize = 1_000;
+/// How often the log says at most that the store is away.
+const AWAY_SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// The bounds of a [`CachedLookup`].
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +86,8 @@ pub struct CachedLookup {
     flights: Flights,
     uses: Arc<UseQueue>,
     store_wait_max: Duration,
-    store_away: AtomicBool,
+    away_said: AtomicBool,
+    away_said_at_ms: AtomicI64,
     given_past_life: AtomicU64,
 }
 
@@ -98,7 +101,8 @@ impl CachedLookup {
             flights: Flights::new(bounds.loads_max),
             uses,
             store_wait_max: bounds.store_wait_max,
-            store_away: AtomicBool::new(false),
+            away_said: AtomicBool::new(false),
+            away_said_at_ms: AtomicI64::new(i64::MIN),
             given_past_life: AtomicU64::new(0),
         }
     }
@@ -174,7 +178,7 @@ impl CachedLookup {
                 return Ok(Some(known));
             }
             let loaded = self.in_time(self.store.find(fingerprint)).await;
-            self.note_store(loaded.as_ref().err());
+            self.note_store(loaded.as_ref().err(), now);
             let loaded = loaded.inspect_err(|_| self.cache.postpone(fingerprint, now))?;
             match self.take_in(&ticket, fingerprint, loaded, now) {
                 Installed::Current(known) => return Ok(known),
@@ -200,17 +204,17 @@ impl CachedLookup {
         }
     }
 
-    /// Says once that the store is away, and once that it is back: while it is away this would be said at every load.
-    fn note_store(&self, error: Option<&StoreError>) {
-        let away = error.is_some();
-        if self.store_away.load(Ordering::Relaxed) == away
-            || self.store_away.swap(away, Ordering::AcqRel) == away
-        {
-            return;
-        }
+    /// Says that the store is away, not more often than every [`AWAY_SAID_EVERY`] however many loads fail, and that it is
+    /// back.
+    fn note_store(&self, error: Option<&StoreError>, now: Timestamp) {
         if let Some(error) = error {
-            tracing::warn!(%error, "the store is away: known bindings stay enforced from memory");
-        } else {
+            let said_at = Timestamp::from_unix_ms(self.away_said_at_ms.load(Ordering::Relaxed));
+            if now.since(said_at) >= AWAY_SAID_EVERY {
+                self.away_said_at_ms.store(now.unix_ms(), Ordering::Relaxed);
+                self.away_said.store(true, Ordering::Relaxed);
+                tracing::warn!(%error, "the store is away: known bindings stay enforced from memory");
+            }
+        } else if self.away_said.load(Ordering::Relaxed) && self.away_said.swap(false, Ordering::Relaxed) {
             tracing::info!("the store answers again");
         }
     }
@@ -286,12 +290,11 @@ impl BindingLookup for CachedLookup {
 
     async fn release(&self, claimed: &KnownBinding) -> Result<(), StoreError> {
         let binding = &claimed.binding;
-        let released = self
-            .in_time(self.store.release(binding.id, binding.version))
-            .await;
-        // Released, changed meanwhile, or nobody knows: in no case may this copy stay.
-        self.invalidate(&binding.fingerprint, None);
-        released.map(|_| ())
+        // Released, changed meanwhile, or nobody knows because the caller went away: in no case may this copy stay.
+        let _forgotten = ForgottenAtTheEnd(self, binding.fingerprint);
+        self.in_time(self.store.release(binding.id, binding.version))
+            .await
+            .map(|_| ())
     }
 
     async fn learn(
@@ -315,6 +318,15 @@ impl BindingLookup for CachedLookup {
         if known.uses.count(now) {
             self.uses.queue(known);
         }
+    }
+}
+
+/// Invalidates the key when it is dropped.
+struct ForgottenAtTheEnd<'l>(&'l CachedLookup, KeyFingerprint);
+
+impl Drop for ForgottenAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.invalidate(&self.1, None);
     }
 }
 

@@ -146,14 +146,18 @@ pub(crate) mod tests {
 
     #[test]
     fn a_hash_that_costs_too_much_is_refused_at_the_bound() {
-        let with_memory = |kib: u32| {
-            format!("$argon2id$v=19$m={kib},t=2,p=1$c2FsdHNhbHQ$bGRzc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Q")
+        let costing = |memory: u32, passes: u32, lanes: u32| {
+            let tail = "c2FsdHNhbHQ$bGRzc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Rmc2Q";
+            PasswordHash::parse(&format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${tail}")).err()
         };
-        assert!(PasswordHash::parse(&with_memory(HASH_MEMORY_KIB_MAX)).is_ok());
+        let too_much = Some(AdminError::PasswordHashCost);
         assert_eq!(
-            PasswordHash::parse(&with_memory(HASH_MEMORY_KIB_MAX + 1)).err(),
-            Some(AdminError::PasswordHashCost)
+            costing(HASH_MEMORY_KIB_MAX, HASH_PASSES_MAX, HASH_LANES_MAX),
+            None
         );
+        assert_eq!(costing(HASH_MEMORY_KIB_MAX + 1, 2, 1), too_much);
+        assert_eq!(costing(1024, HASH_PASSES_MAX + 1, 1), too_much);
+        assert_eq!(costing(1024, 2, HASH_LANES_MAX + 1), too_much);
     }
 
     #[test]

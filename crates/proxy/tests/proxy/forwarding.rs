@@ -54,6 +54,7 @@ async fn a_request_body_passes_before_it_is_complete() {
 async fn a_body_of_known_length_keeps_its_length() {
     let upstream = upstream().await;
     let sentinel = Sentinel::start(upstream.address());
+    // Many times what a connection holds at once (BUFFER_BYTES_MAX), so it must pass in pieces.
     let body = "x".repeat(300_000);
     let answer = sentinel
         .client()

@@ -39,7 +39,8 @@ async fn a_tunnel_carries_bytes_both_ways() {
         ),
         (101, Some("websocket"), Some("realtime"))
     );
-    for message in ["hello", "again"] {
+    // The last one is many times TUNNEL_BUFFER_BYTES_MAX.
+    for message in ["hello", "again", &"x".repeat(100_000)] {
         client.send(message).await;
         assert_eq!(client.read_exactly(message.len()).await, message.as_bytes());
     }

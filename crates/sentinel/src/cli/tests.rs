@@ -47,6 +47,13 @@ fn good_lines_are_taken() {
 }
 
 #[test]
+fn a_health_check_waits_so_long_at_most() {
+    let line = |seconds| format!("sentinel healthcheck --timeout-seconds {seconds}");
+    assert!(parse(&line(HEALTHCHECK_SECONDS_MAX)).is_ok());
+    assert!(parse(&line(HEALTHCHECK_SECONDS_MAX + 1)).is_err());
+}
+
+#[test]
 fn bad_lines_are_usage_errors() {
     for line in [
         "sentinel",

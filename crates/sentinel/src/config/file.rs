@@ -19,7 +19,7 @@ use super::table;
 /// The most bytes that the configuration file may have.
 pub(crate) const CONFIG_FILE_BYTES_MAX: usize = 1_048_576;
 /// The most syntax errors of one file that are told.
-const SYNTAX_ERRORS_MAX: usize = 20;
+pub(super) const SYNTAX_ERRORS_MAX: usize = 20;
 /// Ends the name of an entry that holds the path of a file with a secret.
 const FILE_SUFFIX: &str = "_file";
 

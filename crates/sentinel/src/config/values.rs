@@ -12,7 +12,7 @@ use super::problem::{Origin, Problem};
 use super::setting::{Kind, Setting};
 
 /// The most characters of a refused value that are shown.
-const VALUE_CHARACTERS_MAX: usize = 80;
+pub(super) const VALUE_CHARACTERS_MAX: usize = 80;
 
 /// Reads the settings one by one.
 pub(crate) struct Values<'g> {

@@ -118,9 +118,9 @@ impl Writer {
             }
             if last_attempts >= LAST_ATTEMPTS_MAX {
                 tracing::error!(%error, records, "audit records are lost: the store did not take them before the end");
-                batch
-                    .iter()
-                    .for_each(|intercept| self.queue.count_lost(intercept));
+                for intercept in &batch {
+                    self.queue.count_lost(intercept);
+                }
                 return;
             }
             tracing::warn!(%error, records, "audit records could not be written yet");

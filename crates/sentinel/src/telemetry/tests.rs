@@ -79,3 +79,35 @@ fn the_filter_holds_and_fields_are_bounded() {
     assert!(text.contains("loud") && text.ends_with("x…\n"));
     assert_eq!(text.matches('x').count(), FIELD_CHARACTERS_MAX);
 }
+
+/// Takes nothing until it is released.
+struct Stuck(std::sync::mpsc::Receiver<()>);
+
+impl io::Write for Stuck {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        // Released when the sender is gone, from then on at once.
+        let _ = self.0.recv();
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_stands_still_costs_lines_and_no_time() {
+    let (release, held) = std::sync::mpsc::channel();
+    let (mut writer, guard) = queued(Stuck(held));
+    let dropped = writer.error_counter();
+    for _ in 0..2 * LINES_QUEUED_MAX {
+        io::Write::write_all(&mut writer, b"line\n").expect("never fails");
+    }
+    assert!(
+        dropped.dropped_lines() >= LINES_QUEUED_MAX - 2,
+        "{}",
+        dropped.dropped_lines()
+    );
+    drop(release);
+    drop(guard);
+}

@@ -22,6 +22,8 @@ const OPEN_CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 const DATABASE_BYTES_MIN: u64 = 512;
 /// How often the change to write-ahead logging is tried while other processes open the same new file.
 const WAL_ATTEMPTS_MAX: u32 = 100;
+/// What the write-ahead log is cut back to after a burst.
+const LOG_BYTES_KEPT_MAX: i64 = 16 * 1024 * 1024;
 /// How many prepared statements each connection keeps.
 const STATEMENTS_KEPT_MAX: usize = 64;
 
@@ -136,7 +138,8 @@ fn create_if_missing(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// A connection that has not touched the file yet, and that leaves even the write-ahead log alone when it is closed.
+/// A connection that has not touched the file yet. A write-ahead log that waits beside the file is left alone even when
+/// this is the last connection to close; without one, nothing stays beside the file.
 fn connect(path: &Path) -> Result<Connection, OpenError> {
     if (1..DATABASE_BYTES_MIN).contains(&size(path)) {
         // SQLite takes some of these for new databases, and would write over them.
@@ -146,11 +149,14 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
     }
     // Absolute, because SQLite reads a name that begins with `file:` as a URI.
     let absolute: PathBuf = std::path::absolute(path).map_err(|error| not_writable(path, &error))?;
+    let mut log = absolute.clone().into_os_string();
+    log.push("-wal");
+    let log_waits = size(Path::new(&log)) > 0;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let explained = |error| explain(path, &error);
     let connection = Connection::open_with_flags(absolute, flags).map_err(explained)?;
     connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, log_waits)
         .map_err(explained)?;
     connection.busy_timeout(BUSY_WAIT_MAX).map_err(explained)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);

@@ -137,3 +137,27 @@ async fn missing_bindings_are_told_after_the_others_are_done() {
         );
     }
 }
+
+#[test]
+fn lines_beyond_a_bound_are_usage_errors() {
+    let is_taken = |line: String| Cli::try_parse_from(line.split_whitespace()).is_ok();
+    for (largest, line) in [
+        (
+            LIMIT_MAX.unsigned_abs(),
+            (|count| format!("sentinel bindings list --limit {count}")) as fn(u64) -> String,
+        ),
+        (IDS_MAX as u64, |count| {
+            let ids: Vec<String> = (1..=count).map(|id| id.to_string()).collect();
+            format!("sentinel bindings unbind {}", ids.join(" "))
+        }),
+        (REASON_CHARACTERS_MAX as u64, |count| {
+            format!(
+                "sentinel bindings ban 1 --reason {}",
+                "x".repeat(usize::try_from(count).expect("small"))
+            )
+        }),
+    ] {
+        assert!(is_taken(line(largest)), "{largest}");
+        assert!(!is_taken(line(largest + 1)), "{largest} + 1");
+    }
+}

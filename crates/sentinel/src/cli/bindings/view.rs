@@ -155,3 +155,43 @@ fn print_json(value: &impl Serialize, out: &mut dyn Write) -> Result<(), CliErro
     writeln!(out, "{text}")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::binding::{Binding, BindingId, Version};
+    use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
+    use sentinel_core::policy::PolicyOverride;
+
+    use super::*;
+
+    #[test]
+    fn a_cell_is_bounded_and_a_long_list_of_networks_is_counted() {
+        assert_eq!(
+            shown(&"x".repeat(CELL_CHARACTERS_MAX + 1)).chars().count(),
+            CELL_CHARACTERS_MAX + 1,
+            "cut, with …"
+        );
+        let at = Timestamp::from_unix_ms(0);
+        let with = |count: u8| BindingRecord {
+            binding: Binding {
+                id: BindingId(1),
+                fingerprint: KeyFingerprint::from_bytes([0; 32]),
+                status: BindingStatus::Active,
+                networks: (0..count)
+                    .map(|last| format!("192.0.2.{last}").parse().expect("a network"))
+                    .collect(),
+                policy: PolicyOverride::default(),
+                version: Version(1),
+                bound_at: at,
+            },
+            hint: KeyHint::from_stored("sk-…".to_owned()),
+            updated_at: at,
+            last_used_at: None,
+            use_count: 0,
+            ban_reason: String::new(),
+        };
+        let listed = u8::try_from(NETWORKS_LISTED_MAX).expect("few");
+        assert!(!networks(&with(listed)).contains('+'));
+        assert!(networks(&with(listed + 2)).ends_with("+2"));
+    }
+}

@@ -11,7 +11,7 @@ use crate::cli::healthcheck;
 use crate::config::Config;
 
 /// For how long a running server may take to say that it is the one that has the port.
-const HEALTH_WAIT_MAX: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether the gateway takes a TCP connection.
 pub(super) async fn upstream(config: &Config) -> Option<Finding> {
@@ -56,7 +56,7 @@ async fn port(part: &'static str, setting: &str, listen: SocketAddr, admin: Sock
     let Err(error) = TcpListener::bind(listen).await else {
         return Finding::good(part, format!("{listen} is free"));
     };
-    if error.kind() == io::ErrorKind::AddrInUse && healthcheck::run(admin, HEALTH_WAIT_MAX).await.is_ok() {
+    if error.kind() == io::ErrorKind::AddrInUse && healthcheck::run(admin, PROBE_TIMEOUT).await.is_ok() {
         return Finding::good(part, format!("{listen} is in use, and Sentinel is running"));
     }
     let advice = match error.kind() {

@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::super::file::CONFIG_FILE_BYTES_MAX;
+use super::super::file::{CONFIG_FILE_BYTES_MAX, SYNTAX_ERRORS_MAX};
 use super::super::secret_file::SECRET_FILE_BYTES_MAX;
+use super::super::values::{VALUE_CHARACTERS_MAX, quoted};
 use super::*;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -275,4 +276,21 @@ fn nothing_that_is_loaded_prints_a_secret() {
         .variable("SENTINEL_LISTEN", "x");
     let errors = failing.load().expect_err("wrong");
     assert!(!format!("{errors} {errors:?}").contains(SECRET), "{errors:?}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_raises_so_many_errors_and_no_more() {
+    let nonsense = "= =\n".repeat(3 * SYNTAX_ERRORS_MAX);
+    let errors = Fixture::new().file(&nonsense).errors();
+    assert!((1..=SYNTAX_ERRORS_MAX).contains(&errors.len()), "{errors:?}");
+}
+
+#[test]
+fn a_wrong_value_is_shown_in_part() {
+    let shown = quoted(&"x".repeat(VALUE_CHARACTERS_MAX + 1));
+    assert_eq!(
+        shown.chars().count(),
+        VALUE_CHARACTERS_MAX + 3,
+        "quotes, and … in place of the rest"
+    );
 }

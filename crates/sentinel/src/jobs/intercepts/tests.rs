@@ -95,7 +95,7 @@ async fn written(store: &Flaky) -> u64 {
 #[tokio::test]
 async fn all_that_was_queued_is_written_before_the_end() {
     let bench = bench(0);
-    for _ in 0..2 * BATCH_MAX + 1 {
+    for _ in 0..=2 * BATCH_MAX {
         bench.queue.record(intercept(RefusalReason::KeyIpMismatch));
     }
     let (_stop, stopping) = watch::channel(true);
@@ -110,12 +110,17 @@ async fn a_store_that_fails_for_a_while_loses_nothing() {
     bench.queue.record(intercept(RefusalReason::KeyBanned));
     let (stop, stopping) = watch::channel(false);
     let writing = tokio::spawn(bench.writer.run(stopping));
+    let began = tokio::time::Instant::now();
     while written(&bench.store).await == 0 {
         sleep(RETRY_PAUSE).await;
     }
     stop.send_replace(true);
     writing.await.expect("no panic");
     assert_eq!((written(&bench.store).await, bench.queue.lost()), (1, 0));
+    assert!(
+        began.elapsed() <= 7 * RETRY_PAUSE_MAX,
+        "the pauses grow, but not without end"
+    );
 }
 
 #[tokio::test(start_paused = true)]

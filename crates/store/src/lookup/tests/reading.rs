@@ -313,7 +313,7 @@ async fn claims_and_lessons_are_known_at_once() {
     assert_eq!(store.calls(), 8);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_release_that_fails_forgets_its_copy() {
     let (lookup, store) = lookup();
     let new = new_binding(1, "192.0.2.1");
@@ -323,5 +323,24 @@ async fn a_release_that_fails_forgets_its_copy() {
     };
     store.go_away();
     assert!(lookup.release(&won).await.is_err());
+    assert!(lookup.cached(&fingerprint(1), now).is_none());
+}
+
+#[tokio::test]
+async fn a_release_whose_caller_goes_away_forgets_its_copy() {
+    let (lookup, store) = lookup();
+    let new = new_binding(1, "192.0.2.1");
+    let now = new.bound_at;
+    let Ok(Claim::Won(won)) = lookup.claim(new).await else {
+        panic!("the first claim wins");
+    };
+    let gate = store.hold();
+    let releasing = tokio::spawn({
+        let lookup = std::sync::Arc::clone(&lookup);
+        async move { lookup.release(&won).await }
+    });
+    gate.entered().await;
+    releasing.abort();
+    assert!(releasing.await.is_err());
     assert!(lookup.cached(&fingerprint(1), now).is_none());
 }

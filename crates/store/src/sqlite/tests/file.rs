@@ -124,7 +124,7 @@ fn another_programs_database_is_refused_untouched() {
 
 #[test]
 fn a_newer_schema_is_refused_untouched() {
-    let (path, _folder) = new_path();
+    let (path, folder) = new_path();
     SqliteStore::migrate(&path).unwrap();
     outside(&path)
         .execute_batch(
@@ -153,6 +153,27 @@ async fn a_damaged_store_is_refused_untouched() {
     let content = fs::read(&path).unwrap();
     fs::write(&path, &content[..half - 100]).unwrap();
     assert_refused_untouched(&path, |error| matches!(error, OpenError::Damaged { .. }));
+}
+
+#[tokio::test]
+async fn what_waits_beside_a_refused_file_is_left_alone_too() {
+    let (path, folder) = new_path();
+    let store = SqliteStore::open(&path).unwrap();
+    claimed(&store, 1, "192.0.2.1").await;
+    outside(&path)
+        .execute_batch(
+            "INSERT INTO refinery_schema_history VALUES (999, 'future', '2030-01-01T00:00:00Z', '1')",
+        )
+        .unwrap();
+    let killed = tempfile::tempdir().unwrap();
+    for name in ["sentinel.db", "sentinel.db-wal"] {
+        fs::copy(folder.path().join(name), killed.path().join(name)).unwrap();
+    }
+    let log = fs::read(killed.path().join("sentinel.db-wal")).unwrap();
+    assert_refused_untouched(&killed.path().join("sentinel.db"), |error| {
+        matches!(error, OpenError::SchemaNewer { found: 999, .. })
+    });
+    assert!(fs::read(killed.path().join("sentinel.db-wal")).unwrap() == log);
 }
 
 #[test]
