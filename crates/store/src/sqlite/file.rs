@@ -173,7 +173,9 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     ] {
         connection.pragma_update(None, name, value).map_err(explained)?;
     }
-    Ok(())
+    connection
+        .pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT_MAX)
+        .map_err(explained)
 }
 
 /// Turns write-ahead logging on. SQLite does not wait here when two connections want this at once, so that neither

@@ -135,6 +135,7 @@ fn a_newer_schema_is_refused_untouched() {
         &path,
         |error| matches!(error, OpenError::SchemaNewer { found: 999, needed, .. } if *needed == schema::needed()),
     );
+    assert_eq!(names(folder.path()), ["sentinel.db"]);
 }
 
 #[tokio::test]
