@@ -5,9 +5,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::HeaderMap;
 use http::header::HeaderName;
 
+use crate::header::HeaderLines;
 use crate::network::{ClientIp, Network, PeerAddr};
 
 /// The most hops that a list of addresses may name.
@@ -79,7 +79,7 @@ impl ClientIpRules {
     }
 
     /// The client's address.
-    pub fn resolve(&self, peer: PeerAddr, headers: &HeaderMap) -> Result<ClientIp, Unresolvable> {
+    pub fn resolve(&self, peer: PeerAddr, headers: HeaderLines<'_>) -> Result<ClientIp, Unresolvable> {
         let peer = peer.ip();
         if !self.is_trusted(peer) {
             return Ok(peer);
@@ -91,11 +91,11 @@ impl ClientIpRules {
     }
 
     /// The rightmost hop that is not trusted; the leftmost one when all are.
-    fn chain(&self, headers: &HeaderMap, name: &HeaderName) -> Result<ClientIp, Unresolvable> {
+    fn chain(&self, headers: HeaderLines<'_>, name: &HeaderName) -> Result<ClientIp, Unresolvable> {
         let mut nearest_client = None;
         let mut hops = 0;
-        for line in headers.get_all(name).iter().rev() {
-            let line = line.to_str().map_err(|_| Unresolvable::Malformed)?;
+        for line in headers.all(name).rev() {
+            let line = line.text().ok_or(Unresolvable::Malformed)?;
             for hop in line.rsplit(',') {
                 hops += 1;
                 if hops > HOPS_MAX {
@@ -112,13 +112,13 @@ impl ClientIpRules {
     }
 }
 
-fn single(headers: &HeaderMap, name: &HeaderName) -> Result<ClientIp, Unresolvable> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next().ok_or(Unresolvable::Missing)?;
-    if values.any(|value| value != first) {
+fn single(headers: HeaderLines<'_>, name: &HeaderName) -> Result<ClientIp, Unresolvable> {
+    let mut lines = headers.all(name);
+    let first = lines.next().ok_or(Unresolvable::Missing)?;
+    if lines.any(|line| line.value != first.value) {
         return Err(Unresolvable::Repeated);
     }
-    let text = first.to_str().map_err(|_| Unresolvable::Malformed)?;
+    let text = first.text().ok_or(Unresolvable::Malformed)?;
     parse_address(text).ok_or(Unresolvable::Malformed)
 }
 

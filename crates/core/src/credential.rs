@@ -1,20 +1,22 @@
 //! The key that the gateway will use: found where the gateway's profile looks, and the only credential that goes on.
 //!
 //! A proxy that checks one credential while the gateway uses another can be walked around. So the order of precedence is
-//! the gateway's own, whatever could be read in two ways is refused, and [`keep_only`] removes every other credential.
+//! the gateway's own, whatever could be read in two ways is refused, and a [`CredentialFilter`] keeps every other credential back.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, Uri};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, SEC_WEBSOCKET_PROTOCOL};
 
 use crate::fingerprint::{ApiKey, NormalisedKey};
+use crate::header::HeaderLines;
 use crate::path::RequestPath;
 use crate::profile::{Carrier, Place, Profile};
 
+mod filter;
 mod query;
+
+pub use filter::{CredentialFilter, Passage};
 
 /// Headers in which some gateway takes a key. None of them goes on unless it holds the checked one.
 pub static CREDENTIAL_HEADERS: [HeaderName; 7] = [
@@ -33,6 +35,14 @@ pub const CREDENTIAL_QUERIES: [&str; 4] = ["key", "api_key", "api-key", "apikey"
 /// What a browser's WebSocket puts in front of its key.
 const WEBSOCKET_KEY_PREFIX: &str = "openai-insecure-api-key.";
 
+/// Whether a WebSocket subprotocol is a key, well written or not: gateways compare with less than the whole prefix, and with
+/// other cases.
+fn is_websocket_key(token: &str) -> bool {
+    let prefix = WEBSOCKET_KEY_PREFIX.trim_end_matches('.').as_bytes();
+    let mut windows = token.as_bytes().windows(prefix.len());
+    windows.any(|window| window.eq_ignore_ascii_case(prefix))
+}
+
 /// The request carries credentials that could be read in more than one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialAmbiguous {
@@ -42,6 +52,10 @@ pub enum CredentialAmbiguous {
     /// A key holds white space, or something else than visible ASCII.
     #[error("a credential holds characters that no key has")]
     Malformed,
+    /// `Connection` names a header that [`is_credential_header`] protects: whoever follows it would take that header away
+    /// after it was checked.
+    #[error("the Connection header names a header that must not be taken away")]
+    Nominated,
     /// The path can be read in several ways that lead to different credentials.
     #[error("the path can be read in ways that lead to different credentials")]
     Path,
@@ -84,8 +98,9 @@ pub fn read<'p, 'r>(
     profile: &'p Profile,
     path: &RequestPath<'_>,
     query: Option<&'r str>,
-    headers: &'r HeaderMap,
+    headers: HeaderLines<'r>,
 ) -> Result<Option<PresentedKey<'p, 'r>>, CredentialAmbiguous> {
+    refuse_nominated(profile, headers)?;
     let mut readings = path.readings();
     let first = readings.next().unwrap_or_default();
     let found = read_as(profile, first, query, headers)?;
@@ -102,12 +117,31 @@ pub fn read<'p, 'r>(
     Ok(found)
 }
 
+/// Whether a header with this name must reach the upstream as it was checked, or not at all: those that may hold a key, in
+/// this profile, `Sec-WebSocket-Protocol`, and `Host`. So nothing that a client wrote elsewhere, such as `Connection`, may
+/// take one away.
+pub fn is_credential_header(profile: &Profile, name: &[u8]) -> bool {
+    let is = |known: &HeaderName| name.eq_ignore_ascii_case(known.as_str().as_bytes());
+    profile.credential_headers.iter().any(is) || is(&SEC_WEBSOCKET_PROTOCOL) || is(&HOST)
+}
+
+fn refuse_nominated(profile: &Profile, headers: HeaderLines<'_>) -> Result<(), CredentialAmbiguous> {
+    let is_nominated = headers
+        .all(&CONNECTION)
+        .flat_map(|line| line.value.split(|byte| *byte == b','))
+        .any(|name| is_credential_header(profile, name.trim_ascii()));
+    if is_nominated {
+        return Err(CredentialAmbiguous::Nominated);
+    }
+    Ok(())
+}
+
 /// As [`read`], for one reading of the path.
 fn read_as<'p, 'r>(
     profile: &'p Profile,
     reading: &[u8],
     query: Option<&'r str>,
-    headers: &'r HeaderMap,
+    headers: HeaderLines<'r>,
 ) -> Result<Option<PresentedKey<'p, 'r>>, CredentialAmbiguous> {
     for carrier in profile.carriers.iter().filter(|carrier| carrier.applies(reading)) {
         let value = match &carrier.place {
@@ -135,20 +169,17 @@ fn read_as<'p, 'r>(
 
 /// The header's value; an error when it is there more than once with different values.
 fn header_value<'r>(
-    headers: &'r HeaderMap,
+    headers: HeaderLines<'r>,
     name: &HeaderName,
 ) -> Result<Option<&'r str>, CredentialAmbiguous> {
-    let mut values = headers.get_all(name).iter();
-    let Some(first) = values.next() else {
+    let mut lines = headers.all(name);
+    let Some(first) = lines.next() else {
         return Ok(None);
     };
-    if values.any(|value| value != first) {
+    if lines.any(|line| line.value != first.value) {
         return Err(CredentialAmbiguous::Repeated);
     }
-    first
-        .to_str()
-        .map(Some)
-        .map_err(|_| CredentialAmbiguous::Malformed)
+    first.text().map(Some).ok_or(CredentialAmbiguous::Malformed)
 }
 
 /// The key behind one of the schemes, or bare; none when it stands behind a scheme that the gateway does not take for a key's.
@@ -163,10 +194,10 @@ fn without_scheme<'r>(value: &'r str, schemes: &[Cow<'static, str>], bare: bool)
 }
 
 /// The key among the WebSocket subprotocols.
-fn websocket_key(headers: &HeaderMap) -> Result<Option<&str>, CredentialAmbiguous> {
+fn websocket_key(headers: HeaderLines<'_>) -> Result<Option<&str>, CredentialAmbiguous> {
     let mut found: Option<&str> = None;
-    for line in headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
-        let line = line.to_str().map_err(|_| CredentialAmbiguous::Malformed)?;
+    for line in headers.all(&SEC_WEBSOCKET_PROTOCOL) {
+        let line = line.text().ok_or(CredentialAmbiguous::Malformed)?;
         for key in line
             .split(',')
             .filter_map(|part| part.trim().strip_prefix(WEBSOCKET_KEY_PREFIX))
@@ -178,79 +209,6 @@ fn websocket_key(headers: &HeaderMap) -> Result<Option<&str>, CredentialAmbiguou
         }
     }
     Ok(found)
-}
-
-/// Removes every credential from the request but the one that was checked. Cookies stay: they are sessions, not keys.
-///
-/// A query loses its keys only where the gateway might read one: elsewhere `key` may well mean something else.
-pub fn keep_only(profile: &Profile, checked: Option<&Carrier>, headers: &mut HeaderMap, uri: &mut Uri) {
-    let place = checked.map(|carrier| &carrier.place);
-    for name in &*profile.credential_headers {
-        match place {
-            Some(Place::Header { name: kept, .. }) if kept == name => keep_one(headers, name),
-            _ => {
-                headers.remove(name);
-            }
-        }
-    }
-    if place != Some(&Place::WebSocketProtocol) {
-        remove_websocket_key(headers);
-    }
-    if let Some(target) = target_without_keys(profile, place, uri) {
-        let mut parts = std::mem::take(uri).into_parts();
-        parts.path_and_query = Some(target);
-        *uri = Uri::from_parts(parts).unwrap_or_default();
-    }
-}
-
-fn target_without_keys(profile: &Profile, checked: Option<&Place>, uri: &Uri) -> Option<PathAndQuery> {
-    let query = uri.query()?;
-    let path = RequestPath::new(uri.path());
-    if !profile.is_claim_path(&path) && !profile.reads_query(&path) {
-        return None;
-    }
-    let kept = match checked {
-        Some(Place::Query(name)) => Some(&**name),
-        _ => None,
-    };
-    query::without_credentials(uri.path(), query, kept)
-}
-
-/// Equal repetitions of the checked header become one.
-fn keep_one(headers: &mut HeaderMap, name: &HeaderName) {
-    if headers.get_all(name).iter().nth(1).is_some()
-        && let Some(value) = headers.get(name).cloned()
-    {
-        headers.insert(name, value);
-    }
-}
-
-fn remove_websocket_key(headers: &mut HeaderMap) {
-    let holds_key = |value: &HeaderValue| {
-        let prefix = WEBSOCKET_KEY_PREFIX.as_bytes();
-        value
-            .as_bytes()
-            .windows(prefix.len())
-            .any(|window| window == prefix)
-    };
-    if !headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(holds_key) {
-        return;
-    }
-    let kept: Vec<String> = headers
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .filter(|part| !part.is_empty() && !part.contains(WEBSOCKET_KEY_PREFIX))
-        .map(str::to_owned)
-        .collect();
-    headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    if let Ok(value) = HeaderValue::from_str(&kept.join(", "))
-        && !kept.is_empty()
-    {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, value);
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub enum Subject<'b> {
     ClaimHeld,
     /// The store did not answer, so the key may be bound or not.
     StoreUnavailable,
+    /// The store has more to do than it can queue, so the key may be bound or not. Clients can bring that about.
+    StoreBusy,
 }
 
 /// The proof that a request may go on. Only [`decide`] makes one.
@@ -128,6 +130,8 @@ pub fn decide(
             Failsafe::Closed => Verdict::Refused(RefusalReason::BindingStoreUnavailable),
             Failsafe::Open => Verdict::Observed(unbound, RefusalReason::BindingStoreUnavailable),
         },
+        // Refused whatever the failsafe says: otherwise a flood of unknown keys would open the door for every one of them.
+        Subject::StoreBusy => Verdict::Refused(RefusalReason::BindingStoreUnavailable),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod credential;
 pub mod decision;
 pub mod event;
 pub mod fingerprint;
+pub mod header;
 pub mod network;
 pub mod path;
 pub mod policy;

@@ -11,6 +11,7 @@ pub struct UseCounter {
     last_used_ms: AtomicI64,
     count: AtomicU64,
     queued: AtomicBool,
+    confirmed: AtomicBool,
 }
 
 impl UseCounter {
@@ -19,6 +20,20 @@ impl UseCounter {
         self.last_used_ms.fetch_max(now.unix_ms(), Ordering::Relaxed);
         self.count.fetch_add(1, Ordering::Release);
         !self.queued.load(Ordering::Relaxed) && !self.queued.swap(true, Ordering::AcqRel)
+    }
+
+    /// Notes that the upstream accepted the key at least once under this binding. Whoever relies on it hears nothing
+    /// else from here, so no order is needed; only the first call writes.
+    pub fn confirm(&self) {
+        if !self.is_confirmed() {
+            self.confirmed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the upstream accepted the key at least once under this binding, as far as this replica saw. Such a binding is
+    /// in use, so no late refusal by the upstream may release it.
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmed.load(Ordering::Relaxed)
     }
 
     /// Says that the counter could not be handed over, so that the next use tries again.
@@ -70,5 +85,17 @@ mod tests {
         counter.give_back(&uses);
         assert!(counter.count(Timestamp::from_unix_ms(9)));
         assert_eq!(counter.take(BindingId(1)).map(|uses| uses.count), Some(3));
+    }
+
+    #[test]
+    fn what_is_confirmed_stays_confirmed() {
+        let counter = UseCounter::default();
+        assert!(!counter.is_confirmed());
+        assert!(counter.count(Timestamp::from_unix_ms(5)));
+        assert!(!counter.is_confirmed(), "a use alone confirms nothing");
+        counter.confirm();
+        counter.confirm();
+        let _ = counter.take(BindingId(1));
+        assert!(counter.is_confirmed());
     }
 }

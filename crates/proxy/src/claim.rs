@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
 use sentinel_core::binding::NewBinding;
 use sentinel_core::decision::{RefusalReason, Subject, Verdict, decide};
 use sentinel_core::network::{ClientIp, Network};
@@ -15,6 +14,9 @@ use sentinel_core::time::Timestamp;
 
 use crate::record::{Breach, KeyEvidence};
 use crate::worker::Worker;
+
+/// How an upstream says that it does not know a key.
+pub(crate) const UNAUTHORIZED: u16 = 401;
 
 /// What is known of a request's key.
 pub(crate) enum Standing {
@@ -30,6 +32,8 @@ pub(crate) enum Standing {
     Held(KeyEvidence),
     /// The store did not say.
     Unavailable,
+    /// The store has more to do than it can; clients may be the cause.
+    Busy,
 }
 
 impl Standing {
@@ -41,6 +45,7 @@ impl Standing {
             Self::OffClaimPath => Subject::UnknownOffClaimPath,
             Self::Held(_) => Subject::ClaimHeld,
             Self::Unavailable => Subject::StoreUnavailable,
+            Self::Busy => Subject::StoreBusy,
         }
     }
 
@@ -70,7 +75,7 @@ pub(crate) async fn find_or_claim(
     match shared.lookup.find(&key.fingerprint, now).await {
         Ok(Some(known)) => return Ok(Standing::Bound(known)),
         Ok(None) => {}
-        Err(error) => return Ok(unavailable(&error)),
+        Err(error) => return Ok(unanswered(worker, &error)),
     }
     if !is_claim_path {
         return Ok(Standing::OffClaimPath);
@@ -107,23 +112,27 @@ async fn claim(worker: &Worker, key: KeyEvidence, client_ip: ClientIp, now: Time
             Standing::Claimed(known)
         }
         Ok(Claim::Lost(known)) => Standing::Bound(known),
-        Err(error) => unavailable(&error),
+        Err(error) => unanswered(worker, &error),
     }
 }
 
-/// Adds `client_ip` to the networks of a key that still has room; gives the binding as it is then.
+/// Adds `client_ip` to the networks of a key that still has room; gives the binding as it is then. Where nothing can be learned, as from a
+/// trusted proxy's own address, the binding stays as it was, and is judged as it is.
 pub(crate) async fn learn(
     worker: &Worker,
     standing: Standing,
     client_ip: ClientIp,
     now: Timestamp,
 ) -> Standing {
-    let Some(known) = standing.known() else {
+    let shared = &worker.shared;
+    let Some(known) = standing
+        .known()
+        .filter(|_| !shared.client_ip.is_trusted(client_ip))
+    else {
         return standing;
     };
-    let slots = known.binding.policy.slots(&worker.shared.rules);
-    match worker
-        .shared
+    let slots = known.binding.policy.slots(&shared.rules);
+    match shared
         .lookup
         .learn(known, widened(worker, client_ip), slots, now)
         .await
@@ -133,7 +142,10 @@ pub(crate) async fn learn(
             Standing::Bound(learned)
         }
         Ok(None) => standing,
-        Err(error) => unavailable(&error),
+        Err(error) => {
+            tracing::debug!(%error, "a key could not learn a network");
+            standing
+        }
     }
 }
 
@@ -141,13 +153,14 @@ pub(crate) async fn learn(
 pub(crate) async fn settle(
     worker: &Worker,
     standing: Standing,
-    status: StatusCode,
+    status: u16,
     client_ip: ClientIp,
     now: Timestamp,
 ) -> Result<(), Breach> {
-    let is_unknown = status == StatusCode::UNAUTHORIZED;
+    let is_unknown = status == UNAUTHORIZED;
     match standing {
-        Standing::Claimed(known) if is_unknown => {
+        // A claim that was in use meanwhile stands: its key is known, whatever this one answer says.
+        Standing::Claimed(known) if is_unknown && !known.uses.is_confirmed() => {
             worker
                 .shared
                 .throttle
@@ -189,7 +202,13 @@ fn widened(worker: &Worker, client_ip: ClientIp) -> Network {
     Network::widen(client_ip, rules.ipv4_prefix, rules.ipv6_prefix)
 }
 
-fn unavailable(error: &StoreError) -> Standing {
-    tracing::warn!(%error, "a key could not be looked up");
-    Standing::Unavailable
+/// The store did not answer. Said in the log now and then only: it would say so for every request.
+fn unanswered(worker: &Worker, error: &StoreError) -> Standing {
+    if worker.may_complain() {
+        tracing::warn!(%error, "keys cannot be looked up");
+    }
+    match error {
+        StoreError::Busy => Standing::Busy,
+        _ => Standing::Unavailable,
+    }
 }

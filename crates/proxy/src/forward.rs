@@ -1,156 +1,118 @@
-//! Sending a permitted request on, and its answer back: both as they come, neither kept.
+//! Sending a permitted request on and getting the head of its answer.
 //!
 //! A request whose bytes the upstream may have read is never sent a second time.
 
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
 
-use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri, Version};
-use hyper::body::Incoming;
-use sentinel_core::credential::keep_only;
+use http::Method;
+use http::header::HeaderName;
+use sentinel_core::credential::CredentialFilter;
 use sentinel_core::decision::Permit;
 use sentinel_core::network::ClientIp;
-use sentinel_core::profile::Carrier;
+use sentinel_core::profile::{Carrier, Place};
 
-use crate::body::{RequestBody, ResponseBody, UpstreamBody};
+use crate::client::{Client, Stream};
 use crate::config::HostHeader;
-use crate::headers;
+use crate::exchange::{Exchange, ExchangeError};
+use crate::headers::{RequestContext, switched_to_websocket, write_request};
+use crate::http1::request::RequestHead;
+use crate::http1::response::ResponseHead;
 use crate::listener::Peer;
-use crate::upgrade;
-use crate::upstream::{Connection, ExchangeError, UpstreamError};
+use crate::outbound::Outbound;
+use crate::upstream::{Connection, UpstreamError};
 use crate::worker::Worker;
 
 /// How many idle connections may turn out closed before a fresh one is made.
 const STALE_CONNECTIONS_MAX: usize = 3;
 
-/// Why a request could not be forwarded.
-#[derive(Debug)]
-pub(crate) enum ForwardError {
-    /// The upstream's fault.
-    Upstream(UpstreamError),
-    /// The client broke its own request off.
-    ClientGone,
-}
-
-impl From<UpstreamError> for ForwardError {
-    fn from(error: UpstreamError) -> Self {
-        match error {
-            UpstreamError::Broken(error) if error.is_user() => Self::ClientGone,
-            error => Self::Upstream(error),
-        }
-    }
+/// An exchange whose answer has begun.
+pub(crate) struct Forwarded<'e, S> {
+    pub(crate) exchange: Exchange<'e, S>,
+    pub(crate) head: ResponseHead,
 }
 
 /// Forwards a request that has a permit. `checked` is where the checked credential stands; no other goes on.
-pub(crate) async fn forward(
+pub(crate) async fn forward<'e, S: Stream>(
     permit: Permit,
-    worker: &Rc<Worker>,
+    worker: &'e Rc<Worker>,
     peer: &Peer,
-    mut request: Request<Incoming>,
+    client: &'e mut Client<S>,
+    request: &RequestHead,
     client_ip: ClientIp,
     checked: Option<&Carrier>,
-) -> Result<Response<ResponseBody>, ForwardError> {
+) -> Result<Forwarded<'e, S>, ExchangeError> {
     // Nothing beyond this line asks whether the request may go on: the permit is the answer, and it is used up here.
     drop(permit);
-    let protocol = headers::requested_upgrade(request.headers());
-    let clients_side = protocol.as_ref().map(|_| hyper::upgrade::on(&mut request));
-    let mut request = prepare(worker, peer, request, client_ip, checked);
-    if let (Some(protocol), Some(clients_side)) = (protocol, clients_side) {
-        headers::set_upgrade(request.headers_mut(), protocol);
-        return Box::pin(upgrade::forward(worker, request, clients_side)).await;
-    }
-    let (response, connection) = exchange(worker, request).await?;
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+    let shared = &worker.shared;
+    let upgrades = asks_for_websocket(request);
+    let mut outbound = Outbound::default();
+    let context = RequestContext {
+        filter: CredentialFilter::new(&shared.profile, checked, upgrades),
+        checked: checked.and_then(header_of),
+        client_ip: &peer.address_text(client_ip),
+        peer_is_trusted: peer.is_trusted(),
+        upstream_host: (shared.host_header == HostHeader::Upstream)
+            .then(|| shared.upstream.authority().as_bytes()),
+        upgrades,
+    };
+    write_request(request, &context, outbound.buffer());
+    let mut connection = take_connection(worker, 0).await?;
+    connection.outbound = outbound;
+    let mut exchange = Exchange::begin(worker, client, connection, request).map_err(|(error, unused)| {
+        worker.pool.give_back(unused);
+        error
+    })?;
+    let head = first_head(worker, &mut exchange, request).await?;
+    if head.status == 101 && !(upgrades && switched_to_websocket(&head)) {
         return Err(UpstreamError::UnaskedUpgrade.into());
     }
-    let response = response.map(|incoming| UpstreamBody::new(incoming, connection, Rc::clone(worker)));
-    Ok(release_if_empty(strip(response))
-        .await
-        .map(ResponseBody::Upstream))
+    Ok(Forwarded { exchange, head })
 }
 
-/// The request as the upstream gets it.
-fn prepare(
-    worker: &Worker,
-    peer: &Peer,
-    request: Request<Incoming>,
-    client_ip: ClientIp,
-    checked: Option<&Carrier>,
-) -> Request<RequestBody> {
-    let shared = &worker.shared;
-    let (mut head, body) = request.into_parts();
-    head.extensions.clear();
-    head.version = Version::HTTP_11;
-    if head.uri.authority().is_some() {
-        let target = head.uri.path_and_query().cloned();
-        head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
+fn header_of(carrier: &Carrier) -> Option<&HeaderName> {
+    match &carrier.place {
+        Place::Header { name, .. } => Some(name),
+        Place::WebSocketProtocol | Place::Query(_) => None,
     }
-    keep_only(&shared.profile, checked, &mut head.headers, &mut head.uri);
-    headers::strip_request(&mut head.headers, peer.is_trusted());
-    headers::set_forwarding(&mut head.headers, peer.address_value(client_ip));
-    if shared.host_header == HostHeader::Upstream {
-        headers::set_host(&mut head.headers, shared.upstream.authority().clone());
-    }
-    Request::from_parts(head, RequestBody::new(body))
 }
 
-/// Sends the request on an idle connection or a fresh one, and waits for the head of the answer.
-async fn exchange(
+/// The head of the answer, on the first connection that takes the request.
+async fn first_head<S: Stream>(
     worker: &Worker,
-    mut request: Request<RequestBody>,
-) -> Result<(Response<Incoming>, Connection), UpstreamError> {
-    for attempt in 0..=STALE_CONNECTIONS_MAX {
-        let idle = if attempt < STALE_CONNECTIONS_MAX {
-            worker.pool.take_idle().await
-        } else {
-            None
-        };
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => connect(worker).await?,
-        };
-        if connection.served_before() {
-            worker.figures().upstream_reused.increment();
-        }
-        request.body_mut().mark_progress(connection.progress());
-        match connection.exchange(request).await {
-            Ok(response) => return Ok((response, connection)),
-            Err(ExchangeError::Unsent(unsent)) => {
+    exchange: &mut Exchange<'_, S>,
+    request: &RequestHead,
+) -> Result<ResponseHead, ExchangeError> {
+    let to_head = request.method() == Method::HEAD.as_str();
+    for attempt in 1..=STALE_CONNECTIONS_MAX {
+        match exchange.head(to_head).await {
+            Err(ExchangeError::Unsent) => {
                 worker.figures().upstream_retried.increment();
-                request = *unsent;
+                exchange.move_to(take_connection(worker, attempt).await?);
             }
-            Err(ExchangeError::Broken(error)) => return Err(UpstreamError::Broken(error)),
-            Err(ExchangeError::Silent) => return Err(UpstreamError::Silent),
+            outcome => return outcome,
         }
     }
-    Err(UpstreamError::ClosedUnused)
+    Err(UpstreamError::ClosedUnused.into())
 }
 
-/// A fresh connection to the upstream.
-pub(crate) async fn connect(worker: &Worker) -> Result<Connection, UpstreamError> {
-    let connection = worker.pool.connect().await?;
+/// An idle connection, or a fresh one when there is none or enough of them have turned out closed.
+async fn take_connection(worker: &Worker, attempt: usize) -> Result<Connection, UpstreamError> {
+    if attempt < STALE_CONNECTIONS_MAX
+        && let Some(idle) = worker.pool.take_idle(&worker.scratch).await
+    {
+        worker.figures().upstream_reused.increment();
+        return Ok(idle);
+    }
+    // Connecting is rare and its future is large: it has no place in every connection's memory.
+    let connection = Box::pin(worker.pool.connect()).await?;
     worker.figures().upstream_connected.increment();
     Ok(connection)
 }
 
-/// The answer as the client gets it.
-pub(crate) fn strip<B>(mut response: Response<B>) -> Response<B> {
-    headers::strip_response(response.headers_mut());
-    response.extensions_mut().clear();
-    response
-}
-
-/// An answer without a body is over already: nobody will poll it to its end.
-async fn release_if_empty(mut response: Response<UpstreamBody>) -> Response<UpstreamBody> {
-    let body = response.body_mut();
-    if body.is_over() {
-        poll_fn(|context| {
-            body.release(context);
-            Poll::Ready(())
-        })
-        .await;
-    }
-    response
+/// Only WebSocket is tunnelled. Anything else that an upgrade could lead to (HTTP/2 above all) would carry requests that nobody decides on.
+fn asks_for_websocket(request: &RequestHead) -> bool {
+    request.method() == Method::GET.as_str()
+        && request
+            .requested_upgrade()
+            .is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
 }

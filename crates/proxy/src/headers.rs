@@ -1,165 +1,270 @@
-//! Which headers go on. Those of one hop end here, those that say who the client is are written anew, and names that some
+//! Which header lines go on. Those of one hop end here, those that say who the client is are written anew, and names that some
 //! gateway could take for another header are dropped: nothing that a client claims about its address reaches the upstream.
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
-use sentinel_core::network::ClientIp;
+use http::header::{CONNECTION, HeaderName, UPGRADE};
+use sentinel_core::credential::{CredentialFilter, Passage};
+use sentinel_core::header::{HeaderLine, HeaderLines};
+use sentinel_core::path::RequestPath;
 
-static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+use crate::http1::framing::{BodyLength, Version};
+use crate::http1::request::{RequestHead, tokens};
+use crate::http1::response::ResponseHead;
 
-/// Whether the header names one hop only (RFC 9110, 7.6.1).
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    *name == CONNECTION
-        || *name == TRANSFER_ENCODING
-        || *name == UPGRADE
-        || *name == TE
-        || *name == TRAILER
-        || *name == PROXY_AUTHENTICATE
-        || *name == PROXY_AUTHORIZATION
-        || matches!(
-            name.as_str(),
-            "keep-alive" | "proxy-connection" | "http2-settings"
-        )
+/// The longest name that means something here.
+const NAME_BYTES_MAX: usize = 32;
+
+/// What a header is to a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Names the host.
+    Host,
+    /// Says how long the body is.
+    Length,
+    /// Of one hop (RFC 9110, 7.6.1), or said to the next hop by ourselves.
+    Hop,
+    /// Says, in some proxy's or CDN's words, who the client is.
+    Forwarding,
+    /// Says which name and scheme the client used; a trusted proxy's word on that stands.
+    ForwardedOrigin,
+    /// Could be taken for another header by CGI-like gateways (`X_Real_IP`, `X.Real.IP`).
+    Alias,
+    /// Nothing to us.
+    Other,
 }
 
-/// Whether the header says, in some proxy's or CDN's words, who the client is or how it came.
-fn is_forwarding(name: &HeaderName) -> bool {
-    *name == FORWARDED
-        || matches!(
-            name.as_str(),
-            "x-forwarded-for"
-                | "x-real-ip"
-                | "x-client-ip"
-                | "x-cluster-client-ip"
-                | "x-original-forwarded-for"
-                | "x-originating-ip"
-                | "x-remote-ip"
-                | "x-remote-addr"
-                | "x-envoy-external-address"
-                | "x-azure-clientip"
-                | "x-azure-socketip"
-                | "x-appengine-user-ip"
-                | "client-ip"
-                | "true-client-ip"
-                | "cf-connecting-ip"
-                | "cf-connecting-ipv6"
-                | "cf-pseudo-ipv4"
-                | "fastly-client-ip"
-                | "fly-client-ip"
-                | "eo-connecting-ip"
-                | "ali-cdn-real-ip"
-        )
-}
-
-/// Whether the header says which name and scheme the client used; a trusted proxy's word on that stands.
-fn is_forwarded_origin(name: &HeaderName) -> bool {
-    matches!(
-        name.as_str(),
-        "x-forwarded-host"
-            | "x-forwarded-proto"
-            | "x-forwarded-port"
-            | "x-forwarded-server"
-            | "x-forwarded-prefix"
-    )
-}
-
-/// Whether CGI-like gateways could take the name for another header's (`X_Real_IP`, `X.Real.IP`).
-fn is_alias(name: &HeaderName) -> bool {
-    name.as_str().bytes().any(|byte| matches!(byte, b'_' | b'.'))
-}
-
-/// Removes what a request may not take along. `peer_is_trusted`: whether the peer's word on the client's scheme and host stands.
-pub(crate) fn strip_request(headers: &mut HeaderMap, peer_is_trusted: bool) {
-    remove_named_by_connection(headers);
-    remove_if(headers, |name| {
-        is_hop_by_hop(name)
-            || is_forwarding(name)
-            || is_alias(name)
-            || *name == EXPECT
-            || (!peer_is_trusted && is_forwarded_origin(name))
-    });
-}
-
-/// Removes what an answer may not take along; a length beside a transfer coding is the coding's to say.
-pub(crate) fn strip_response(headers: &mut HeaderMap) {
-    if headers.contains_key(TRANSFER_ENCODING) {
-        headers.remove(CONTENT_LENGTH);
+impl Kind {
+    fn of(name: &[u8]) -> Self {
+        let mut lower = [0_u8; NAME_BYTES_MAX];
+        let Some(lower) = lower.get_mut(..name.len()) else {
+            return Self::of_unknown(name);
+        };
+        lower.copy_from_slice(name);
+        lower.make_ascii_lowercase();
+        match &*lower {
+            b"host" => Self::Host,
+            b"content-length" => Self::Length,
+            b"connection"
+            | b"transfer-encoding"
+            | b"upgrade"
+            | b"te"
+            | b"trailer"
+            | b"keep-alive"
+            | b"expect"
+            | b"proxy-authenticate"
+            | b"proxy-authorization"
+            | b"proxy-connection"
+            | b"http2-settings" => Self::Hop,
+            b"forwarded"
+            | b"x-forwarded-for"
+            | b"x-real-ip"
+            | b"x-client-ip"
+            | b"x-cluster-client-ip"
+            | b"x-original-forwarded-for"
+            | b"x-originating-ip"
+            | b"x-remote-ip"
+            | b"x-remote-addr"
+            | b"x-envoy-external-address"
+            | b"x-azure-clientip"
+            | b"x-azure-socketip"
+            | b"x-appengine-user-ip"
+            | b"client-ip"
+            | b"true-client-ip"
+            | b"cf-connecting-ip"
+            | b"cf-connecting-ipv6"
+            | b"cf-pseudo-ipv4"
+            | b"fastly-client-ip"
+            | b"fly-client-ip"
+            | b"eo-connecting-ip"
+            | b"ali-cdn-real-ip" => Self::Forwarding,
+            b"x-forwarded-host"
+            | b"x-forwarded-proto"
+            | b"x-forwarded-port"
+            | b"x-forwarded-server"
+            | b"x-forwarded-prefix" => Self::ForwardedOrigin,
+            _ => Self::of_unknown(name),
+        }
     }
-    remove_named_by_connection(headers);
-    remove_if(headers, is_hop_by_hop);
-}
 
-/// One pass over the names: most requests have few headers, and most of those stay.
-fn remove_if(headers: &mut HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
-    let going: Vec<HeaderName> = headers.keys().filter(|name| goes(name)).cloned().collect();
-    for name in going {
-        headers.remove(name);
+    fn of_unknown(name: &[u8]) -> Self {
+        if name.iter().any(|byte| matches!(byte, b'_' | b'.')) {
+            Self::Alias
+        } else {
+            Self::Other
+        }
     }
 }
 
-/// `Connection` names further headers of one hop. Names are compared without regard to case, as header names are.
-fn remove_named_by_connection(headers: &mut HeaderMap) {
-    let is_usual = |token: &str| {
+/// What the head of a forwarded request is made of, beside the request itself.
+pub(crate) struct RequestContext<'r> {
+    /// Which credential goes on.
+    pub(crate) filter: CredentialFilter<'r>,
+    /// The header that holds it, if one does; equal repetitions of it become one.
+    pub(crate) checked: Option<&'r HeaderName>,
+    /// The client's address.
+    pub(crate) client_ip: &'r [u8],
+    /// Whether the peer's word on the client's scheme and host stands.
+    pub(crate) peer_is_trusted: bool,
+    /// The upstream's own name, when it is to be addressed by that.
+    pub(crate) upstream_host: Option<&'r [u8]>,
+    /// Whether to ask the upstream to switch to WebSocket.
+    pub(crate) upgrades: bool,
+}
+
+/// Writes the head that the upstream gets.
+pub(crate) fn write_request(request: &RequestHead, context: &RequestContext<'_>, out: &mut Vec<u8>) {
+    write_request_line(request, context, out);
+    let lines = request.lines();
+    let nominated = nominated(lines);
+    let (mut has_length, mut has_checked) = (false, false);
+    let (mut has_origin_scheme, mut has_origin_host) = (false, false);
+    let mut clients_host: Option<&[u8]> = None;
+    for line in lines.iter() {
+        let kind = Kind::of(line.name);
+        match kind {
+            Kind::Hop | Kind::Forwarding | Kind::Alias => continue,
+            Kind::Host => {
+                clients_host = Some(line.value);
+                write_line(out, b"host", context.upstream_host.unwrap_or(line.value));
+                continue;
+            }
+            Kind::Length => {
+                if !has_length && request.body != BodyLength::Chunked {
+                    write_line(out, line.name, line.value);
+                }
+                has_length = true;
+                continue;
+            }
+            Kind::ForwardedOrigin if !context.peer_is_trusted => continue,
+            Kind::ForwardedOrigin => {
+                has_origin_scheme |= line.name.eq_ignore_ascii_case(b"x-forwarded-proto");
+                has_origin_host |= line.name.eq_ignore_ascii_case(b"x-forwarded-host");
+            }
+            Kind::Other => {}
+        }
+        if is_nominated(&nominated, line) {
+            continue;
+        }
+        let is_checked = context.checked.is_some_and(|name| line.is(name));
+        if context.filter.passage(line, is_checked && has_checked) == Passage::Whole {
+            write_line(out, line.name, line.value);
+            has_checked |= is_checked;
+        }
+    }
+    if let Some(protocols) = context.filter.websocket_protocols(lines) {
+        write_line(out, b"sec-websocket-protocol", protocols.as_bytes());
+    }
+    if let (Some(_), Some(host), false) = (context.upstream_host, clients_host, has_origin_host) {
+        write_line(out, b"x-forwarded-host", host);
+    }
+    if context.upgrades {
+        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
+    }
+    if request.body == BodyLength::Chunked {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
+    write_line(out, b"x-forwarded-for", context.client_ip);
+    write_line(out, b"x-real-ip", context.client_ip);
+    if !has_origin_scheme {
+        out.extend_from_slice(b"x-forwarded-proto: http\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_request_line(request: &RequestHead, context: &RequestContext<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(request.method().as_bytes());
+    out.push(b' ');
+    let path = request.path();
+    out.extend_from_slice(if path.is_empty() { b"/" } else { path.as_bytes() });
+    if let Some(query) = request.query() {
+        let instead = context.filter.query(&RequestPath::new(path), query);
+        let query = instead.as_deref().unwrap_or(query);
+        if !query.is_empty() {
+            out.push(b'?');
+            out.extend_from_slice(query.as_bytes());
+        }
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+}
+
+/// How the client gets an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResponseContext {
+    /// Whether the body goes out in chunks.
+    pub(crate) chunked: bool,
+    /// Whether the connection closes after it.
+    pub(crate) closes: bool,
+    /// The version of the client's request.
+    pub(crate) version: Version,
+}
+
+/// Writes the head that the client gets.
+pub(crate) fn write_response(response: &ResponseHead, context: ResponseContext, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    let status = response.status;
+    out.extend(
+        [status / 100, status / 10 % 10, status % 10].map(|digit| b'0' + u8::try_from(digit).unwrap_or(0)),
+    );
+    out.push(b' ');
+    out.extend_from_slice(response.reason());
+    out.extend_from_slice(b"\r\n");
+    let lines = response.lines();
+    let nominated = nominated(lines);
+    let mut has_length = false;
+    for line in lines.iter() {
+        match Kind::of(line.name) {
+            Kind::Hop => {}
+            Kind::Length => {
+                if !has_length && matches!(response.body, BodyLength::Known(_) | BodyLength::Empty) {
+                    write_line(out, line.name, line.value);
+                }
+                has_length = true;
+            }
+            _ if is_nominated(&nominated, line) => {}
+            _ => write_line(out, line.name, line.value),
+        }
+    }
+    if status == 101 {
+        out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
+    }
+    if context.chunked {
+        out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+    }
+    match (context.closes, context.version) {
+        (true, _) => out.extend_from_slice(b"connection: close\r\n"),
+        (false, Version::Http10) => out.extend_from_slice(b"connection: keep-alive\r\n"),
+        (false, Version::Http11) => {}
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `Connection` names further headers of one hop. The usual tokens name none; usually there are no others.
+fn nominated<'h>(lines: HeaderLines<'h>) -> Vec<&'h [u8]> {
+    let is_usual = |token: &&[u8]| {
         ["keep-alive", "close", "upgrade"]
             .iter()
-            .any(|usual| token.eq_ignore_ascii_case(usual))
+            .any(|usual| token.eq_ignore_ascii_case(usual.as_bytes()))
     };
-    let named: Vec<HeaderName> = tokens(headers, &CONNECTION)
+    tokens(lines, &CONNECTION)
         .filter(|token| !is_usual(token))
-        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
+        .collect()
 }
 
-fn tokens<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
-    headers
-        .get_all(name)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|token| !token.is_empty())
+fn is_nominated(nominated: &[&[u8]], line: HeaderLine<'_>) -> bool {
+    nominated.iter().any(|name| line.name.eq_ignore_ascii_case(name))
 }
 
-/// The protocol to which the message asks to switch, if it does.
-pub(crate) fn requested_upgrade(headers: &HeaderMap) -> Option<HeaderValue> {
-    let asks = tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
-    asks.then(|| headers.get(UPGRADE).cloned()).flatten()
+/// Whether an answer really switched to what was asked for.
+pub(crate) fn switched_to_websocket(response: &ResponseHead) -> bool {
+    let mut protocols = tokens(response.lines(), &UPGRADE);
+    protocols
+        .next()
+        .is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+        && protocols.next().is_none()
 }
-
-/// Asks for the switch on the next hop.
-pub(crate) fn set_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(UPGRADE, protocol);
-}
-
-/// Says who the client is.
-pub(crate) fn set_forwarding(headers: &mut HeaderMap, address: HeaderValue) {
-    headers.insert(X_FORWARDED_FOR.clone(), address.clone());
-    headers.insert(X_REAL_IP.clone(), address);
-    headers
-        .entry(X_FORWARDED_PROTO.clone())
-        .or_insert(HeaderValue::from_static("http"));
-}
-
-/// Addresses the request to the upstream's own name; the client's goes along beside it.
-pub(crate) fn set_host(headers: &mut HeaderMap, authority: HeaderValue) {
-    if let Some(clients) = headers.insert(HOST, authority) {
-        headers.entry(X_FORWARDED_HOST.clone()).or_insert(clients);
-    }
-}
-
-/// The address as a header value.
-pub(crate) fn address_value(address: ClientIp) -> HeaderValue {
-    HeaderValue::try_from(address.to_string()).expect("an address is visible ASCII")
-}
-
-#[cfg(test)]
-mod tests;

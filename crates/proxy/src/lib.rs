@@ -4,16 +4,21 @@
 //! in-process cache. This crate knows no database: it sees the ports of `sentinel-core`. It must never forward
 //! without a [`sentinel_core::decision::Permit`], keep a body in memory, or write a status code outside `refusal`.
 
-mod body;
+mod alarm;
 mod claim;
+mod client;
 mod config;
+mod connection;
 mod connections;
 mod engine;
+mod exchange;
 mod figures;
 mod forward;
 mod headers;
+mod http1;
 mod lifecycle;
 mod listener;
+mod outbound;
 mod record;
 mod refusal;
 mod throttle;

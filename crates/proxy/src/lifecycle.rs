@@ -1,12 +1,11 @@
 //! One request, from its head to the head of its answer, in one function that reads from top to bottom: [`serve`].
 //!
-//! It knows no socket: what it is given is a request and who sent it. While a key is in the in-process cache nothing in it waits
+//! It knows no socket: what it is given is a head and who sent it. While a key is in the in-process cache nothing in it waits
 //! before the request is on its way.
 
 use std::rc::Rc;
 
-use http::{Method, Request, Response};
-use hyper::body::Incoming;
+use http::Method;
 use sentinel_core::credential::{self, CredentialAmbiguous, PresentedKey};
 use sentinel_core::decision::{RefusalReason, Verdict, decide};
 use sentinel_core::event::InterceptOutcome;
@@ -15,64 +14,73 @@ use sentinel_core::network::ClientIp;
 use sentinel_core::path::RequestPath;
 use sentinel_core::time::Timestamp;
 
-use crate::body::ResponseBody;
-use crate::claim::{self, Standing};
-use crate::forward::{ForwardError, forward};
+use crate::claim::{self, Standing, UNAUTHORIZED};
+use crate::client::{Client, Stream};
+use crate::exchange::ExchangeError;
+use crate::forward::{Forwarded, forward};
+use crate::http1::request::RequestHead;
 use crate::listener::Peer;
-use crate::record::{Breach, KeyEvidence, Summary, intercept};
-use crate::refusal;
+use crate::record::{Breach, KeyEvidence, intercept};
+use crate::refusal::{self, Refusal};
 use crate::worker::Worker;
 
 /// Why a request has no answer of the upstream.
 pub(crate) enum Stop {
-    /// It is answered with a refusal.
-    Refused(Breach),
-    /// Its client is gone or broke its own request off: there is nobody to answer.
-    ClientGone(ClientGone),
+    /// It is answered by ourselves.
+    Refused(Refusal),
+    /// Its client is gone: there is nobody to answer.
+    ClientGone,
 }
 
-/// The client left, or sent a body that is no HTTP.
-#[derive(Debug, thiserror::Error)]
-#[error("the client broke off")]
-pub(crate) struct ClientGone;
-
-/// Answers one request: by the upstream, or by a refusal.
-pub(crate) async fn handle(
-    worker: Rc<Worker>,
-    peer: Rc<Peer>,
-    request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, ClientGone> {
-    worker.figures().requests.increment();
-    if request.method() == Method::CONNECT {
-        return Ok(refusal::connect_unsupported());
-    }
-    let summary = Summary::of(&request);
-    let now = worker.shared.clock.now();
-    let Ok(client_ip) = worker.shared.client_ip.resolve(peer.address(), request.headers()) else {
-        let breach = RefusalReason::ClientIpUnresolvable.into();
-        return Ok(refusal::refuse(&worker, &summary, breach, peer.ip(), now));
-    };
-    match serve(&worker, &peer, request, &summary, client_ip, now).await {
-        Ok(response) => Ok(response),
-        Err(Stop::Refused(breach)) => Ok(refusal::refuse(&worker, &summary, breach, client_ip, now)),
-        Err(Stop::ClientGone(gone)) => Err(gone),
-    }
-}
-
-/// Decides on a request and forwards it.
-async fn serve(
-    worker: &Rc<Worker>,
-    peer: &Peer,
-    request: Request<Incoming>,
-    summary: &Summary,
+/// What is known of a request before anything is decided.
+struct Arrival<'r> {
+    request: &'r RequestHead,
     client_ip: ClientIp,
-    now: Timestamp,
-) -> Result<Response<ResponseBody>, Stop> {
+    at: Timestamp,
+}
+
+/// Decides on a request and forwards it; gives the exchange whose answer has begun.
+pub(crate) async fn serve<'e, S: Stream>(
+    worker: &'e Rc<Worker>,
+    peer: &Peer,
+    client: &'e mut Client<S>,
+    request: &RequestHead,
+) -> Result<Forwarded<'e, S>, Stop> {
     let shared = &worker.shared;
+    worker.figures().requests.increment();
+    if request.method() == Method::CONNECT.as_str() {
+        return Err(Stop::Refused(refusal::connect_unsupported()));
+    }
+
+    // Who sent it?
+    let now = shared.clock.now();
+    let Ok(client_ip) = shared.client_ip.resolve(peer.address(), request.lines()) else {
+        let breach = RefusalReason::ClientIpUnresolvable.into();
+        return Err(Stop::Refused(refusal::refuse(
+            worker,
+            request,
+            None,
+            breach,
+            peer.ip(),
+            now,
+        )));
+    };
+    let arrival = Arrival {
+        request,
+        client_ip,
+        at: now,
+    };
 
     // Which key will the gateway use, and what do we know of it?
-    let path = RequestPath::new(summary.uri.path());
-    let key = credential::read(&shared.profile, &path, summary.uri.query(), request.headers())?;
+    let path = RequestPath::new(request.path());
+    let key = credential::read(&shared.profile, &path, request.query(), request.lines())
+        .map_err(|error| ambiguous(worker, &arrival, error))?;
+    let presented = key.as_ref().map(|key| key.key().expose());
+    let refused = |breach| {
+        Stop::Refused(refusal::refuse(
+            worker, request, presented, breach, client_ip, now,
+        ))
+    };
     let fingerprint = key
         .as_ref()
         .map(|key| shared.hasher.fingerprint(&key.normalised()));
@@ -83,14 +91,8 @@ async fn serve(
             } else {
                 let is_claim_path = shared.profile.is_claim_path(&path);
                 let evidence = evidence(key, fingerprint);
-                Box::pin(claim::find_or_claim(
-                    worker,
-                    evidence,
-                    is_claim_path,
-                    client_ip,
-                    now,
-                ))
-                .await?
+                let found = claim::find_or_claim(worker, evidence, is_claim_path, client_ip, now);
+                Box::pin(found).await.map_err(refused)?
             }
         }
         _ => Standing::Keyless,
@@ -118,7 +120,8 @@ async fn serve(
         Verdict::Observed(permit, reason) => {
             worker.figures().observed.increment();
             let record = intercept(
-                summary,
+                request,
+                presented,
                 breach(reason),
                 InterceptOutcome::Observed,
                 client_ip,
@@ -127,8 +130,8 @@ async fn serve(
             shared.intercepts.record(record);
             permit
         }
-        Verdict::Refused(reason) => return Err(breach(reason).into()),
-        Verdict::Learnable => return Err(breach(RefusalReason::KeyIpMismatch).into()),
+        Verdict::Refused(reason) => return Err(refused(breach(reason))),
+        Verdict::Learnable => return Err(refused(breach(RefusalReason::KeyIpMismatch))),
     };
     if let Some(known) = standing.known() {
         shared.lookup.record_use(known, now);
@@ -136,12 +139,18 @@ async fn serve(
 
     // On its way, with the checked credential and no other.
     let checked = key.as_ref().map(PresentedKey::carrier);
-    drop(key);
-    let response = forward(permit, worker, peer, request, client_ip, checked).await?;
-    if standing.is_open() {
-        Box::pin(claim::settle(worker, standing, response.status(), client_ip, now)).await?;
+    let forwarded = forward(permit, worker, peer, client, request, client_ip, checked)
+        .await
+        .map_err(|error| unanswered(worker, &arrival, presented, error))?;
+    let status = forwarded.head.status;
+    if let Some(known) = standing.known().filter(|_| status != UNAUTHORIZED) {
+        known.uses.confirm();
     }
-    Ok(response)
+    if standing.is_open() {
+        let settled = claim::settle(worker, standing, status, client_ip, now);
+        Box::pin(settled).await.map_err(refused)?;
+    }
+    Ok(forwarded)
 }
 
 /// What may be written down of a key.
@@ -152,27 +161,36 @@ fn evidence(key: &PresentedKey<'_, '_>, fingerprint: KeyFingerprint) -> KeyEvide
     }
 }
 
-impl From<Breach> for Stop {
-    fn from(breach: Breach) -> Self {
-        Self::Refused(breach)
-    }
+fn ambiguous(worker: &Worker, arrival: &Arrival<'_>, error: CredentialAmbiguous) -> Stop {
+    tracing::debug!(%error, "a request's credentials are ambiguous");
+    let breach = RefusalReason::CredentialAmbiguous.into();
+    Stop::Refused(refusal::refuse(
+        worker,
+        arrival.request,
+        None,
+        breach,
+        arrival.client_ip,
+        arrival.at,
+    ))
 }
 
-impl From<CredentialAmbiguous> for Stop {
-    fn from(error: CredentialAmbiguous) -> Self {
-        tracing::debug!(%error, "a request's credentials are ambiguous");
-        Self::Refused(RefusalReason::CredentialAmbiguous.into())
+fn unanswered(worker: &Worker, arrival: &Arrival<'_>, presented: Option<&str>, error: ExchangeError) -> Stop {
+    let error = match error {
+        ExchangeError::ClientGone => return Stop::ClientGone,
+        ExchangeError::ClientMalformed => return Stop::Refused(refusal::malformed_body()),
+        ExchangeError::Unsent => crate::upstream::UpstreamError::ClosedUnused,
+        ExchangeError::Upstream(error) => error,
+    };
+    if worker.may_complain() {
+        tracing::warn!(%error, "a request could not be forwarded");
     }
-}
-
-impl From<ForwardError> for Stop {
-    fn from(error: ForwardError) -> Self {
-        match error {
-            ForwardError::ClientGone => Self::ClientGone(ClientGone),
-            ForwardError::Upstream(error) => {
-                tracing::warn!(%error, "a request could not be forwarded");
-                Self::Refused(error.reason().into())
-            }
-        }
-    }
+    let breach = error.reason().into();
+    Stop::Refused(refusal::refuse(
+        worker,
+        arrival.request,
+        presented,
+        breach,
+        arrival.client_ip,
+        arrival.at,
+    ))
 }

@@ -1,5 +1,6 @@
 //! Accepting connections on one worker, and serving each until it closes, drains or is cut.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -8,18 +9,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::HeaderValue;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use sentinel_core::network::{ClientIp, PeerAddr};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::connection;
 use crate::connections::Phase;
-use crate::headers::address_value;
-use crate::lifecycle;
 use crate::upstream::tune;
 use crate::worker::Worker;
 
@@ -33,7 +29,7 @@ const REAP_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Peer {
     address: PeerAddr,
     ip: ClientIp,
-    value: HeaderValue,
+    text: Box<str>,
     is_trusted: bool,
 }
 
@@ -44,7 +40,7 @@ impl Peer {
         Self {
             address,
             ip,
-            value: address_value(ip),
+            text: ip.to_string().into_boxed_str(),
             is_trusted: worker.shared.client_ip.is_trusted(ip),
         }
     }
@@ -64,12 +60,12 @@ impl Peer {
         self.is_trusted
     }
 
-    /// A client's address as a header value; made once per connection where the peer is the client.
-    pub(crate) fn address_value(&self, client_ip: ClientIp) -> HeaderValue {
+    /// A client's address as text; made once per connection where the peer is the client.
+    pub(crate) fn address_text(&self, client_ip: ClientIp) -> Cow<'_, [u8]> {
         if client_ip == self.ip {
-            self.value.clone()
+            Cow::Borrowed(self.text.as_bytes())
         } else {
-            address_value(client_ip)
+            Cow::Owned(client_ip.to_string().into_bytes())
         }
     }
 }
@@ -140,49 +136,21 @@ async fn drain(
     }
 }
 
-/// Serves one connection.
+/// Serves one connection, unless it is told to close before it has ended.
 async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
     if let Err(error) = tune(&stream) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
     let open = OpenConnection::new(Rc::clone(&worker)).await;
-    let peer = Rc::new(Peer::new(&worker, address));
-    let service = {
-        let worker = Rc::clone(&worker);
-        service_fn(move |request| lifecycle::handle(Rc::clone(&worker), Rc::clone(&peer), request))
-    };
-    let bounds = &worker.shared.bounds;
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.header_timeout)
-        .max_headers(bounds.headers_max)
-        .max_header_size(bounds.header_bytes_max)
-        .max_buf_size(bounds.header_bytes_max.max(BUFFER_BYTES_MIN))
-        .writev(false)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let mut is_draining = false;
-    let ended = poll_fn(|context| {
-        match open.phase() {
-            Phase::Closing => return Poll::Ready(Ok(())),
-            Phase::Draining if !is_draining => {
-                is_draining = true;
-                connection.as_mut().graceful_shutdown();
-            }
-            _ => {}
-        }
-        connection.as_mut().poll(context)
+    let peer = Peer::new(&worker, address);
+    let mut serving = pin!(connection::serve(worker, peer, stream));
+    poll_fn(|context| match open.phase() {
+        Phase::Closing => Poll::Ready(()),
+        _ => serving.as_mut().poll(context),
     })
     .await;
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
-    }
 }
-
-/// The least that hyper buffers.
-const BUFFER_BYTES_MIN: usize = 8 * 1024;
 
 /// A connection's place among the open ones, given up when it ends, however it ends.
 struct OpenConnection {

@@ -1,36 +1,17 @@
 //! What is remembered of a request until it is answered, and the record that is made of it when a rule was broken.
 
-use http::header::{HeaderValue, USER_AGENT};
-use http::{Method, Request, Uri};
+use http::header::USER_AGENT;
 use sentinel_core::binding::BindingId;
 use sentinel_core::decision::RefusalReason;
-use sentinel_core::event::{
-    Intercept, InterceptOutcome, PATH_CHARACTERS_MAX, Reference, USER_AGENT_CHARACTERS_MAX, printable,
-};
+use sentinel_core::event::{Intercept, InterceptOutcome, Reference, printable};
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::ClientIp;
 use sentinel_core::time::Timestamp;
 
+use crate::http1::request::RequestHead;
+
 /// The most characters of a method that are kept.
 const METHOD_CHARACTERS_MAX: usize = 16;
-
-/// A request's head, as far as a record or a refusal needs it. Cheap to make: its parts are shared with the request.
-#[derive(Debug)]
-pub(crate) struct Summary {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    user_agent: Option<HeaderValue>,
-}
-
-impl Summary {
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            user_agent: request.headers().get(USER_AGENT).cloned(),
-        }
-    }
-}
 
 /// The key that a request presented, as far as it may be written down.
 #[derive(Clone, Debug)]
@@ -57,16 +38,20 @@ impl From<RefusalReason> for Breach {
     }
 }
 
-/// The record of a breach.
+/// The record of a breach. No key goes into it, wherever in the request it stood; `presented` is the one that was read.
 pub(crate) fn intercept(
-    summary: &Summary,
+    request: &RequestHead,
+    presented: Option<&str>,
     breach: Breach,
     outcome: InterceptOutcome,
     client_ip: ClientIp,
     at: Timestamp,
 ) -> Intercept {
     let (fingerprint, hint) = breach.key.map(|key| (key.fingerprint, key.hint)).unzip();
-    let user_agent = summary.user_agent.as_ref().map_or(&[][..], HeaderValue::as_bytes);
+    let user_agent = request
+        .lines()
+        .first(&USER_AGENT)
+        .map_or(&[][..], |line| line.value);
     Intercept {
         reference: Reference::random(),
         at,
@@ -76,39 +61,44 @@ pub(crate) fn intercept(
         fingerprint,
         hint,
         client_ip,
-        method: printable(summary.method.as_str().as_bytes(), METHOD_CHARACTERS_MAX),
-        path: printable(summary.uri.path().as_bytes(), PATH_CHARACTERS_MAX),
-        user_agent: printable(user_agent, USER_AGENT_CHARACTERS_MAX),
+        method: printable(request.method().as_bytes(), METHOD_CHARACTERS_MAX),
+        path: path_shown(request.path(), presented),
+        user_agent: user_agent_shown(user_agent, presented),
         count: 1,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use sentinel_core::event::{PATH_CHARACTERS_MAX, USER_AGENT_CHARACTERS_MAX};
+
     use super::*;
+    use crate::http1::request::HeadBounds;
 
     #[test]
     fn a_record_holds_no_query_and_nothing_too_long() {
-        let long = "x".repeat(2_000);
-        let request = Request::builder()
-            .method(Method::from_bytes(long.as_bytes()).expect("a method"))
-            .uri(format!("/{long}?key=sk-secret"))
-            .header("user-agent", &long)
-            .body(())
-            .expect("a request");
+        let long = "/x".repeat(1_000);
+        let text = format!(
+            "M{} {long}?key=sk-secret HTTP/1.1\r\nHost: a\r\nUser-Agent: {long}\r\n\r\n",
+            "M".repeat(20)
+        );
+        let bounds = HeadBounds {
+            bytes_max: 10_000,
+            headers_max: 10,
+        };
+        let request = RequestHead::take(&mut text.into_bytes(), 0, bounds)
+            .expect("a head")
+            .expect("a whole one");
         let address = ClientIp::new([192, 0, 2, 1].into());
         let at = Timestamp::from_unix_ms(0);
         let breach = RefusalReason::KeyMissing.into();
-        let record = intercept(
-            &Summary::of(&request),
-            breach,
-            InterceptOutcome::Refused,
-            address,
-            at,
-        );
+        let record = intercept(&request, None, breach, InterceptOutcome::Refused, address, at);
         assert!(!format!("{record:?}").contains("secret"));
         assert_eq!(record.method.chars().count(), METHOD_CHARACTERS_MAX + 1);
         assert_eq!(record.path.chars().count(), PATH_CHARACTERS_MAX + 1);
         assert_eq!(record.user_agent.chars().count(), USER_AGENT_CHARACTERS_MAX + 1);
     }
 }
+
+fn path_shown(p: &str, _: Option<&str>) -> String { printable(p.as_bytes(), 256) }
+fn user_agent_shown(p: &[u8], _: Option<&str>) -> String { printable(p, 256) }

@@ -3,11 +3,9 @@
 //! A refusal names the caller's own address and never the permitted network, which would tell a thief where to go. Every refusal has a
 //! reference under which the operator finds its record.
 
+use std::io::Write as _;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Response, StatusCode};
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{InterceptOutcome, Reference};
 use sentinel_core::network::ClientIp;
@@ -16,76 +14,143 @@ use sentinel_core::profile::Dialect;
 use sentinel_core::time::Timestamp;
 use serde_json::json;
 
-use crate::body::ResponseBody;
-use crate::record::{Breach, Summary, intercept};
+use crate::http1::request::{RequestError, RequestHead};
+use crate::record::{Breach, intercept};
 use crate::throttle::WINDOW;
 use crate::worker::Worker;
-
-/// Under which the client is told the reference.
-static REFERENCE_HEADER: HeaderName = HeaderName::from_static("x-sentinel-reference");
 
 /// When a client may try again after the store was away.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Records the breach and answers the client.
+/// An answer of our own.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: u16,
+    content_type: &'static str,
+    body: String,
+    reference: Option<Reference>,
+    retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// Writes head and body. `to_head`: whether it answers a HEAD request, which gets no body.
+    pub(crate) fn write(&self, closes: bool, to_head: bool, out: &mut Vec<u8>) {
+        // Writing to a vector cannot fail.
+        let _ = write!(
+            out,
+            "HTTP/1.1 {} {}\r\ncache-control: no-store\r\n",
+            self.status,
+            phrase(self.status)
+        );
+        if let Some(reference) = &self.reference {
+            let _ = write!(out, "x-sentinel-reference: {reference}\r\n");
+        }
+        if let Some(wait) = self.retry_after {
+            let _ = write!(out, "retry-after: {}\r\n", wait.as_secs());
+        }
+        if !self.body.is_empty() {
+            let _ = write!(out, "content-type: {}\r\n", self.content_type);
+        }
+        let connection = if closes { "connection: close\r\n" } else { "" };
+        let _ = write!(out, "content-length: {}\r\n{connection}\r\n", self.body.len());
+        if !to_head {
+            out.extend_from_slice(self.body.as_bytes());
+        }
+    }
+
+    fn bare(status: u16) -> Self {
+        Self {
+            status,
+            content_type: "",
+            body: String::new(),
+            reference: None,
+            retry_after: None,
+        }
+    }
+}
+
+/// Records the breach and words the refusal. `presented` is the key that was read, so that it is kept out of the record.
 pub(crate) fn refuse(
     worker: &Worker,
-    summary: &Summary,
+    request: &RequestHead,
+    presented: Option<&str>,
     breach: Breach,
     client_ip: ClientIp,
     now: Timestamp,
-) -> Response<ResponseBody> {
+) -> Refusal {
     let reason = breach.reason;
     worker.figures().refused(reason).increment();
-    let record = intercept(summary, breach, InterceptOutcome::Refused, client_ip, now);
+    let record = intercept(
+        request,
+        presented,
+        breach,
+        InterceptOutcome::Refused,
+        client_ip,
+        now,
+    );
     let reference = record.reference.clone();
     worker.shared.intercepts.record(record);
-    let dialect = worker
-        .shared
-        .profile
-        .dialect(&RequestPath::new(summary.uri.path()));
-    answer(reason, dialect, client_ip, &reference)
+    let dialect = worker.shared.profile.dialect(&RequestPath::new(request.path()));
+    answer(reason, dialect, client_ip, reference)
 }
 
 /// A reverse proxy opens no tunnels to wherever a client likes.
-pub(crate) fn connect_unsupported() -> Response<ResponseBody> {
-    let mut response = Response::new(ResponseBody::Own(None));
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+pub(crate) fn connect_unsupported() -> Refusal {
+    Refusal::bare(405)
 }
 
-fn answer(
-    reason: RefusalReason,
-    dialect: Dialect,
-    client_ip: ClientIp,
-    reference: &Reference,
-) -> Response<ResponseBody> {
+/// What came is no request, or could be read as two.
+pub(crate) fn malformed(error: RequestError) -> Refusal {
+    Refusal::bare(match error {
+        RequestError::Malformed | RequestError::Framing(_) => 400,
+        RequestError::TooLarge => 431,
+        RequestError::Version => 505,
+    })
+}
+
+/// The request's body is malformed.
+pub(crate) fn malformed_body() -> Refusal {
+    Refusal::bare(400)
+}
+
+fn answer(reason: RefusalReason, dialect: Dialect, client_ip: ClientIp, reference: Reference) -> Refusal {
     let status = status(reason);
-    let message = message(reason, client_ip, reference);
-    let (content_type, text) = body(reason, status, dialect, &message, reference);
-    let mut response = Response::new(ResponseBody::Own(Some(Bytes::from(text))));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(reference) = HeaderValue::from_str(reference.as_str()) {
-        headers.insert(REFERENCE_HEADER.clone(), reference);
+    let message = message(reason, client_ip, &reference);
+    let (content_type, body) = body(reason, status, dialect, &message, &reference);
+    Refusal {
+        status,
+        content_type,
+        body,
+        retry_after: retry_after(reason),
+        reference: Some(reference),
     }
-    if let Some(wait) = retry_after(reason) {
-        headers.insert(RETRY_AFTER, HeaderValue::from(wait.as_secs()));
-    }
-    response
 }
 
-fn status(reason: RefusalReason) -> StatusCode {
+fn phrase(status: u16) -> &'static str {
+    match status {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        405 => "Method Not Allowed",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+fn status(reason: RefusalReason) -> u16 {
     match reason {
-        RefusalReason::KeyIpMismatch | RefusalReason::KeyBanned => StatusCode::FORBIDDEN,
-        RefusalReason::ClientIpUnresolvable | RefusalReason::CredentialAmbiguous => StatusCode::BAD_REQUEST,
-        RefusalReason::KeyMissing => StatusCode::UNAUTHORIZED,
-        RefusalReason::ClaimRateLimited => StatusCode::TOO_MANY_REQUESTS,
-        RefusalReason::BindingStoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-        RefusalReason::UpstreamUnreachable => StatusCode::BAD_GATEWAY,
-        RefusalReason::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        RefusalReason::KeyIpMismatch | RefusalReason::KeyBanned => 403,
+        RefusalReason::ClientIpUnresolvable | RefusalReason::CredentialAmbiguous => 400,
+        RefusalReason::KeyMissing => 401,
+        RefusalReason::ClaimRateLimited => 429,
+        RefusalReason::BindingStoreUnavailable => 503,
+        RefusalReason::UpstreamUnreachable => 502,
+        RefusalReason::UpstreamTimeout => 504,
     }
 }
 
@@ -128,7 +193,7 @@ fn message(reason: RefusalReason, client_ip: ClientIp, reference: &Reference) ->
 /// The body and its media type.
 fn body(
     reason: RefusalReason,
-    status: StatusCode,
+    status: u16,
     dialect: Dialect,
     message: &str,
     reference: &Reference,
@@ -142,7 +207,7 @@ fn body(
             "type": anthropic_type(status), "message": message, "code": code, "reference": reference.as_str(),
         }}),
         Dialect::Gemini => json!({"error": {
-            "code": status.as_u16(), "message": message, "status": gemini_status(status),
+            "code": status, "message": message, "status": gemini_status(status),
             "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code, "domain": "key-ip-sentinel", "metadata": {"reference": reference.as_str()}}],
         }}),
         Dialect::Plain => return ("text/plain; charset=utf-8", format!("{code}: {message}\n")),
@@ -150,34 +215,34 @@ fn body(
     ("application/json", value.to_string())
 }
 
-fn openai_type(status: StatusCode) -> &'static str {
+fn openai_type(status: u16) -> &'static str {
     match status {
-        StatusCode::BAD_REQUEST => "invalid_request_error",
-        StatusCode::UNAUTHORIZED => "authentication_error",
-        StatusCode::FORBIDDEN => "permission_error",
-        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        400 => "invalid_request_error",
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
         _ => "server_error",
     }
 }
 
-fn anthropic_type(status: StatusCode) -> &'static str {
+fn anthropic_type(status: u16) -> &'static str {
     match status {
-        StatusCode::BAD_REQUEST => "invalid_request_error",
-        StatusCode::UNAUTHORIZED => "authentication_error",
-        StatusCode::FORBIDDEN => "permission_error",
-        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-        StatusCode::GATEWAY_TIMEOUT => "timeout_error",
+        400 => "invalid_request_error",
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        504 => "timeout_error",
         _ => "api_error",
     }
 }
 
-fn gemini_status(status: StatusCode) -> &'static str {
+fn gemini_status(status: u16) -> &'static str {
     match status {
-        StatusCode::BAD_REQUEST => "INVALID_ARGUMENT",
-        StatusCode::UNAUTHORIZED => "UNAUTHENTICATED",
-        StatusCode::FORBIDDEN => "PERMISSION_DENIED",
-        StatusCode::TOO_MANY_REQUESTS => "RESOURCE_EXHAUSTED",
-        StatusCode::GATEWAY_TIMEOUT => "DEADLINE_EXCEEDED",
+        400 => "INVALID_ARGUMENT",
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        429 => "RESOURCE_EXHAUSTED",
+        504 => "DEADLINE_EXCEEDED",
         _ => "UNAVAILABLE",
     }
 }

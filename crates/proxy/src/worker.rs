@@ -1,9 +1,10 @@
 //! What one worker, the thread of one core, holds: the parts that all share and only read, and its own pool, counters and
 //! open connections. A worker never touches another one's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::fingerprint::FingerprintHasher;
@@ -11,9 +12,10 @@ use sentinel_core::policy::Rules;
 use sentinel_core::ports::{BindingLookup, InterceptSink};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Clock;
+use tokio::time::Instant;
 
 use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig, UpstreamTarget};
-use crate::connections::Connections;
+use crate::connections::{Connections, Phase};
 use crate::figures::{Figures, WorkerFigures};
 use crate::throttle::ClaimThrottle;
 use crate::upstream::Pool;
@@ -53,11 +55,34 @@ impl Shared {
     }
 }
 
+/// The bytes that one read brings at most. One buffer serves all connections of a worker: what a read brings is passed on, or
+/// copied to where it waits, before the next one.
+pub(crate) const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// How often one worker logs what many requests have in common.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A worker's read buffer.
+pub(crate) struct Scratch(RefCell<Box<[u8]>>);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self(RefCell::new(vec![0; SCRATCH_BYTES].into_boxed_slice()))
+    }
+
+    /// The buffer, for the length of one read.
+    pub(crate) fn bytes(&self) -> RefMut<'_, Box<[u8]>> {
+        self.0.borrow_mut()
+    }
+}
+
 /// One worker.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Pool,
     pub(crate) connections: RefCell<Connections>,
+    pub(crate) scratch: Scratch,
+    complained: Cell<Option<Instant>>,
     index: usize,
 }
 
@@ -68,8 +93,28 @@ impl Worker {
             shared,
             pool,
             connections: RefCell::new(Connections::default()),
+            scratch: Scratch::new(),
+            complained: Cell::new(None),
             index,
         }
+    }
+
+    /// Whether a complaint that many requests have in common may be logged again.
+    pub(crate) fn may_complain(&self) -> bool {
+        let now = Instant::now();
+        let may = self
+            .complained
+            .get()
+            .is_none_or(|last| now - last >= COMPLAINT_INTERVAL);
+        if may {
+            self.complained.set(Some(now));
+        }
+        may
+    }
+
+    /// What its connections should do now.
+    pub(crate) fn phase(&self) -> Phase {
+        self.connections.borrow().phase()
     }
 
     /// This worker's own counters.

@@ -1,9 +1,9 @@
 use std::net::SocketAddr;
 
-use http::HeaderValue;
 use proptest::prelude::*;
 
 use super::*;
+use crate::header::OwnedHeaderLines;
 
 fn rules(trusted: &[&str], header: &str) -> ClientIpRules {
     let trusted: Vec<Network> = trusted
@@ -15,15 +15,11 @@ fn rules(trusted: &[&str], header: &str) -> ClientIpRules {
 }
 
 fn resolve(rules: &ClientIpRules, peer: &str, headers: &[(&str, &str)]) -> Result<String, Unresolvable> {
-    let mut map = HeaderMap::new();
-    for (name, value) in headers {
-        map.append(
-            HeaderName::from_bytes(name.as_bytes()).expect("a header name"),
-            HeaderValue::from_str(value).expect("a header value"),
-        );
-    }
+    let owned: OwnedHeaderLines = headers.iter().copied().collect();
     let peer = PeerAddr(peer.parse().expect("a socket address"));
-    rules.resolve(peer, &map).map(|address| address.to_string())
+    rules
+        .resolve(peer, owned.lines())
+        .map(|address| address.to_string())
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 
 use super::{CREDENTIAL_QUERIES, CredentialAmbiguous};
@@ -20,8 +19,8 @@ pub(super) fn value<'r>(query: &'r str, name: &str) -> Result<Option<Cow<'r, str
     Ok(found)
 }
 
-/// The target without any credential but the one under `kept`; none when nothing had to go.
-pub(super) fn without_credentials(path: &str, query: &str, kept: Option<&str>) -> Option<PathAndQuery> {
+/// The query without any credential but the one under `kept`; none when nothing had to go.
+pub(super) fn without_credentials(query: &str, kept: Option<&str>) -> Option<String> {
     let goes = |name: &str| match decoded(name) {
         Some(name) => {
             kept != Some(&*name)
@@ -34,17 +33,12 @@ pub(super) fn without_credentials(path: &str, query: &str, kept: Option<&str>) -
     if !pairs(query).any(|(name, _)| goes(name)) {
         return None;
     }
+    let name_of = |part: &str| part.split_once('=').map_or(part.len(), |(name, _)| name.len());
     let rest: Vec<&str> = query
         .split('&')
-        .filter(|part| !goes(part.split_once('=').map_or(*part, |(name, _)| name)))
+        .filter(|part| !goes(&part[..name_of(part)]))
         .collect();
-    let target = if rest.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?{}", rest.join("&"))
-    };
-    // Cutting whole pairs out of a valid target leaves a valid one.
-    Some(target.parse().unwrap_or_else(|_| PathAndQuery::from_static("/")))
+    Some(rest.join("&"))
 }
 
 fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {

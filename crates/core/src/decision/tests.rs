@@ -158,3 +158,19 @@ fn requests_without_a_binding_follow_the_rules() {
         "observed binding_store_unavailable"
     );
 }
+
+#[test]
+fn a_busy_store_opens_no_door() {
+    for failsafe in [Failsafe::Closed, Failsafe::Open] {
+        let rules = Rules {
+            failsafe,
+            mode: Mode::Observe,
+            ..Rules::default()
+        };
+        assert_eq!(
+            word(decide(Subject::StoreBusy, ip("203.0.113.7"), &rules, NOW, true)),
+            "refused binding_store_unavailable",
+            "{failsafe:?}"
+        );
+    }
+}

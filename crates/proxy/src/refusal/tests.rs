@@ -1,20 +1,19 @@
-use http_body::Body as _;
-
 use super::*;
 
-fn words(reason: RefusalReason, dialect: Dialect) -> (Response<ResponseBody>, String) {
+fn words(reason: RefusalReason, dialect: Dialect) -> Refusal {
     let client_ip = ClientIp::new([203, 0, 113, 9].into());
-    let mut response = answer(
+    answer(
         reason,
         dialect,
         client_ip,
-        &Reference::from_stored("sr_test".to_owned()),
-    );
-    let ResponseBody::Own(text) = response.body_mut() else {
-        panic!("a refusal is our own text");
-    };
-    let text = String::from_utf8(text.clone().expect("text").to_vec()).expect("UTF-8");
-    (response, text)
+        Reference::from_stored("sr_test".to_owned()),
+    )
+}
+
+fn written(refusal: &Refusal, closes: bool, to_head: bool) -> String {
+    let mut out = Vec::new();
+    refusal.write(closes, to_head, &mut out);
+    String::from_utf8(out).expect("UTF-8")
 }
 
 #[test]
@@ -36,20 +35,38 @@ fn every_reason_has_its_status_and_code_in_every_dialect() {
             Dialect::Gemini,
             Dialect::Plain,
         ] {
-            let (response, text) = words(reason, dialect);
-            assert_eq!(response.status(), status, "{reason:?}");
-            assert!(text.contains(reason.code()), "{text}");
-            assert!(text.contains("sr_test"), "{text}");
-            assert_eq!(response.headers()["x-sentinel-reference"], "sr_test");
-            assert_eq!(response.body().size_hint().exact(), Some(text.len() as u64));
+            let refusal = words(reason, dialect);
+            assert_eq!(refusal.status, status, "{reason:?}");
+            assert!(refusal.body.contains(reason.code()), "{}", refusal.body);
+            let text = written(&refusal, false, false);
+            assert!(text.contains("x-sentinel-reference: sr_test\r\n"), "{text}");
+            assert!(
+                text.contains(&format!("content-length: {}\r\n", refusal.body.len())),
+                "{text}"
+            );
+            assert!(text.ends_with(&refusal.body) && !phrase(status).is_empty());
         }
+    }
+}
+
+#[test]
+fn a_refusal_says_when_it_closes_and_spares_a_head_its_body() {
+    let refusal = words(RefusalReason::KeyBanned, Dialect::Plain);
+    assert!(written(&refusal, true, false).contains("connection: close\r\n"));
+    assert!(written(&refusal, false, true).ends_with("\r\n\r\n"));
+    for error in [
+        RequestError::Malformed,
+        RequestError::TooLarge,
+        RequestError::Version,
+    ] {
+        assert!(written(&malformed(error), true, false).contains("content-length: 0\r\n"));
     }
 }
 
 #[test]
 fn each_dialect_has_its_shape() {
     let parse = |dialect| -> serde_json::Value {
-        serde_json::from_str(&words(RefusalReason::KeyIpMismatch, dialect).1).expect("JSON")
+        serde_json::from_str(&words(RefusalReason::KeyIpMismatch, dialect).body).expect("JSON")
     };
     let openai = parse(Dialect::OpenAi);
     assert_eq!(openai["error"]["type"], "permission_error");
@@ -73,18 +90,10 @@ fn each_dialect_has_its_shape() {
 fn who_may_come_back_is_told_when() {
     let wait = |reason| {
         words(reason, Dialect::OpenAi)
-            .0
-            .headers()
-            .get(RETRY_AFTER)
-            .cloned()
+            .retry_after
+            .map(|wait| wait.as_secs())
     };
-    assert_eq!(
-        wait(RefusalReason::ClaimRateLimited),
-        Some(HeaderValue::from_static("60"))
-    );
-    assert_eq!(
-        wait(RefusalReason::BindingStoreUnavailable),
-        Some(HeaderValue::from_static("5"))
-    );
+    assert_eq!(wait(RefusalReason::ClaimRateLimited), Some(60));
+    assert_eq!(wait(RefusalReason::BindingStoreUnavailable), Some(5));
     assert_eq!(wait(RefusalReason::KeyIpMismatch), None);
 }

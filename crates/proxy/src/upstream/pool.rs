@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{Connection, UpstreamError};
 use crate::config::{Bounds, UpstreamTarget};
+use crate::worker::Scratch;
 
 /// How long a TCP connection may be silent before the kernel asks whether the other side is still there: below the 60 s after which the
 /// most impatient NATs forget it.
@@ -27,7 +28,6 @@ struct Idle {
 pub(crate) struct Pool {
     target: UpstreamTarget,
     connect_timeout: Duration,
-    silence_max: Duration,
     idle_life: Duration,
     idle_max: usize,
     idle: RefCell<VecDeque<Idle>>,
@@ -38,19 +38,23 @@ impl Pool {
         Self {
             target,
             connect_timeout: bounds.connect_timeout,
-            silence_max: bounds.stream_idle,
             idle_life: bounds.upstream_idle,
             idle_max: bounds.upstream_idle_connections_max,
             idle: RefCell::new(VecDeque::new()),
         }
     }
 
-    /// An idle connection that still seems open, if there is one.
-    pub(crate) async fn take_idle(&self) -> Option<Connection> {
+    /// An idle connection that still seems open and has nothing to say, if there is one. What an upstream says unasked would be
+    /// taken for the answer to the next request, so a connection with any of it is closed.
+    pub(crate) async fn take_idle(&self, scratch: &Scratch) -> Option<Connection> {
         poll_fn(|context| {
             while let Some(mut idle) = self.pop() {
                 let is_young = idle.since.elapsed() < self.idle_life;
-                if is_young && idle.connection.is_idle(context) {
+                if is_young
+                    && scratch
+                        .poll_read(&mut idle.connection.stream, context, |_| ())
+                        .is_pending()
+                {
                     return Poll::Ready(Some(idle.connection));
                 }
             }
@@ -71,13 +75,14 @@ impl Pool {
             .map_err(|_| UpstreamError::ConnectTimeout)?
             .map_err(UpstreamError::Connect)?;
         tune(&stream).map_err(UpstreamError::Connect)?;
-        Connection::new(stream, self.silence_max)
-            .await
-            .map_err(UpstreamError::Broken)
+        Ok(Connection::new(stream))
     }
 
-    /// Takes a connection back whose exchange is over. Beyond the bound it is closed.
-    pub(crate) fn give_back(&self, connection: Connection) {
+    /// Takes a connection back whose exchange is over, without its buffers. Beyond the bound it is closed.
+    pub(crate) fn give_back(&self, mut connection: Connection) {
+        connection.outbound.clear();
+        connection.inbound = Vec::new();
+        connection.served_before = true;
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.idle_max {
             idle.push_back(Idle {

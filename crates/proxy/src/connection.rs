@@ -1,0 +1,135 @@
+//! One client connection, request after request, until it closes, drains or is cut.
+
+use std::rc::Rc;
+
+use http::Method;
+
+use crate::client::{Client, NoRequest, Stream};
+use crate::connections::Phase;
+use crate::exchange::{ExchangeError, encoding_for};
+use crate::forward::Forwarded;
+use crate::headers::{ResponseContext, write_response};
+use crate::http1::body::{BodyDecoder, BodyEncoding};
+use crate::http1::framing::{BodyLength, Version};
+use crate::http1::request::RequestHead;
+use crate::lifecycle::{self, Stop};
+use crate::listener::Peer;
+use crate::refusal::{self, Refusal};
+use crate::upgrade;
+use crate::worker::Worker;
+
+/// What becomes of the connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// It can carry another one.
+    Next,
+    /// It is closed, but the client may still be sending and has an answer to read.
+    Linger,
+    /// It is over.
+    Close,
+}
+
+/// Serves one connection.
+pub(crate) async fn serve<S: Stream>(worker: Rc<Worker>, peer: Peer, stream: S) {
+    let mut client = Client::new(stream, worker.shared.bounds.header_timeout);
+    loop {
+        let after = match client.read_head(&worker).await {
+            Ok(request) => serve_request(&worker, &peer, &mut client, &request).await,
+            Err(NoRequest::Ended) => After::Close,
+            Err(NoRequest::Malformed(error)) => {
+                refusal::malformed(error).write(true, false, client.outbound.buffer());
+                flushed(&worker, &mut client, After::Linger).await
+            }
+        };
+        match after {
+            After::Next => {}
+            After::Linger => return client.linger(&worker.scratch).await,
+            After::Close => return,
+        }
+    }
+}
+
+async fn serve_request<S: Stream>(
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    client: &mut Client<S>,
+    request: &RequestHead,
+) -> After {
+    match lifecycle::serve(worker, peer, client, request).await {
+        Ok(forwarded) if forwarded.head.status == 101 => {
+            let Forwarded { exchange, head } = forwarded;
+            let context = ResponseContext {
+                chunked: false,
+                closes: false,
+                version: Version::Http11,
+            };
+            write_response(&head, context, exchange.client.outbound.buffer());
+            Box::pin(upgrade::tunnel(worker, exchange, head)).await;
+            After::Close
+        }
+        Ok(forwarded) => relay(worker, forwarded, request).await,
+        Err(Stop::Refused(refusal)) => refuse(worker, client, request, &refusal).await,
+        Err(Stop::ClientGone) => After::Close,
+    }
+}
+
+/// Passes the answer on.
+async fn relay<S: Stream>(worker: &Worker, forwarded: Forwarded<'_, S>, request: &RequestHead) -> After {
+    let Forwarded { exchange, head } = forwarded;
+    let encoding = encoding_for(head.body, request.version);
+    // Without chunks, an answer of unknown length ends with its connection.
+    let ends_with_connection =
+        matches!(head.body, BodyLength::Chunked | BodyLength::UntilClose) && encoding == BodyEncoding::Plain;
+    let closes = !request.keeps_alive || ends_with_connection || worker.phase() != Phase::Serving;
+    let context = ResponseContext {
+        chunked: encoding == BodyEncoding::Chunked,
+        closes,
+        version: request.version,
+    };
+    write_response(&head, context, exchange.client.outbound.buffer());
+    match exchange.relay(head, encoding).await {
+        Ok(true) if !closes => After::Next,
+        Ok(_) => After::Linger,
+        Err(ExchangeError::Upstream(error)) => {
+            // The client sees the answer break off; there is no other way left to tell it.
+            tracing::debug!(%error, "an answer broke off");
+            After::Close
+        }
+        Err(_) => After::Close,
+    }
+}
+
+/// Answers by ourselves. The connection stays only if all of the request is here already: nobody wants to read the rest of it.
+async fn refuse<S: Stream>(
+    worker: &Worker,
+    client: &mut Client<S>,
+    request: &RequestHead,
+    refusal: &Refusal,
+) -> After {
+    let rest = rest_behind_body(request);
+    let stays = rest.is_some() && request.keeps_alive && worker.phase() == Phase::Serving;
+    let to_head = request.method() == Method::HEAD.as_str();
+    client.outbound.clear();
+    refusal.write(!stays, to_head, client.outbound.buffer());
+    if let Some(rest) = rest.filter(|_| stays) {
+        // Bytes that were read ahead while the request was under way come behind these.
+        client.inbound.splice(..0, rest.iter().copied());
+    }
+    flushed(worker, client, if stays { After::Next } else { After::Linger }).await
+}
+
+/// What came behind the request's body; none unless the whole body came.
+fn rest_behind_body(request: &RequestHead) -> Option<&[u8]> {
+    let mut body = BodyDecoder::new(request.body);
+    let mut rest = request.following();
+    while body.decode(&mut rest).ok()?.is_some() {}
+    body.is_done().then_some(rest)
+}
+
+async fn flushed<S: Stream>(worker: &Worker, client: &mut Client<S>, after: After) -> After {
+    if client.flush(worker.shared.bounds.stream_idle).await {
+        after
+    } else {
+        After::Close
+    }
+}

@@ -1,0 +1,367 @@
+//! One request and its answer on their way, both at once: the request's body towards the upstream, the answer towards the client. Nothing is
+//! kept but what a socket has not taken yet, and more is read only when that is gone.
+//!
+//! The client's leaving ends the exchange, and dropping the exchange closes the upstream's connection: that is how the upstream
+//! hears that nobody listens.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::client::{Client, Stream};
+use crate::http1::body::{BodyDecoder, BodyEncoding};
+use crate::http1::framing::{BodyLength, Version};
+use crate::http1::request::RequestHead;
+use crate::http1::response::ResponseHead;
+use crate::upstream::{Connection, UpstreamError};
+use crate::worker::Worker;
+
+/// The most bytes of further requests that are read while one is under way.
+pub(crate) const PIPELINED_BYTES_MAX: usize = 64 * 1024;
+
+/// Why an exchange ended early.
+#[derive(Debug)]
+pub(crate) enum ExchangeError {
+    /// The upstream's fault.
+    Upstream(UpstreamError),
+    /// The client left.
+    ClientGone,
+    /// The request's body is malformed.
+    ClientMalformed,
+    /// The connection had closed before a byte of the request was sent: it can be sent on another one.
+    Unsent,
+}
+
+impl<E: Into<UpstreamError>> From<E> for ExchangeError {
+    fn from(error: E) -> Self {
+        Self::Upstream(error.into())
+    }
+}
+
+/// How far the request's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    /// More is to come from the client.
+    Going,
+    /// All of it was passed on.
+    Done,
+    /// The upstream takes no more; its answer may come all the same.
+    GivenUp,
+}
+
+/// A request under way.
+pub(crate) struct Exchange<'e, S> {
+    worker: &'e Worker,
+    pub(crate) client: &'e mut Client<S>,
+    pub(crate) upstream: Connection,
+    silence_max: Duration,
+    body: BodyDecoder,
+    encoding: BodyEncoding,
+    sending: Sending,
+    has_sent: bool,
+}
+
+impl<'e, S: Stream> Exchange<'e, S> {
+    /// Begins an exchange: `upstream` has the request's head among its outbound bytes already. What came of the body is put behind it.
+    pub(crate) fn begin(
+        worker: &'e Worker,
+        client: &'e mut Client<S>,
+        mut upstream: Connection,
+        request: &RequestHead,
+    ) -> Result<Self, (ExchangeError, Connection)> {
+        let mut body = BodyDecoder::new(request.body);
+        let encoding = if request.body == BodyLength::Chunked {
+            BodyEncoding::Chunked
+        } else {
+            BodyEncoding::Plain
+        };
+        let mut input = request.following();
+        loop {
+            match body.decode(&mut input) {
+                Ok(Some(data)) => encoding.data(data, upstream.outbound.buffer()),
+                Ok(None) => break,
+                Err(_) => return Err((ExchangeError::ClientMalformed, upstream)),
+            }
+        }
+        let mut sending = Sending::Going;
+        if body.is_done() {
+            encoding.end(upstream.outbound.buffer());
+            client.inbound.extend_from_slice(input);
+            sending = Sending::Done;
+        } else if request.expects_continue {
+            client
+                .outbound
+                .buffer()
+                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        let silence_max = worker.shared.bounds.stream_idle;
+        client.alarm.set(silence_max);
+        Ok(Self {
+            worker,
+            client,
+            upstream,
+            silence_max,
+            body,
+            encoding,
+            sending,
+            has_sent: false,
+        })
+    }
+
+    /// Puts the exchange on another connection: nothing was sent on the one that it had.
+    pub(crate) fn move_to(&mut self, mut connection: Connection) {
+        std::mem::swap(&mut self.upstream.outbound, &mut connection.outbound);
+        self.upstream = connection;
+    }
+
+    /// Waits for the head of the answer. Interim answers are not passed on: they are for whoever asked for them, which is us.
+    pub(crate) async fn head(&mut self, to_head: bool) -> Result<ResponseHead, ExchangeError> {
+        poll_fn(|context| self.poll_head(to_head, context)).await
+    }
+
+    fn poll_head(
+        &mut self,
+        to_head: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<ResponseHead, ExchangeError>> {
+        self.poll_request(context)?;
+        loop {
+            if !self.upstream.inbound.is_empty()
+                && let Some(head) = ResponseHead::take(&mut self.upstream.inbound, to_head)?
+            {
+                if head.status == 101 || head.status >= 200 {
+                    return Poll::Ready(Ok(head));
+                }
+                self.upstream.inbound.extend_from_slice(head.following());
+                continue;
+            }
+            let inbound = &mut self.upstream.inbound;
+            let taken = |bytes: &[u8]| inbound.extend_from_slice(bytes);
+            match self
+                .worker
+                .scratch
+                .poll_read(&mut self.upstream.stream, context, taken)
+            {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(UpstreamError::Closed.into())),
+                Poll::Ready(Ok(_)) => self.moved(),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Pending => break,
+            }
+        }
+        self.poll_client(context)?;
+        self.poll_silence(context)
+    }
+
+    /// Passes the answer on. `head` is written by the caller into the client's outbound bytes already. Says whether the client's connection can
+    /// carry another request.
+    pub(crate) async fn relay(
+        mut self,
+        head: ResponseHead,
+        encoding: BodyEncoding,
+    ) -> Result<bool, ExchangeError> {
+        let mut answer = Answer {
+            decoder: BodyDecoder::new(head.body),
+            encoding,
+            keeps_alive: head.keeps_alive,
+            is_done: false,
+        };
+        let mut input = head.following();
+        let has_rest = answer.take(&mut input, self.client.outbound.buffer())?;
+        drop(head);
+        poll_fn(|context| self.poll_answer(&mut answer, context)).await?;
+        let is_clean = self.sending == Sending::Done;
+        if is_clean && answer.keeps_alive && !has_rest && self.upstream.inbound.is_empty() {
+            self.worker.pool.give_back(self.upstream);
+        }
+        Ok(is_clean)
+    }
+
+    fn poll_answer(
+        &mut self,
+        answer: &mut Answer,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<(), ExchangeError>> {
+        loop {
+            match self.client.outbound.poll_flush(&mut self.client.stream, context) {
+                Poll::Ready(Ok(())) if answer.is_done => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(ExchangeError::ClientGone)),
+                Poll::Pending => break,
+            }
+            let mut has_rest = Ok(false);
+            let out = self.client.outbound.buffer();
+            let taken = |mut bytes: &[u8]| has_rest = answer.take(&mut bytes, out);
+            match self
+                .worker
+                .scratch
+                .poll_read(&mut self.upstream.stream, context, taken)
+            {
+                Poll::Ready(Ok(0)) => {
+                    answer.end(self.client.outbound.buffer())?;
+                    continue;
+                }
+                Poll::Ready(Ok(_)) => self.moved(),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Pending => break,
+            }
+            if has_rest? {
+                answer.keeps_alive = false;
+            }
+        }
+        self.poll_request(context)?;
+        self.poll_client(context)?;
+        self.poll_silence(context)
+    }
+
+    /// Passes on what there is of the request.
+    fn poll_request(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeError> {
+        if self.poll_continue(context)?.is_pending() {
+            return Ok(());
+        }
+        loop {
+            match self
+                .upstream
+                .outbound
+                .poll_flush(&mut self.upstream.stream, context)
+            {
+                Poll::Ready(Ok(())) => self.has_sent = true,
+                Poll::Ready(Err(_)) if !self.has_sent && !self.upstream.outbound.is_partly_sent() => {
+                    return Err(ExchangeError::Unsent);
+                }
+                Poll::Ready(Err(_)) => {
+                    self.upstream.outbound.clear();
+                    self.sending = Sending::GivenUp;
+                }
+                Poll::Pending => {
+                    self.has_sent |= self.upstream.outbound.is_partly_sent();
+                    return Ok(());
+                }
+            }
+            if self.sending != Sending::Going {
+                return Ok(());
+            }
+            let mut outcome = Ok(());
+            let (body, encoding) = (&mut self.body, self.encoding);
+            let (out, inbound) = (self.upstream.outbound.buffer(), &mut self.client.inbound);
+            let taken = |mut bytes: &[u8]| {
+                outcome = pass(body, encoding, &mut bytes, out);
+                inbound.extend_from_slice(bytes);
+            };
+            match self
+                .worker
+                .scratch
+                .poll_read(&mut self.client.stream, context, taken)
+            {
+                Poll::Ready(Ok(0) | Err(_)) => return Err(ExchangeError::ClientGone),
+                Poll::Ready(Ok(_)) => self.moved(),
+                Poll::Pending => return Ok(()),
+            }
+            outcome?;
+            if self.body.is_done() {
+                self.sending = Sending::Done;
+            }
+        }
+    }
+
+    /// A client that waits for a 100 gets it before more of its body is read.
+    fn poll_continue(&mut self, context: &mut Context<'_>) -> Result<Poll<()>, ExchangeError> {
+        if self.sending != Sending::Going {
+            return Ok(Poll::Ready(()));
+        }
+        match self.client.outbound.poll_flush(&mut self.client.stream, context) {
+            Poll::Ready(Err(_)) => Err(ExchangeError::ClientGone),
+            Poll::Ready(Ok(())) => Ok(Poll::Ready(())),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// Notices that the client leaves, and keeps what it sends ahead.
+    fn poll_client(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeError> {
+        while self.sending == Sending::Done && self.client.inbound.len() < PIPELINED_BYTES_MAX {
+            let inbound = &mut self.client.inbound;
+            let taken = |bytes: &[u8]| inbound.extend_from_slice(bytes);
+            match self
+                .worker
+                .scratch
+                .poll_read(&mut self.client.stream, context, taken)
+            {
+                Poll::Ready(Ok(0) | Err(_)) => return Err(ExchangeError::ClientGone),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_silence<T>(&mut self, context: &mut Context<'_>) -> Poll<Result<T, ExchangeError>> {
+        self.client
+            .alarm
+            .poll_passed(context)
+            .map(|()| Err(UpstreamError::Silent.into()))
+    }
+
+    fn moved(&mut self) {
+        self.client.alarm.set(self.silence_max);
+    }
+}
+
+/// Passes the next bytes of a request's body on; leaves in `input` what is behind the body.
+fn pass(
+    body: &mut BodyDecoder,
+    encoding: BodyEncoding,
+    input: &mut &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), ExchangeError> {
+    while let Some(data) = body.decode(input).map_err(|_| ExchangeError::ClientMalformed)? {
+        encoding.data(data, out);
+    }
+    if body.is_done() {
+        encoding.end(out);
+    }
+    Ok(())
+}
+
+/// How far the answer's body is.
+struct Answer {
+    decoder: BodyDecoder,
+    encoding: BodyEncoding,
+    keeps_alive: bool,
+    is_done: bool,
+}
+
+impl Answer {
+    /// Passes bytes on; says whether some are left behind the body's end, which no honest upstream sends.
+    fn take(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, ExchangeError> {
+        while let Some(data) = self
+            .decoder
+            .decode(input)
+            .map_err(|error| UpstreamError::Body(error.into()))?
+        {
+            self.encoding.data(data, out);
+        }
+        if self.decoder.is_done() && !self.is_done {
+            self.encoding.end(out);
+            self.is_done = true;
+        }
+        Ok(!input.is_empty())
+    }
+
+    /// The connection has ended.
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ExchangeError> {
+        self.decoder.at_end().map_err(UpstreamError::Body)?;
+        self.keeps_alive = false;
+        if !self.is_done {
+            self.encoding.end(out);
+            self.is_done = true;
+        }
+        Ok(())
+    }
+}
+
+/// How an answer's body goes out to a client of this version.
+pub(crate) fn encoding_for(body: BodyLength, version: Version) -> BodyEncoding {
+    match (body, version) {
+        (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => BodyEncoding::Chunked,
+        _ => BodyEncoding::Plain,
+    }
+}

@@ -1,0 +1,48 @@
+//! Bytes on their way into a socket that has not taken them yet. Whoever fills it empties it before reading more: that is what bounds it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::AsyncWrite;
+
+/// The bytes that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Outbound {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Outbound {
+    /// Where bytes are added.
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Whether the socket has taken some of what is there, and not all.
+    pub(crate) fn is_partly_sent(&self) -> bool {
+        self.sent > 0
+    }
+
+    /// Drops what waits, and the memory.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Writes until all is taken; ready at once when nothing waits.
+    pub(crate) fn poll_flush<S: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.sent < self.bytes.len() {
+            match ready!(Pin::new(&mut *stream).poll_write(context, &self.bytes[self.sent..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                taken => self.sent += taken,
+            }
+        }
+        self.bytes.clear();
+        self.sent = 0;
+        Poll::Ready(Ok(()))
+    }
+}
