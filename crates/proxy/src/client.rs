@@ -80,7 +80,7 @@ impl<S: Stream> Client<S> {
                 }
                 let inbound = &mut self.inbound;
                 match worker.scratch.poll_read(&mut self.stream, context, |bytes| {
-                    inbound.extend_from_slice(bytes)
+                    inbound.extend_from_slice(bytes);
                 }) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(NoRequest::Ended)),
                     Poll::Ready(Ok(_)) => {}

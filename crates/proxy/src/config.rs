@@ -132,6 +132,9 @@ impl UpstreamTarget {
 pub struct Bounds {
     /// Open client connections, all cores together; more wait in the kernel's queue.
     pub connections_max: usize,
+    /// Open client connections of one address (IPv6: of one /64), spread over the workers; more are closed at once. Trusted
+    /// proxies are exempt. Zero for no bound.
+    pub connections_per_address_max: usize,
     /// Bytes of a request's head; above: 431.
     pub header_bytes_max: usize,
     /// Header lines of a request; above: 431.
@@ -154,6 +157,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections_max: 20_000,
+            connections_per_address_max: 1_000,
             header_bytes_max: 32 * 1024,
             headers_max: 100,
             header_timeout: Duration::from_secs(75),

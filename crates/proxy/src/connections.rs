@@ -1,6 +1,10 @@
-//! The open client connections of one worker, so that a drain can reach those that are waiting for their client.
+//! The open client connections of one worker: so that a drain can reach those that are waiting for their client, and so that
+//! one address cannot take all of them.
 
+use std::collections::HashMap;
 use std::task::Waker;
+
+use sentinel_core::network::{ClientIp, Network};
 
 /// What open connections should do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,9 +55,60 @@ impl Connections {
     }
 }
 
+/// The part of an IPv6 address that one customer of a network usually has.
+const IPV6_PREFIX: u8 = 64;
+
+/// How many connections each address has open on one worker. Bounded by the connections that are open.
+#[derive(Debug, Default)]
+pub(crate) struct PerAddress {
+    open: HashMap<Network, usize>,
+}
+
+impl PerAddress {
+    /// Enters a connection; false, and nothing entered, when the address has `most` of them already.
+    pub(crate) fn enter(&mut self, address: ClientIp, most: usize) -> bool {
+        let open = self.open.entry(source(address)).or_insert(0);
+        if *open >= most {
+            return false;
+        }
+        *open += 1;
+        true
+    }
+
+    /// Takes a connection out.
+    pub(crate) fn leave(&mut self, address: ClientIp) {
+        let source = source(address);
+        if let Some(open) = self.open.get_mut(&source) {
+            *open -= 1;
+            if *open == 0 {
+                self.open.remove(&source);
+            }
+        }
+    }
+}
+
+fn source(address: ClientIp) -> Network {
+    Network::widen(address, 32, IPV6_PREFIX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_has_so_many_connections_and_no_trace_without_any() {
+        let ip = |text: &str| ClientIp::new(text.parse().expect("an address"));
+        let mut open = PerAddress::default();
+        assert!(open.enter(ip("2001:db8::1"), 2) && open.enter(ip("2001:db8::2"), 2));
+        assert!(!open.enter(ip("2001:db8::3"), 2), "one /64 is one source");
+        assert!(open.enter(ip("192.0.2.1"), 2));
+        open.leave(ip("2001:db8::1"));
+        assert!(open.enter(ip("2001:db8::3"), 2));
+        for address in ["2001:db8::2", "2001:db8::3", "192.0.2.1"] {
+            open.leave(ip(address));
+        }
+        assert!(open.open.is_empty());
+    }
 
     #[test]
     fn slots_are_used_again() {

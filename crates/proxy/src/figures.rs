@@ -37,6 +37,7 @@ pub(crate) struct WorkerFigures {
     pub(crate) learned: Counter,
     pub(crate) connections_accepted: Counter,
     pub(crate) connections_open: Counter,
+    pub(crate) connections_refused: Counter,
     pub(crate) tunnels_open: Counter,
     pub(crate) upstream_connected: Counter,
     pub(crate) upstream_reused: Counter,
@@ -76,6 +77,7 @@ impl Figures {
             learned: sum(|worker| &worker.learned),
             connections_accepted: sum(|worker| &worker.connections_accepted),
             connections_open: sum(|worker| &worker.connections_open),
+            connections_refused: sum(|worker| &worker.connections_refused),
             tunnels_open: sum(|worker| &worker.tunnels_open),
             upstream_connected: sum(|worker| &worker.upstream_connected),
             upstream_reused: sum(|worker| &worker.upstream_reused),
@@ -107,7 +109,9 @@ pub struct FiguresSnapshot {
     pub connections_accepted: u64,
     /// Client connections open now.
     pub connections_open: u64,
-    /// Tunnels (WebSocket and other upgrades) open now.
+    /// Client connections closed at once because their address had too many.
+    pub connections_refused: u64,
+    /// Tunnels (WebSocket) open now.
     pub tunnels_open: u64,
     /// Connections made to the upstream.
     pub upstream_connected: u64,

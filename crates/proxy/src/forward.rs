@@ -72,7 +72,7 @@ pub(crate) async fn forward<'e, S: Stream>(
 fn header_of(carrier: &Carrier) -> Option<&HeaderName> {
     match &carrier.place {
         Place::Header { name, .. } => Some(name),
-        Place::WebSocketProtocol | Place::Query(_) => None,
+        _ => None,
     }
 }
 

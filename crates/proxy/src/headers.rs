@@ -245,7 +245,7 @@ fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 }
 
 /// `Connection` names further headers of one hop. The usual tokens name none; usually there are no others.
-fn nominated<'h>(lines: HeaderLines<'h>) -> Vec<&'h [u8]> {
+fn nominated(lines: HeaderLines<'_>) -> Vec<&[u8]> {
     let is_usual = |token: &&[u8]| {
         ["keep-alive", "close", "upgrade"]
             .iter()

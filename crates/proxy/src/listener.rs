@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sentinel_core::network::{ClientIp, PeerAddr};
@@ -142,8 +142,11 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
-    let open = OpenConnection::new(Rc::clone(&worker)).await;
     let peer = Peer::new(&worker, address);
+    let Some(open) = OpenConnection::enter(Rc::clone(&worker), &peer).await else {
+        worker.figures().connections_refused.increment();
+        return;
+    };
     let mut serving = pin!(connection::serve(worker, peer, stream));
     poll_fn(|context| match open.phase() {
         Phase::Closing => Poll::Ready(()),
@@ -156,25 +159,41 @@ async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
 struct OpenConnection {
     worker: Rc<Worker>,
     slot: usize,
+    counted: Option<ClientIp>,
 }
 
 impl OpenConnection {
-    async fn new(worker: Rc<Worker>) -> Self {
-        let slot =
-            poll_fn(|context| Poll::Ready(worker.connections.borrow_mut().enter(context.waker().clone())))
-                .await;
+    /// None when the address has too many already.
+    async fn enter(worker: Rc<Worker>, peer: &Peer) -> Option<Self> {
+        let most = worker.connections_per_address_max();
+        let counted = (most > 0 && !peer.is_trusted()).then_some(peer.ip());
+        if let Some(address) = counted
+            && !worker.per_address.borrow_mut().enter(address, most)
+        {
+            return None;
+        }
+        let entering =
+            |context: &mut Context<'_>| worker.connections.borrow_mut().enter(context.waker().clone());
+        let slot = poll_fn(|context| Poll::Ready(entering(context))).await;
         worker.figures().connections_accepted.increment();
         worker.figures().connections_open.increment();
-        Self { worker, slot }
+        Some(Self {
+            worker,
+            slot,
+            counted,
+        })
     }
 
     fn phase(&self) -> Phase {
-        self.worker.connections.borrow().phase()
+        self.worker.phase()
     }
 }
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
+        if let Some(address) = self.counted {
+            self.worker.per_address.borrow_mut().leave(address);
+        }
         self.worker.connections.borrow_mut().leave(self.slot);
         self.worker.figures().connections_open.decrement();
     }

@@ -100,5 +100,9 @@ mod tests {
     }
 }
 
-fn path_shown(p: &str, _: Option<&str>) -> String { printable(p.as_bytes(), 256) }
-fn user_agent_shown(p: &[u8], _: Option<&str>) -> String { printable(p, 256) }
+fn path_shown(p: &str, _: Option<&str>) -> String {
+    printable(p.as_bytes(), 256)
+}
+fn user_agent_shown(p: &[u8], _: Option<&str>) -> String {
+    printable(p, 256)
+}

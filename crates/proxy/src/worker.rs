@@ -15,7 +15,7 @@ use sentinel_core::time::Clock;
 use tokio::time::Instant;
 
 use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig, UpstreamTarget};
-use crate::connections::{Connections, Phase};
+use crate::connections::{Connections, PerAddress, Phase};
 use crate::figures::{Figures, WorkerFigures};
 use crate::throttle::ClaimThrottle;
 use crate::upstream::Pool;
@@ -34,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) throttle: ClaimThrottle,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) workers: usize,
 }
 
 impl Shared {
@@ -50,6 +51,7 @@ impl Shared {
             lookup: dependencies.lookup,
             intercepts: dependencies.intercepts,
             clock: dependencies.clock,
+            workers: config.cores.max(1),
             figures,
         }
     }
@@ -81,6 +83,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Pool,
     pub(crate) connections: RefCell<Connections>,
+    pub(crate) per_address: RefCell<PerAddress>,
     pub(crate) scratch: Scratch,
     complained: Cell<Option<Instant>>,
     index: usize,
@@ -93,6 +96,7 @@ impl Worker {
             shared,
             pool,
             connections: RefCell::new(Connections::default()),
+            per_address: RefCell::new(PerAddress::default()),
             scratch: Scratch::new(),
             complained: Cell::new(None),
             index,
@@ -110,6 +114,14 @@ impl Worker {
             self.complained.set(Some(now));
         }
         may
+    }
+
+    /// This worker's share of the connections that one address may have; zero for no bound.
+    pub(crate) fn connections_per_address_max(&self) -> usize {
+        self.shared
+            .bounds
+            .connections_per_address_max
+            .div_ceil(self.shared.workers)
     }
 
     /// What its connections should do now.

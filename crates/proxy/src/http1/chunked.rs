@@ -82,7 +82,7 @@ impl ChunkedDecoder {
 
     fn after(&mut self, byte: u8) -> Result<State, MalformedChunk> {
         Ok(match (self.state, byte) {
-            (State::Size { digits, size }, _) => self.after_size(byte, digits, size)?,
+            (State::Size { digits, size }, _) => after_size(byte, digits, size)?,
             (State::Extension { size }, b'\r') => State::SizeLineFeed { size },
             (State::Extension { size }, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.extension_bytes += 1;
@@ -91,13 +91,12 @@ impl ChunkedDecoder {
                 }
                 State::Extension { size }
             }
-            (State::SizeLineFeed { size: 0 }, b'\n') => State::TrailerStart,
+            (State::SizeLineFeed { size: 0 } | State::TrailerLineFeed, b'\n') => State::TrailerStart,
             (State::SizeLineFeed { size }, b'\n') => State::Data { left: size },
             (State::DataReturn, b'\r') => State::DataLineFeed,
             (State::DataLineFeed, b'\n') => State::Size { digits: 0, size: 0 },
             (State::TrailerStart, b'\r') => State::LastLineFeed,
             (State::Trailer, b'\r') => State::TrailerLineFeed,
-            (State::TrailerLineFeed, b'\n') => State::TrailerStart,
             (State::LastLineFeed, b'\n') => State::Done,
             (State::TrailerStart | State::Trailer, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.trailer_bytes += 1;
@@ -109,21 +108,21 @@ impl ChunkedDecoder {
             _ => return Err(MalformedChunk),
         })
     }
+}
 
-    fn after_size(&mut self, byte: u8, digits: u8, size: u64) -> Result<State, MalformedChunk> {
-        match byte {
-            b'\r' if digits > 0 => Ok(State::SizeLineFeed { size }),
-            b';' if digits > 0 => Ok(State::Extension { size }),
-            _ => {
-                let digit = char::from(byte).to_digit(16).ok_or(MalformedChunk)?;
-                if digits == SIZE_DIGITS_MAX {
-                    return Err(MalformedChunk);
-                }
-                Ok(State::Size {
-                    digits: digits + 1,
-                    size: size << 4 | u64::from(digit),
-                })
+fn after_size(byte: u8, digits: u8, size: u64) -> Result<State, MalformedChunk> {
+    match byte {
+        b'\r' if digits > 0 => Ok(State::SizeLineFeed { size }),
+        b';' if digits > 0 => Ok(State::Extension { size }),
+        _ => {
+            let digit = char::from(byte).to_digit(16).ok_or(MalformedChunk)?;
+            if digits == SIZE_DIGITS_MAX {
+                return Err(MalformedChunk);
             }
+            Ok(State::Size {
+                digits: digits + 1,
+                size: size << 4 | u64::from(digit),
+            })
         }
     }
 }

@@ -92,10 +92,9 @@ impl RequestHead {
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(&bytes[..length], &mut lines) {
             Ok(httparse::Status::Complete(end)) if end == length => {}
-            Ok(_) => return Err(RequestError::Malformed),
             Err(httparse::Error::TooManyHeaders) => return Err(RequestError::TooLarge),
             Err(httparse::Error::Version) => return Err(RequestError::Version),
-            Err(_) => return Err(RequestError::Malformed),
+            Ok(_) | Err(_) => return Err(RequestError::Malformed),
         }
         if parsed.headers.len() > bounds.headers_max {
             return Err(RequestError::TooLarge);
@@ -122,6 +121,8 @@ impl RequestHead {
                 .first(&EXPECT)
                 .is_some_and(|line| line.value.eq_ignore_ascii_case(b"100-continue"));
         Ok(Self {
+            bytes,
+            spans,
             length,
             method,
             path,
@@ -130,8 +131,6 @@ impl RequestHead {
             body,
             keeps_alive,
             expects_continue,
-            spans,
-            bytes,
         })
     }
 
@@ -225,18 +224,18 @@ fn strip_scheme(target: &str) -> Option<&str> {
 }
 
 /// The one host that the request names. HTTP/1.1 must name one.
-fn host<'h>(lines: HeaderLines<'h>, version: Version) -> Result<Option<&'h [u8]>, RequestError> {
+fn host(lines: HeaderLines<'_>, version: Version) -> Result<Option<&[u8]>, RequestError> {
     let mut hosts = lines.all(&HOST);
     match (hosts.next(), hosts.next()) {
-        (Some(HeaderLine { value, .. }), None) if value.iter().all(is_host_byte) => Ok(Some(value)),
+        (Some(HeaderLine { value, .. }), None) if value.iter().copied().all(is_host_byte) => Ok(Some(value)),
         (None, _) if version == Version::Http10 => Ok(None),
         _ => Err(RequestError::Malformed),
     }
 }
 
 /// Gateways that take a request's URL apart anew would read a path out of anything else.
-fn is_host_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b".-_:[]~!$&'()*+,;=%".contains(byte)
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b".-_:[]~!$&'()*+,;=%".contains(&byte)
 }
 
 /// Whether the sender means to use the connection again.

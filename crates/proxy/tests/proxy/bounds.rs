@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinel_proxy::StartError;
-use sentinel_testkit::{Answer, unreachable_address};
+use sentinel_testkit::{Answer, RawClient, unreachable_address};
 
 use crate::support::{CHAT, KEY, Sentinel, upstream};
 
@@ -107,4 +107,57 @@ async fn a_port_in_use_is_said_at_the_start() {
         matches!(error, StartError::Listen { address, .. } if address == running.address),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_all_connections() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.bounds.connections_per_address_max = 2;
+        options.trusted = vec!["127.0.0.9/32".parse().expect("a network")];
+    });
+    let mut first = sentinel.client().await;
+    let mut second = sentinel.client().await;
+    assert_eq!(first.get("/v1/models", &[]).await.status(), 200);
+    assert_eq!(second.get("/v1/models", &[]).await.status(), 200);
+    let mut third = sentinel.client().await;
+    third.wait_for_close().await;
+    assert_eq!(
+        sentinel
+            .client_elsewhere()
+            .await
+            .get("/v1/models", &[])
+            .await
+            .status(),
+        200,
+        "others are served"
+    );
+    for _ in 0..3 {
+        let mut proxy = RawClient::connect_from([127, 0, 0, 9].into(), sentinel.address).await;
+        assert_eq!(
+            proxy
+                .get("/v1/models", &[("x-real-ip", "192.0.2.1")])
+                .await
+                .status(),
+            200,
+            "a trusted proxy is many"
+        );
+    }
+    drop(first);
+    second.get("/v1/models", &[]).await;
+    assert_eq!(sentinel.engine.figures().snapshot().connections_refused, 1);
+}
+
+/// A client that does not read holds an answer only as long as nothing moves.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_let_go() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.bounds.stream_idle = Duration::from_millis(300);
+    });
+    upstream.answer_next(Answer::new(200, vec![b'x'; 32 * 1024 * 1024]));
+    let mut client = sentinel.client().await;
+    client.send(request(&[])).await;
+    upstream.wait_for_clients_gone(1).await;
+    assert!(client.wait_for_close().await.len() < 32 * 1024 * 1024);
 }

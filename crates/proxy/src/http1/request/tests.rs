@@ -83,7 +83,10 @@ fn whatever_two_parsers_could_read_differently_is_malformed() {
         "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n",
     ] {
         let error = take(text).err();
-        assert!(matches!(error, Some(RequestError::Malformed | RequestError::Version)), "{text:?} {error:?}");
+        assert!(
+            matches!(error, Some(RequestError::Malformed | RequestError::Version)),
+            "{text:?} {error:?}"
+        );
     }
     assert_eq!(
         take("GET / HTTP/2.0\r\nHost: a\r\n\r\n").err(),
