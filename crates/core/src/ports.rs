@@ -79,6 +79,23 @@ pub trait BindingLookup: Send + Sync {
     fn record_use(&self, known: &Arc<KnownBinding>, now: Timestamp);
 }
 
+/// What became of a key's binding.
+#[derive(Clone, Debug)]
+pub enum BindingChange {
+    /// It is this one now.
+    Now(Box<Binding>),
+    /// There is none any more.
+    Gone(KeyFingerprint),
+    /// Any binding may have changed: each has to be looked up again.
+    Unknown,
+}
+
+/// Hears of changed bindings, so that what is under way is judged anew. Never blocks.
+pub trait BindingWatcher: Send + Sync {
+    /// A binding has changed, and lookups know it already.
+    fn changed(&self, change: BindingChange);
+}
+
 /// Where the data plane puts its records. Never blocks; what does not fit is counted and reported.
 pub trait InterceptSink: Send + Sync {
     /// Takes the record.

@@ -38,6 +38,8 @@ pub(crate) enum NoRequest {
 /// A client's connection.
 pub(crate) struct Client<S> {
     pub(crate) stream: S,
+    /// Its place among the open connections.
+    pub(crate) place: usize,
     /// Bytes of the next request that came already.
     pub(crate) inbound: Vec<u8>,
     /// Bytes that the client has not taken yet.
@@ -47,9 +49,10 @@ pub(crate) struct Client<S> {
 }
 
 impl<S: Stream> Client<S> {
-    pub(crate) fn new(stream: S, header_timeout: Duration) -> Self {
+    pub(crate) fn new(stream: S, place: usize, header_timeout: Duration) -> Self {
         Self {
             stream,
+            place,
             inbound: Vec::new(),
             outbound: Outbound::default(),
             alarm: Alarm::new(header_timeout),

@@ -1,6 +1,9 @@
 //! One client connection, request after request, until it closes, drains or is cut.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use http::Method;
 
@@ -29,18 +32,52 @@ enum After {
     Close,
 }
 
-/// Serves one connection.
+/// Serves one connection, unless it has to end before it is over: because the server closes, or its key's binding changed.
 pub(crate) async fn serve<S: Stream>(worker: Rc<Worker>, peer: Peer, stream: S) {
-    let mut client = Client::new(stream, worker.shared.bounds.header_timeout);
+    let place = Place::enter(Rc::clone(&worker)).await;
+    let mut serving = pin!(serve_requests(&worker, &peer, stream, place.index));
+    poll_fn(|context| {
+        if worker.connections.borrow().is_over(place.index) {
+            return Poll::Ready(());
+        }
+        serving.as_mut().poll(context)
+    })
+    .await;
+}
+
+/// A connection's place among the open ones, given up when it ends, however it ends.
+struct Place {
+    worker: Rc<Worker>,
+    index: usize,
+}
+
+impl Place {
+    async fn enter(worker: Rc<Worker>) -> Self {
+        let entering =
+            |context: &mut Context<'_>| worker.connections.borrow_mut().enter(context.waker().clone());
+        let index = poll_fn(|context| Poll::Ready(entering(context))).await;
+        Self { worker, index }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.worker.connections.borrow_mut().leave(self.index);
+    }
+}
+
+async fn serve_requests<S: Stream>(worker: &Rc<Worker>, peer: &Peer, stream: S, place: usize) {
+    let mut client = Client::new(stream, place, worker.shared.bounds.header_timeout);
     loop {
-        let after = match client.read_head(&worker).await {
-            Ok(request) => serve_request(&worker, &peer, &mut client, &request).await,
+        let after = match client.read_head(worker).await {
+            Ok(request) => serve_request(worker, peer, &mut client, &request).await,
             Err(NoRequest::Ended) => After::Close,
             Err(NoRequest::Malformed(error)) => {
                 refusal::malformed(error).write(true, false, client.outbound.buffer());
-                flushed(&worker, &mut client, After::Linger).await
+                flushed(worker, &mut client, After::Linger).await
             }
         };
+        worker.connections.borrow_mut().set_live(place, None);
         match after {
             After::Next => {}
             After::Linger => return client.linger(&worker.scratch).await,

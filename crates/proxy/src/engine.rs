@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sentinel_core::ports::BindingWatcher;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
@@ -17,6 +18,7 @@ use crate::config::{Dependencies, ProxyConfig};
 use crate::connections::Phase;
 use crate::figures::Figures;
 use crate::listener;
+use crate::live::{self, Changes, Watcher};
 use crate::worker::{Shared, Worker};
 
 /// The most connections that wait in the kernel for each worker.
@@ -45,6 +47,7 @@ pub enum StartError {
 pub struct Engine {
     local_addr: SocketAddr,
     figures: Arc<Figures>,
+    watcher: Arc<Watcher>,
     phase: watch::Sender<Phase>,
     ended: mpsc::Receiver<()>,
     running: usize,
@@ -67,13 +70,17 @@ impl Engine {
         let (phase, _) = watch::channel(Phase::Serving);
         let (alive, ended) = mpsc::channel(workers);
         let mut threads = Vec::with_capacity(workers);
+        let mut watchers = Vec::with_capacity(workers);
         for (index, socket) in sockets.into_iter().enumerate() {
+            let (watcher, changes) = live::changes();
+            watchers.push(watcher);
             let start = WorkerStart {
                 shared: Arc::clone(&shared),
                 index,
                 socket,
                 connections_max,
                 phase: phase.subscribe(),
+                changes,
                 alive: Alive(alive.clone()),
             };
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
@@ -82,6 +89,7 @@ impl Engine {
         Ok(Self {
             local_addr,
             figures,
+            watcher: Arc::new(Watcher::new(watchers)),
             phase,
             ended,
             running: workers,
@@ -97,6 +105,11 @@ impl Engine {
     /// What it counts.
     pub fn figures(&self) -> Arc<Figures> {
         Arc::clone(&self.figures)
+    }
+
+    /// Whom to tell of changed bindings, so that what is under way is judged anew.
+    pub fn watcher(&self) -> Arc<dyn BindingWatcher> {
+        self.watcher.clone()
     }
 
     /// Returns when a worker has ended. Without [`Engine::shutdown`] that happens only when something is badly wrong.
@@ -133,6 +146,7 @@ struct WorkerStart {
     socket: std::net::TcpListener,
     connections_max: usize,
     phase: watch::Receiver<Phase>,
+    changes: Changes,
     alive: Alive,
 }
 
@@ -160,7 +174,7 @@ impl WorkerStart {
             match tokio::net::TcpListener::from_std(self.socket) {
                 Ok(listener) => {
                     let worker = Rc::new(Worker::new(self.shared, self.index));
-                    listener::run(worker, listener, self.connections_max, self.phase).await;
+                    listener::run(worker, listener, self.connections_max, self.phase, self.changes).await;
                 }
                 Err(error) => tracing::error!(%error, "a worker could not listen"),
             }

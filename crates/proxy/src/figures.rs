@@ -39,6 +39,7 @@ pub(crate) struct WorkerFigures {
     pub(crate) connections_open: Counter,
     pub(crate) connections_refused: Counter,
     pub(crate) tunnels_open: Counter,
+    pub(crate) requests_ended: Counter,
     pub(crate) upstream_connected: Counter,
     pub(crate) upstream_reused: Counter,
     pub(crate) upstream_retried: Counter,
@@ -79,6 +80,7 @@ impl Figures {
             connections_open: sum(|worker| &worker.connections_open),
             connections_refused: sum(|worker| &worker.connections_refused),
             tunnels_open: sum(|worker| &worker.tunnels_open),
+            requests_ended: sum(|worker| &worker.requests_ended),
             upstream_connected: sum(|worker| &worker.upstream_connected),
             upstream_reused: sum(|worker| &worker.upstream_reused),
             upstream_retried: sum(|worker| &worker.upstream_retried),
@@ -113,6 +115,8 @@ pub struct FiguresSnapshot {
     pub connections_refused: u64,
     /// Tunnels (WebSocket) open now.
     pub tunnels_open: u64,
+    /// Requests under way that were ended because their key's binding changed.
+    pub requests_ended: u64,
     /// Connections made to the upstream.
     pub upstream_connected: u64,
     /// Requests sent on a connection that had served one before.

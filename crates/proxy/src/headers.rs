@@ -268,3 +268,20 @@ pub(crate) fn switched_to_websocket(response: &ResponseHead) -> bool {
         .is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
         && protocols.next().is_none()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_mean_something_in_any_case_and_up_to_a_length() {
+        assert_eq!(Kind::of(b"TRANSFER-Encoding"), Kind::Hop);
+        assert_eq!(Kind::of(b"X-Forwarded-For"), Kind::Forwarding);
+        assert_eq!(Kind::of(b"X_Forwarded_For"), Kind::Alias);
+        assert_eq!(Kind::of(b"x.real.ip"), Kind::Alias);
+        assert_eq!(Kind::of(b"accept"), Kind::Other);
+        let long = vec![b'x'; NAME_BYTES_MAX + 1];
+        assert_eq!(Kind::of(&long), Kind::Other);
+        assert_eq!(Kind::of(&[&long[..], b"_"].concat()), Kind::Alias);
+    }
+}

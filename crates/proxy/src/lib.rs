@@ -18,6 +18,7 @@ mod headers;
 mod http1;
 mod lifecycle;
 mod listener;
+mod live;
 mod outbound;
 mod record;
 mod refusal;

@@ -16,6 +16,7 @@ use sentinel_core::time::Timestamp;
 
 use crate::claim::{self, Standing, UNAUTHORIZED};
 use crate::client::{Client, Stream};
+use crate::connections::Live;
 use crate::exchange::ExchangeError;
 use crate::forward::{Forwarded, forward};
 use crate::http1::request::RequestHead;
@@ -85,16 +86,12 @@ pub(crate) async fn serve<'e, S: Stream>(
         .as_ref()
         .map(|key| shared.hasher.fingerprint(&key.normalised()));
     let mut standing = match (&key, fingerprint) {
-        (Some(key), Some(fingerprint)) => {
-            if let Some(known) = shared.lookup.cached(&fingerprint, now) {
-                Standing::Bound(known)
-            } else {
-                let is_claim_path = shared.profile.is_claim_path(&path);
-                let evidence = evidence(key, fingerprint);
-                let found = claim::find_or_claim(worker, evidence, is_claim_path, client_ip, now);
-                Box::pin(found).await.map_err(refused)?
-            }
-        }
+        (Some(key), Some(fingerprint)) => match shared.lookup.cached(&fingerprint, now) {
+            Some(known) => Standing::Bound(known),
+            None => look_up(worker, &arrival, &path, evidence(key, fingerprint))
+                .await
+                .map_err(refused)?,
+        },
         _ => Standing::Keyless,
     };
 
@@ -136,6 +133,12 @@ pub(crate) async fn serve<'e, S: Stream>(
     if let Some(known) = standing.known() {
         shared.lookup.record_use(known, now);
     }
+    // From here on a change of the binding reaches the request, too.
+    let live = fingerprint.map(|fingerprint| Live {
+        fingerprint,
+        client_ip,
+    });
+    worker.connections.borrow_mut().set_live(client.place, live);
 
     // On its way, with the checked credential and no other.
     let checked = key.as_ref().map(PresentedKey::carrier);
@@ -151,6 +154,24 @@ pub(crate) async fn serve<'e, S: Stream>(
         Box::pin(settled).await.map_err(refused)?;
     }
     Ok(forwarded)
+}
+
+/// What happens once per key; its future is large and rare, so it has no place in every connection's memory.
+async fn look_up(
+    worker: &Worker,
+    arrival: &Arrival<'_>,
+    path: &RequestPath<'_>,
+    key: KeyEvidence,
+) -> Result<Standing, Breach> {
+    let is_claim_path = worker.shared.profile.is_claim_path(path);
+    Box::pin(claim::find_or_claim(
+        worker,
+        key,
+        is_claim_path,
+        arrival.client_ip,
+        arrival.at,
+    ))
+    .await
 }
 
 /// What may be written down of a key.

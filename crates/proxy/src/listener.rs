@@ -1,12 +1,10 @@
 //! Accepting connections on one worker, and serving each until it closes, drains or is cut.
 
 use std::borrow::Cow;
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sentinel_core::network::{ClientIp, PeerAddr};
@@ -16,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::connection;
 use crate::connections::Phase;
+use crate::live::{self, Changes};
 use crate::upstream::tune;
 use crate::worker::Worker;
 
@@ -76,7 +75,9 @@ pub(crate) async fn run(
     listener: TcpListener,
     connections_max: usize,
     mut phase: watch::Receiver<Phase>,
+    changes: Changes,
 ) {
+    tokio::task::spawn_local(watch_bindings(Rc::clone(&worker), changes));
     let permits = Arc::new(Semaphore::new(connections_max));
     let mut reap = interval(REAP_INTERVAL);
     reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,6 +118,18 @@ async fn accept(
     }
 }
 
+/// Judges what is under way anew when a binding changes, and now and then. Ends with the worker.
+async fn watch_bindings(worker: Rc<Worker>, mut changes: Changes) {
+    let mut recheck = interval(live::RECHECK_INTERVAL);
+    recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            change = changes.next() => live::apply(&worker, change).await,
+            _ = recheck.tick() => live::recheck(&worker).await,
+        }
+    }
+}
+
 /// Passes each change of phase on to the open connections until none is left.
 async fn drain(
     worker: &Worker,
@@ -136,35 +149,30 @@ async fn drain(
     }
 }
 
-/// Serves one connection, unless it is told to close before it has ended.
+/// Serves one connection, unless its address has too many already.
 async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
     if let Err(error) = tune(&stream) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
     let peer = Peer::new(&worker, address);
-    let Some(open) = OpenConnection::enter(Rc::clone(&worker), &peer).await else {
+    let Some(open) = OpenConnection::enter(Rc::clone(&worker), &peer) else {
         worker.figures().connections_refused.increment();
         return;
     };
-    let mut serving = pin!(connection::serve(worker, peer, stream));
-    poll_fn(|context| match open.phase() {
-        Phase::Closing => Poll::Ready(()),
-        _ => serving.as_mut().poll(context),
-    })
-    .await;
+    connection::serve(worker, peer, stream).await;
+    drop(open);
 }
 
-/// A connection's place among the open ones, given up when it ends, however it ends.
+/// A client's connection, counted while it is open, however it ends.
 struct OpenConnection {
     worker: Rc<Worker>,
-    slot: usize,
     counted: Option<ClientIp>,
 }
 
 impl OpenConnection {
     /// None when the address has too many already.
-    async fn enter(worker: Rc<Worker>, peer: &Peer) -> Option<Self> {
+    fn enter(worker: Rc<Worker>, peer: &Peer) -> Option<Self> {
         let most = worker.connections_per_address_max();
         let counted = (most > 0 && !peer.is_trusted()).then_some(peer.ip());
         if let Some(address) = counted
@@ -172,20 +180,9 @@ impl OpenConnection {
         {
             return None;
         }
-        let entering =
-            |context: &mut Context<'_>| worker.connections.borrow_mut().enter(context.waker().clone());
-        let slot = poll_fn(|context| Poll::Ready(entering(context))).await;
         worker.figures().connections_accepted.increment();
         worker.figures().connections_open.increment();
-        Some(Self {
-            worker,
-            slot,
-            counted,
-        })
-    }
-
-    fn phase(&self) -> Phase {
-        self.worker.phase()
+        Some(Self { worker, counted })
     }
 }
 
@@ -194,7 +191,6 @@ impl Drop for OpenConnection {
         if let Some(address) = self.counted {
             self.worker.per_address.borrow_mut().leave(address);
         }
-        self.worker.connections.borrow_mut().leave(self.slot);
         self.worker.figures().connections_open.decrement();
     }
 }

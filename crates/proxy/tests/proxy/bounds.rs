@@ -161,3 +161,40 @@ async fn a_client_that_does_not_read_is_let_go() {
     upstream.wait_for_clients_gone(1).await;
     assert!(client.wait_for_close().await.len() < 32 * 1024 * 1024);
 }
+
+/// Beyond PIPELINED_BYTES_MAX nothing is read ahead, and nothing of it is lost.
+#[tokio::test]
+async fn requests_sent_far_ahead_wait_in_the_socket() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    let (events, answer) = Answer::events();
+    upstream.answer_next(answer);
+    let mut client = sentinel.client().await;
+    client.send(request(&[])).await;
+    client.read_head().await;
+    let ahead = request(&[("x-large", &"x".repeat(20_000))]);
+    client.send(ahead.repeat(10)).await;
+    events.finish();
+    client.read_body().await;
+    for _ in 0..10 {
+        assert_eq!(client.read_response().await.status(), 200);
+    }
+    assert_eq!(upstream.requests().len(), 11);
+}
+
+/// A refused body is read up to LINGER_BYTES_MAX, so that the client reads the refusal instead of a reset.
+#[tokio::test]
+async fn a_refusal_is_read_by_a_client_that_is_still_sending() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    sentinel.chat().await;
+    let mut elsewhere = sentinel.client_elsewhere().await;
+    let head =
+        format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: {KEY}\r\ncontent-length: 500000\r\n\r\n");
+    elsewhere.send(head + &"x".repeat(400_000)).await;
+    let refused = elsewhere.read_response().await;
+    assert_eq!(
+        (refused.status(), refused.header("connection")),
+        (403, Some("close"))
+    );
+}

@@ -5,5 +5,6 @@ mod claims;
 mod decisions;
 mod failures;
 mod forwarding;
+mod live;
 mod support;
 mod tunnels;

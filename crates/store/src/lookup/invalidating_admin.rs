@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use sentinel_core::binding::{BindingCounts, BindingId, BindingRecord};
 use sentinel_core::event::Actor;
 use sentinel_core::network::Network;
-use sentinel_core::ports::{BindingAdmin, BindingFilter, StoreError};
+use sentinel_core::ports::{BindingAdmin, BindingChange, BindingFilter, BindingWatcher, StoreError};
 use sentinel_core::time::Timestamp;
 
 use super::CachedLookup;
@@ -19,6 +19,7 @@ use super::CachedLookup;
 pub struct InvalidatingAdmin {
     admin: Arc<dyn BindingAdmin>,
     lookup: Arc<CachedLookup>,
+    watcher: Option<Arc<dyn BindingWatcher>>,
 }
 
 /// What a change leaves behind.
@@ -33,7 +34,18 @@ enum Leaves {
 impl InvalidatingAdmin {
     /// Changes go to `admin`; what comes of them goes to `lookup`.
     pub fn new(admin: Arc<dyn BindingAdmin>, lookup: Arc<CachedLookup>) -> Self {
-        Self { admin, lookup }
+        Self {
+            admin,
+            lookup,
+            watcher: None,
+        }
+    }
+
+    /// Tells `watcher` of each change too, once the cache knows it.
+    #[must_use]
+    pub fn watched_by(mut self, watcher: Arc<dyn BindingWatcher>) -> Self {
+        self.watcher = Some(watcher);
+        self
     }
 
     async fn change(
@@ -43,9 +55,13 @@ impl InvalidatingAdmin {
         change: impl Future<Output = Result<Option<BindingRecord>, StoreError>> + Send + 'static,
     ) -> Result<Option<BindingRecord>, StoreError> {
         let lookup = Arc::clone(&self.lookup);
+        let watcher = self.watcher.clone();
         let task = tokio::spawn(async move {
             let outcome = change.await;
-            tell(&lookup, leaves, at, &outcome);
+            let change = tell(&lookup, leaves, at, &outcome);
+            if let (Some(watcher), Some(change)) = (watcher, change) {
+                watcher.changed(change);
+            }
             outcome
         });
         task.await.unwrap_or_else(|error| {
@@ -57,19 +73,30 @@ impl InvalidatingAdmin {
     }
 }
 
+/// Tells the cache, and gives what whoever watches has to hear.
 fn tell(
     lookup: &CachedLookup,
     leaves: Leaves,
     at: Timestamp,
     outcome: &Result<Option<BindingRecord>, StoreError>,
-) {
+) -> Option<BindingChange> {
     match (outcome, leaves) {
-        (Ok(Some(record)), Leaves::Binding) => lookup.changed_here(record.binding.clone(), at),
-        (Ok(Some(record)), Leaves::Nothing) => lookup.invalidate(&record.binding.fingerprint, None),
+        (Ok(Some(record)), Leaves::Binding) => {
+            lookup.changed_here(record.binding.clone(), at);
+            Some(BindingChange::Now(Box::new(record.binding.clone())))
+        }
+        (Ok(Some(record)), Leaves::Nothing) => {
+            let fingerprint = record.binding.fingerprint;
+            lookup.invalidate(&fingerprint, None);
+            Some(BindingChange::Gone(fingerprint))
+        }
         // There is no such binding, or the change was not even begun.
-        (Ok(None) | Err(StoreError::Busy), _) => {}
+        (Ok(None) | Err(StoreError::Busy), _) => None,
         // The change may have been made all the same.
-        (Err(StoreError::Unavailable(_) | StoreError::Damaged(_)), _) => lookup.expire_all(),
+        (Err(StoreError::Unavailable(_) | StoreError::Damaged(_)), _) => {
+            lookup.expire_all();
+            Some(BindingChange::Unknown)
+        }
     }
 }
 
