@@ -97,10 +97,8 @@ impl App {
         let engine = Engine::start(proxy_config(&config), dependencies)?;
 
         let draining = Arc::new(Draining::default());
-        let bindings: Arc<dyn BindingAdmin> = Arc::new(InvalidatingAdmin::new(
-            Arc::new(store.clone()),
-            Arc::clone(&lookup),
-        ));
+        let bindings = InvalidatingAdmin::new(Arc::new(store.clone()), Arc::clone(&lookup));
+        let bindings: Arc<dyn BindingAdmin> = Arc::new(bindings.watched_by(engine.watcher()));
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
             intercepts: Arc::new(store.clone()),

@@ -118,6 +118,16 @@ impl Collector for Readings {
             ),
             ("networks_learned", "Networks that keys learned", proxy.learned),
             (
+                "connections_refused",
+                "Client connections closed at once because their address had too many",
+                proxy.connections_refused,
+            ),
+            (
+                "requests_ended",
+                "Requests under way that were ended because their key's binding changed",
+                proxy.requests_ended,
+            ),
+            (
                 "connections_accepted",
                 "Client connections accepted",
                 proxy.connections_accepted,
