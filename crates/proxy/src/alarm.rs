@@ -25,9 +25,9 @@ impl Alarm {
         }
     }
 
-    /// Moves the deadline to `after` from now.
-    pub(crate) fn set(&mut self, after: Duration) {
-        self.deadline = Instant::now() + after;
+    /// Moves the deadline to `after` from `now`.
+    pub(crate) fn set(&mut self, now: Instant, after: Duration) {
+        self.deadline = now + after;
         if self.deadline < self.rings_at {
             self.rings_at = self.deadline;
             self.timer.as_mut().reset(self.deadline);
@@ -59,11 +59,11 @@ mod tests {
         let began = Instant::now();
         let mut alarm = Alarm::new(2 * second);
         tokio::time::sleep(second).await;
-        alarm.set(5 * second);
+        alarm.set(Instant::now(), 5 * second);
         poll_fn(|context| alarm.poll_passed(context)).await;
         assert_eq!(began.elapsed(), 6 * second, "it was moved back");
-        alarm.set(9 * second);
-        alarm.set(second);
+        alarm.set(Instant::now(), 9 * second);
+        alarm.set(Instant::now(), second);
         poll_fn(|context| alarm.poll_passed(context)).await;
         assert_eq!(began.elapsed(), 7 * second, "it was moved forward");
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::alarm::Alarm;
 use crate::connections::Phase;
@@ -67,7 +67,7 @@ impl<S: Stream> Client<S> {
             headers_max: bounds.headers_max,
         };
         self.outbound.clear();
-        self.alarm.set(bounds.header_timeout);
+        self.alarm.set(worker.now(), bounds.header_timeout);
         let mut seen = 0;
         poll_fn(|context| {
             loop {
@@ -96,7 +96,7 @@ impl<S: Stream> Client<S> {
 
     /// Writes all that waits; false when the client is gone or takes nothing for too long.
     pub(crate) async fn flush(&mut self, silence_max: Duration) -> bool {
-        self.alarm.set(silence_max);
+        self.alarm.set(Instant::now(), silence_max);
         poll_fn(
             |context| match self.outbound.poll_flush(&mut self.stream, context) {
                 Poll::Ready(result) => Poll::Ready(result.is_ok()),

@@ -40,6 +40,7 @@ pub(crate) async fn serve<S: Stream>(worker: Rc<Worker>, peer: Peer, stream: S) 
         if worker.connections.borrow().is_over(place.index) {
             return Poll::Ready(());
         }
+        worker.tick();
         serving.as_mut().poll(context)
     })
     .await;

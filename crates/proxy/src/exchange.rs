@@ -95,7 +95,7 @@ impl<'e, S: Stream> Exchange<'e, S> {
                 .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         let silence_max = worker.shared.bounds.stream_idle;
-        client.alarm.set(silence_max);
+        client.alarm.set(worker.now(), silence_max);
         Ok(Self {
             worker,
             client,
@@ -166,6 +166,7 @@ impl<'e, S: Stream> Exchange<'e, S> {
             is_done: false,
         };
         let mut input = head.following();
+        self.client.outbound.buffer().reserve(input.len());
         let has_rest = answer.take(&mut input, self.client.outbound.buffer())?;
         drop(head);
         poll_fn(|context| self.poll_answer(&mut answer, context)).await?;
@@ -301,7 +302,7 @@ impl<'e, S: Stream> Exchange<'e, S> {
     }
 
     fn moved(&mut self) {
-        self.client.alarm.set(self.silence_max);
+        self.client.alarm.set(self.worker.now(), self.silence_max);
     }
 }
 

@@ -6,6 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
+/// Room for most heads, so that writing one line by line does not move it again and again.
+const FIRST_BYTES: usize = 1024;
+
 /// The bytes that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
@@ -16,6 +19,9 @@ pub(crate) struct Outbound {
 impl Outbound {
     /// Where bytes are added.
     pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(FIRST_BYTES);
+        }
         &mut self.bytes
     }
 

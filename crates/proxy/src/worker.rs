@@ -86,6 +86,7 @@ pub(crate) struct Worker {
     pub(crate) per_address: RefCell<PerAddress>,
     pub(crate) scratch: Scratch,
     complained: Cell<Option<Instant>>,
+    now: Cell<Instant>,
     index: usize,
 }
 
@@ -99,8 +100,19 @@ impl Worker {
             per_address: RefCell::new(PerAddress::default()),
             scratch: Scratch::new(),
             complained: Cell::new(None),
+            now: Cell::new(Instant::now()),
             index,
         }
+    }
+
+    /// Looks at the clock: once when a task is polled, for all that it does then.
+    pub(crate) fn tick(&self) {
+        self.now.set(Instant::now());
+    }
+
+    /// The time at the last look.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
     }
 
     /// Whether a complaint that many requests have in common may be logged again.

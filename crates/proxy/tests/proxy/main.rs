@@ -2,8 +2,10 @@
 
 mod bounds;
 mod claims;
+mod corpus;
 mod decisions;
 mod failures;
+mod faults;
 mod forwarding;
 mod live;
 mod support;
