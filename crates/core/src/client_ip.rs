@@ -3,9 +3,11 @@
 //! A header is believed only when the socket's peer is one of the trusted proxies, and then it must be there and be
 //! an address: what cannot be resolved is refused, never guessed. By default nobody is trusted.
 
+mod forwarded;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::header::HeaderName;
+use http::header::{FORWARDED, HeaderName};
 
 use crate::header::HeaderLines;
 use crate::network::{ClientIp, Network, PeerAddr};
@@ -13,29 +15,30 @@ use crate::network::{ClientIp, Network, PeerAddr};
 /// The most hops that a list of addresses may name.
 pub const HOPS_MAX: usize = 32;
 
+/// The word that stands for the PROXY protocol where a header's name is expected.
+const PROXY_PROTOCOL: &str = "proxy-protocol";
+
 /// How a trusted proxy says who its client is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientIpSource {
     /// A header with one address, such as `X-Real-IP`.
     Single(HeaderName),
     /// A header to which every hop appends an address, such as `X-Forwarded-For`: read from the right past trusted hops.
     Chain(HeaderName),
+    /// `Forwarded` (RFC 7239), read in the same way.
+    Forwarded,
+    /// The PROXY protocol, in front of everything else on the connection.
+    ProxyProtocol,
 }
 
 impl ClientIpSource {
-    /// The source that a header's name stands for.
+    /// The source that a header's name, or `proxy-protocol`, stands for.
     pub fn from_header(name: HeaderName) -> Self {
-        if name.as_str() == "x-forwarded-for" {
-            Self::Chain(name)
-        } else {
-            Self::Single(name)
-        }
-    }
-
-    /// The header.
-    pub fn header(&self) -> &HeaderName {
-        match self {
-            Self::Single(name) | Self::Chain(name) => name,
+        match name.as_str() {
+            "x-forwarded-for" => Self::Chain(name),
+            "forwarded" => Self::Forwarded,
+            PROXY_PROTOCOL => Self::ProxyProtocol,
+            _ => Self::Single(name),
         }
     }
 }
@@ -86,22 +89,39 @@ impl ClientIpRules {
         }
         match &self.source {
             ClientIpSource::Single(name) => single(headers, name),
-            ClientIpSource::Chain(name) => self.chain(headers, name),
+            ClientIpSource::Chain(name) => {
+                let hops = |line: &'_ str| line.rsplit(',').map(parse_address).collect();
+                self.chain(headers, name, hops)
+            }
+            ClientIpSource::Forwarded => self.chain(headers, &FORWARDED, forwarded::hops),
+            // Said before the first request; a connection on which it was not has no client.
+            ClientIpSource::ProxyProtocol => Err(Unresolvable::Missing),
         }
     }
 
-    /// The rightmost hop that is not trusted; the leftmost one when all are.
-    fn chain(&self, headers: HeaderLines<'_>, name: &HeaderName) -> Result<ClientIp, Unresolvable> {
+    /// Whether a connection from this peer has to begin with a header of the PROXY protocol.
+    pub fn expects_proxy_header(&self, peer: PeerAddr) -> bool {
+        self.source == ClientIpSource::ProxyProtocol && self.is_trusted(peer.ip())
+    }
+
+    /// The rightmost hop that is not trusted; the leftmost one when all are. `hops` takes one line apart, from the right; a hop
+    /// that is no address is none.
+    fn chain(
+        &self,
+        headers: HeaderLines<'_>,
+        name: &HeaderName,
+        hops: impl Fn(&str) -> Vec<Option<ClientIp>>,
+    ) -> Result<ClientIp, Unresolvable> {
         let mut nearest_client = None;
-        let mut hops = 0;
+        let mut count = 0;
         for line in headers.all(name).rev() {
             let line = line.text().ok_or(Unresolvable::Malformed)?;
-            for hop in line.rsplit(',') {
-                hops += 1;
-                if hops > HOPS_MAX {
+            for hop in hops(line) {
+                count += 1;
+                if count > HOPS_MAX {
                     return Err(Unresolvable::TooManyHops);
                 }
-                let address = parse_address(hop).ok_or(Unresolvable::Malformed)?;
+                let address = hop.ok_or(Unresolvable::Malformed)?;
                 if !self.is_trusted(address) {
                     return Ok(address);
                 }

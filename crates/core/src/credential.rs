@@ -6,7 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderName, SEC_WEBSOCKET_PROTOCOL};
+use zeroize::Zeroizing;
 
 use crate::fingerprint::{ApiKey, NormalisedKey};
 use crate::header::HeaderLines;
@@ -19,7 +22,7 @@ mod query;
 pub use filter::{CredentialFilter, Passage};
 
 /// Headers in which some gateway takes a key. None of them goes on unless it holds the checked one.
-pub static CREDENTIAL_HEADERS: [HeaderName; 7] = [
+pub static CREDENTIAL_HEADERS: [HeaderName; 8] = [
     AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("x-goog-api-key"),
@@ -27,6 +30,8 @@ pub static CREDENTIAL_HEADERS: [HeaderName; 7] = [
     HeaderName::from_static("mj-api-secret"),
     HeaderName::from_static("x-litellm-api-key"),
     HeaderName::from_static("ocp-apim-subscription-key"),
+    // LiteLLM takes it on its pass-through routes, over every other one. No profile reads it, so it never goes on.
+    HeaderName::from_static("litellm_user_api_key"),
 ];
 
 /// Names in a query under which some gateway takes a key.
@@ -34,6 +39,9 @@ pub const CREDENTIAL_QUERIES: [&str; 4] = ["key", "api_key", "api-key", "apikey"
 
 /// What a browser's WebSocket puts in front of its key.
 const WEBSOCKET_KEY_PREFIX: &str = "openai-insecure-api-key.";
+
+/// Amazon's signature. LiteLLM searches it for a `Credential=` and takes that for the key, so it is never one as a whole.
+const SIGNATURE_SCHEME: &str = "AWS4-HMAC-SHA256";
 
 /// Whether a WebSocket subprotocol is a key, well written or not: gateways compare with less than the whole prefix, and with
 /// other cases.
@@ -49,7 +57,7 @@ pub enum CredentialAmbiguous {
     /// A header or a query parameter is repeated with different values.
     #[error("a credential is repeated with different values")]
     Repeated,
-    /// A key holds white space, or something else than visible ASCII.
+    /// A key holds white space or something else that the gateway's keys never have, or is a signature instead of a key.
     #[error("a credential holds characters that no key has")]
     Malformed,
     /// `Connection` names a header that [`is_credential_header`] protects: whoever follows it would take that header away
@@ -148,6 +156,10 @@ fn read_as<'p, 'r>(
             Place::Header { name, schemes, bare } => header_value(headers, name)?
                 .and_then(|value| without_scheme(value, schemes, *bare))
                 .map(Cow::Borrowed),
+            Place::BasicPassword => match header_value(headers, &AUTHORIZATION)? {
+                Some(value) => basic_password(value)?.map(Cow::Owned),
+                None => None,
+            },
             Place::WebSocketProtocol => websocket_key(headers)?.map(Cow::Borrowed),
             Place::Query(name) => query.map_or(Ok(None), |query| query::value(query, name))?,
         };
@@ -155,7 +167,7 @@ fn read_as<'p, 'r>(
         if profile.placeholder.as_deref() == Some(&*value) || profile.normalisation.apply(&value).is_none() {
             continue;
         }
-        if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !profile.alphabet.holds(&value) || is_signature(&value) {
             return Err(CredentialAmbiguous::Malformed);
         }
         return Ok(Some(PresentedKey {
@@ -179,7 +191,34 @@ fn header_value<'r>(
     if lines.any(|line| line.value != first.value) {
         return Err(CredentialAmbiguous::Repeated);
     }
-    first.text().map(Some).ok_or(CredentialAmbiguous::Malformed)
+    let value = first.text().ok_or(CredentialAmbiguous::Malformed)?;
+    if is_signature(value) {
+        return Err(CredentialAmbiguous::Malformed);
+    }
+    Ok(Some(value))
+}
+
+fn is_signature(value: &str) -> bool {
+    let scheme = SIGNATURE_SCHEME.as_bytes();
+    value
+        .as_bytes()
+        .get(..scheme.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+}
+
+/// The password behind `Basic `. The one strict spelling of it only: gateways decode more of them, and could find more than one
+/// key in what has several colons.
+fn basic_password(value: &str) -> Result<Option<String>, CredentialAmbiguous> {
+    let Some(encoded) = value.strip_prefix("Basic ") else {
+        return Ok(None);
+    };
+    let malformed = CredentialAmbiguous::Malformed;
+    let decoded = Zeroizing::new(BASE64_STANDARD.decode(encoded).map_err(|_| malformed)?);
+    let text = std::str::from_utf8(&decoded).map_err(|_| malformed)?;
+    match text.split_once(':') {
+        Some((_, password)) if !password.contains(':') => Ok(Some(password.to_owned())),
+        _ => Err(malformed),
+    }
 }
 
 /// The key behind one of the schemes, or bare; none when it stands behind a scheme that the gateway does not take for a key's.

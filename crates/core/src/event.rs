@@ -1,8 +1,13 @@
 //! What is written down: refused requests, and what operators did.
 //!
-//! Text that a client chose is bounded and made printable here, once, so that no log line and no table can be forged.
+//! Text that a client chose is bounded and made printable here, once, so that no log line and no table can be forged, and
+//! what looks like a key is taken out of it.
+
+mod redaction;
 
 use std::fmt;
+
+pub use redaction::{path_shown, printable_without_keys, user_agent_shown};
 
 use crate::binding::BindingId;
 use crate::decision::RefusalReason;

@@ -15,5 +15,6 @@ pub mod path;
 pub mod policy;
 pub mod ports;
 pub mod profile;
+pub mod proxy_protocol;
 pub mod time;
 pub mod usage;

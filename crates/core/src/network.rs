@@ -67,6 +67,21 @@ impl Network {
         Self(IpNet::new_assert(address.0, prefix).trunc())
     }
 
+    /// The first address.
+    pub fn first(&self) -> ClientIp {
+        ClientIp::new(self.0.network())
+    }
+
+    /// The last address. As every [`ClientIp`] it is canonical: the last one of `::/80` is IPv4's last one.
+    pub fn last(&self) -> ClientIp {
+        ClientIp::new(self.0.broadcast())
+    }
+
+    /// How many bits all its addresses share: at most 32 in IPv4, 128 in IPv6.
+    pub fn prefix_length(&self) -> u8 {
+        self.0.prefix_len()
+    }
+
     /// Whether the address lies in this network.
     pub fn contains(&self, address: ClientIp) -> bool {
         self.0.contains(&address.0)

@@ -34,7 +34,8 @@ pub enum StoreError {
 pub struct KnownBinding {
     /// What decides.
     pub binding: Binding,
-    /// Counts its uses; the same counter in every copy of the binding on this replica.
+    /// Counts its uses, and knows whether the upstream accepted one; the same counter in every cached copy of the binding on
+    /// this replica.
     pub uses: Arc<UseCounter>,
 }
 
@@ -63,7 +64,8 @@ pub trait BindingLookup: Send + Sync {
     /// Makes the binding unless there is one: exactly one of all concurrent claims wins.
     async fn claim(&self, new: NewBinding) -> Result<Claim<Arc<KnownBinding>>, StoreError>;
 
-    /// Takes a claim back, unless the binding changed since (`claimed` is no longer the stored version).
+    /// Takes a claim back, unless the binding changed since (`claimed` is no longer the stored version), or the upstream accepted
+    /// the key under it ([`UseCounter::confirm`]).
     async fn release(&self, claimed: &KnownBinding) -> Result<(), StoreError>;
 
     /// Adds a network while the binding holds fewer than `networks_max`; gives the binding as it is afterwards, none when it is gone.
@@ -217,9 +219,9 @@ pub struct StoredIntercept {
 pub struct InterceptBucket {
     /// Where it begins.
     pub from: Timestamp,
-    /// Refused requests in it, and observed ones.
+    /// Requests in it that were refused; observed ones are not among them.
     pub refused: u64,
-    /// Requests that were only observed.
+    /// Requests in it that went on and were only observed.
     pub observed: u64,
 }
 

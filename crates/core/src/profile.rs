@@ -52,6 +52,8 @@ pub enum Place {
         /// Whether a value without a scheme is a key too.
         bare: bool,
     },
+    /// In `Authorization`, behind `Basic `, as the password: what stands behind the colon once it is decoded.
+    BasicPassword,
     /// In `Sec-WebSocket-Protocol`, as `openai-insecure-api-key.<key>`: browsers can set no other header.
     WebSocketProtocol,
     /// In the query, under this name.
@@ -71,6 +73,29 @@ impl Carrier {
     /// Whether the gateway looks here on this reading of the path.
     pub fn applies(&self, reading: &[u8]) -> bool {
         self.paths.iter().any(|rule| rule.holds(reading))
+    }
+}
+
+/// Which characters a key may have. A key with others is refused: the gateway might find another one in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyAlphabet {
+    /// Any visible ASCII.
+    Visible,
+    /// What RFC 6750 allows in a bearer token: letters, digits, `-._~+/`, and `=` at the end only.
+    Token68,
+}
+
+impl KeyAlphabet {
+    /// Whether all of the key is made of these characters.
+    pub fn holds(self, key: &str) -> bool {
+        match self {
+            Self::Visible => key.bytes().all(|byte| byte.is_ascii_graphic()),
+            Self::Token68 => {
+                let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+                let stem = key.trim_end_matches('=');
+                !stem.is_empty() && stem.bytes().all(is_inside)
+            }
+        }
     }
 }
 
@@ -122,6 +147,8 @@ pub struct Profile {
     pub credential_headers: Cow<'static, [HeaderName]>,
     /// A value that stands for "no key here", so that the next place is asked.
     pub placeholder: Option<Cow<'static, str>>,
+    /// Which characters a key may have.
+    pub alphabet: KeyAlphabet,
     /// Which spellings are one key.
     pub normalisation: Normalisation,
     /// Where an unknown key is claimed.

@@ -42,6 +42,8 @@ pub(crate) struct Client<S> {
     pub(crate) place: usize,
     /// Bytes of the next request that came already.
     pub(crate) inbound: Vec<u8>,
+    /// Whether what followed the current request is among them already.
+    pub(crate) has_taken_following: bool,
     /// Bytes that the client has not taken yet.
     pub(crate) outbound: Outbound,
     /// Rings when nothing has moved for too long.
@@ -54,6 +56,7 @@ impl<S: Stream> Client<S> {
             stream,
             place,
             inbound: Vec::new(),
+            has_taken_following: false,
             outbound: Outbound::default(),
             alarm: Alarm::new(header_timeout),
         }
@@ -67,6 +70,7 @@ impl<S: Stream> Client<S> {
             headers_max: bounds.headers_max,
         };
         self.outbound.clear();
+        self.has_taken_following = false;
         self.alarm.set(worker.now(), bounds.header_timeout);
         let mut seen = 0;
         poll_fn(|context| {

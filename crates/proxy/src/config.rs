@@ -15,8 +15,8 @@ use sentinel_core::profile::Profile;
 use sentinel_core::time::Clock;
 
 pub use upstream::{
-    HEALTH_PATH_BYTES_MAX, HealthPath, HostHeader, UPSTREAM_ORIGINS_MAX, Upstream, UpstreamOrigin, UpstreamTarget,
-    UpstreamTargetError,
+    HEALTH_PATH_BYTES_MAX, HealthPath, HostHeader, UPSTREAM_ORIGINS_MAX, Upstream, UpstreamOrigin,
+    UpstreamTarget, UpstreamTargetError,
 };
 
 /// Everything that an operator chooses about the data plane.
@@ -85,7 +85,7 @@ pub struct Bounds {
     pub upstream_connects_max: usize,
     /// How often the upstream's names are looked up again.
     pub upstream_resolve_interval: Duration,
-    /// How often its addresses are tried, when there are several or one is down; and how long one try may take.
+    /// How often its addresses are tried, when there are several, one is down, or there is a health path.
     pub upstream_health_interval: Duration,
     /// For how long an address is avoided after it failed for the first time; twice as long after each further time.
     pub upstream_down_min: Duration,

@@ -145,13 +145,13 @@ async fn refuse<S: Stream>(
     refusal: &Refusal,
 ) -> After {
     let rest = rest_behind_body(request);
-    let stays = rest.is_some() && request.keeps_alive && worker.phase() == Phase::Serving;
+    let is_connect = request.method() == Method::CONNECT.as_str();
+    let stays = rest.is_some() && request.keeps_alive && !is_connect && worker.phase() == Phase::Serving;
     let to_head = request.method() == Method::HEAD.as_str();
     client.outbound.clear();
     refusal.write(!stays, to_head, client.outbound.buffer());
-    if let Some(rest) = rest.filter(|_| stays) {
-        // Bytes that were read ahead while the request was under way come behind these.
-        client.inbound.splice(..0, rest.iter().copied());
+    if let Some(rest) = rest.filter(|_| stays && !client.has_taken_following) {
+        client.inbound.extend_from_slice(rest);
     }
     flushed(worker, client, if stays { After::Next } else { After::Linger }).await
 }

@@ -19,6 +19,7 @@ use crate::connections::Phase;
 use crate::figures::Figures;
 use crate::listener;
 use crate::live::{self, Changes, Watcher};
+use crate::upstream::{self, Directory};
 use crate::worker::{Shared, Worker};
 
 /// The most connections that wait in the kernel for each worker.
@@ -65,7 +66,8 @@ impl Engine {
         let sockets = listen(config.listen, workers).map_err(listen_error)?;
         let local_addr = sockets[0].local_addr().map_err(listen_error)?;
         let connections_max = config.bounds.connections_max.div_ceil(workers).max(1);
-        let figures = Arc::new(Figures::new(workers));
+        let directory = Arc::new(Directory::new(&config.upstream, &config.bounds));
+        let figures = Arc::new(Figures::new(workers, directory));
         let shared = Arc::new(Shared::new(config, dependencies, Arc::clone(&figures)));
         let (phase, _) = watch::channel(Phase::Serving);
         let (alive, ended) = mpsc::channel(workers);
@@ -173,6 +175,11 @@ impl WorkerStart {
         runtime.block_on(async {
             match tokio::net::TcpListener::from_std(self.socket) {
                 Ok(listener) => {
+                    if self.index == 0 {
+                        let (directory, bounds) =
+                            (Arc::clone(&self.shared.directory), self.shared.bounds.clone());
+                        tokio::task::spawn_local(upstream::keep_up(directory, bounds));
+                    }
                     let worker = Rc::new(Worker::new(self.shared, self.index));
                     listener::run(worker, listener, self.connections_max, self.phase, self.changes).await;
                 }

@@ -68,7 +68,7 @@ impl<'e, S: Stream> Exchange<'e, S> {
         client: &'e mut Client<S>,
         mut upstream: Connection,
         request: &RequestHead,
-    ) -> Result<Self, (ExchangeError, Connection)> {
+    ) -> Result<Self, ExchangeError> {
         let mut body = BodyDecoder::new(request.body);
         let encoding = if request.body == BodyLength::Chunked {
             BodyEncoding::Chunked
@@ -80,13 +80,17 @@ impl<'e, S: Stream> Exchange<'e, S> {
             match body.decode(&mut input) {
                 Ok(Some(data)) => encoding.data(data, upstream.outbound.buffer()),
                 Ok(None) => break,
-                Err(_) => return Err((ExchangeError::ClientMalformed, upstream)),
+                Err(_) => {
+                    worker.pool.give_back(upstream);
+                    return Err(ExchangeError::ClientMalformed);
+                }
             }
         }
         let mut sending = Sending::Going;
         if body.is_done() {
             encoding.end(upstream.outbound.buffer());
             client.inbound.extend_from_slice(input);
+            client.has_taken_following = true;
             sending = Sending::Done;
         } else if request.expects_continue {
             client
@@ -108,9 +112,11 @@ impl<'e, S: Stream> Exchange<'e, S> {
         })
     }
 
-    /// Puts the exchange on another connection: nothing was sent on the one that it had.
-    pub(crate) fn move_to(&mut self, mut connection: Connection) {
+    /// Puts the exchange on another connection: nothing was sent on the one that it had. `head` takes the place of the first `head_bytes`.
+    pub(crate) fn move_to(&mut self, mut connection: Connection, head_bytes: usize, head: &[u8]) {
         std::mem::swap(&mut self.upstream.outbound, &mut connection.outbound);
+        let waiting = connection.outbound.buffer();
+        waiting.splice(..head_bytes, head.iter().copied());
         self.upstream = connection;
     }
 
@@ -164,10 +170,11 @@ impl<'e, S: Stream> Exchange<'e, S> {
             encoding,
             keeps_alive: head.keeps_alive,
             is_done: false,
+            broken: None,
         };
         let mut input = head.following();
         self.client.outbound.buffer().reserve(input.len());
-        let has_rest = answer.take(&mut input, self.client.outbound.buffer())?;
+        let has_rest = answer.take(&mut input, self.client.outbound.buffer());
         drop(head);
         poll_fn(|context| self.poll_answer(&mut answer, context)).await?;
         let is_clean = self.sending == Sending::Done;
@@ -185,11 +192,15 @@ impl<'e, S: Stream> Exchange<'e, S> {
         loop {
             match self.client.outbound.poll_flush(&mut self.client.stream, context) {
                 Poll::Ready(Ok(())) if answer.is_done => return Poll::Ready(Ok(())),
+                // What came before the break has gone out; there is nothing more to pass on.
+                Poll::Ready(Ok(())) if let Some(error) = answer.broken.take() => {
+                    return Poll::Ready(Err(error.into()));
+                }
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(ExchangeError::ClientGone)),
                 Poll::Pending => break,
             }
-            let mut has_rest = Ok(false);
+            let mut has_rest = false;
             let out = self.client.outbound.buffer();
             let taken = |mut bytes: &[u8]| has_rest = answer.take(&mut bytes, out);
             match self
@@ -205,7 +216,7 @@ impl<'e, S: Stream> Exchange<'e, S> {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                 Poll::Pending => break,
             }
-            if has_rest? {
+            if has_rest {
                 answer.keeps_alive = false;
             }
         }
@@ -226,9 +237,7 @@ impl<'e, S: Stream> Exchange<'e, S> {
                 .poll_flush(&mut self.upstream.stream, context)
             {
                 Poll::Ready(Ok(())) => self.has_sent = true,
-                Poll::Ready(Err(_)) if !self.has_sent && !self.upstream.outbound.is_partly_sent() => {
-                    return Err(ExchangeError::Unsent);
-                }
+                Poll::Ready(Err(_)) if !self.may_have_sent() => return Err(ExchangeError::Unsent),
                 Poll::Ready(Err(_)) => {
                     self.upstream.outbound.clear();
                     self.sending = Sending::GivenUp;
@@ -262,6 +271,11 @@ impl<'e, S: Stream> Exchange<'e, S> {
                 self.sending = Sending::Done;
             }
         }
+    }
+
+    /// Whether the upstream may have read a byte of the request.
+    fn may_have_sent(&self) -> bool {
+        self.has_sent || self.upstream.outbound.is_partly_sent() || self.upstream.stream.hides_what_was_sent()
     }
 
     /// A client that waits for a 100 gets it before more of its body is read.
@@ -328,23 +342,27 @@ struct Answer {
     encoding: BodyEncoding,
     keeps_alive: bool,
     is_done: bool,
+    broken: Option<UpstreamError>,
 }
 
 impl Answer {
     /// Passes bytes on; says whether some are left behind the body's end, which no honest upstream sends.
-    fn take(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, ExchangeError> {
-        while let Some(data) = self
-            .decoder
-            .decode(input)
-            .map_err(|error| UpstreamError::Body(error.into()))?
-        {
-            self.encoding.data(data, out);
+    fn take(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> bool {
+        loop {
+            match self.decoder.decode(input) {
+                Ok(Some(data)) => self.encoding.data(data, out),
+                Ok(None) => break,
+                Err(error) => {
+                    self.broken = Some(UpstreamError::Body(error.into()));
+                    return true;
+                }
+            }
         }
         if self.decoder.is_done() && !self.is_done {
             self.encoding.end(out);
             self.is_done = true;
         }
-        Ok(!input.is_empty())
+        !input.is_empty()
     }
 
     /// The connection has ended.

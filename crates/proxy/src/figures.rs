@@ -1,10 +1,13 @@
 //! Counters of the data plane. Each worker writes its own, so that counting never makes one core wait for another;
 //! whoever reads adds them up. No counter names a key or an address.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 use sentinel_core::decision::RefusalReason;
+
+use crate::upstream::Directory;
 
 /// A number that one worker writes and anybody reads.
 #[derive(Debug, Default)]
@@ -55,20 +58,32 @@ impl WorkerFigures {
 
 /// The counters of all workers.
 #[derive(Debug)]
-pub struct Figures(Box<[CachePadded<WorkerFigures>]>);
+pub struct Figures {
+    workers: Box<[CachePadded<WorkerFigures>]>,
+    directory: Arc<Directory>,
+}
 
 impl Figures {
-    pub(crate) fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| CachePadded::default()).collect())
+    pub(crate) fn new(workers: usize, directory: Arc<Directory>) -> Self {
+        Self {
+            workers: (0..workers).map(|_| CachePadded::default()).collect(),
+            directory,
+        }
+    }
+
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        &self.directory
     }
 
     pub(crate) fn worker(&self, index: usize) -> &WorkerFigures {
-        &self.0[index]
+        &self.workers[index]
     }
 
     /// The sums over all workers.
     pub fn snapshot(&self) -> FiguresSnapshot {
-        let sum = |pick: fn(&WorkerFigures) -> &Counter| self.0.iter().map(|worker| pick(worker).get()).sum();
+        let (upstream_addresses, upstream_addresses_up) = self.directory.counts();
+        let sum =
+            |pick: fn(&WorkerFigures) -> &Counter| self.workers.iter().map(|worker| pick(worker).get()).sum();
         FiguresSnapshot {
             requests: sum(|worker| &worker.requests),
             allowed: sum(|worker| &worker.allowed),
@@ -84,8 +99,14 @@ impl Figures {
             upstream_connected: sum(|worker| &worker.upstream_connected),
             upstream_reused: sum(|worker| &worker.upstream_reused),
             upstream_retried: sum(|worker| &worker.upstream_retried),
+            upstream_addresses,
+            upstream_addresses_up,
             refused: RefusalReason::ALL.map(|reason| {
-                let count = self.0.iter().map(|worker| worker.refused(reason).get()).sum();
+                let count = self
+                    .workers
+                    .iter()
+                    .map(|worker| worker.refused(reason).get())
+                    .sum();
                 (reason, count)
             }),
         }
@@ -123,6 +144,10 @@ pub struct FiguresSnapshot {
     pub upstream_reused: u64,
     /// Requests sent again because the connection had closed before a byte of them was sent.
     pub upstream_retried: u64,
+    /// Addresses of the upstream that are known now.
+    pub upstream_addresses: usize,
+    /// Those of them that work, as far as is known.
+    pub upstream_addresses_up: usize,
     /// Requests without an answer of the upstream, by reason.
     pub refused: [(RefusalReason, u64); RefusalReason::ALL.len()],
 }
@@ -130,10 +155,13 @@ pub struct FiguresSnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Bounds, Upstream, UpstreamTarget};
 
     #[test]
     fn workers_add_up() {
-        let figures = Figures::new(2);
+        let upstream = Upstream::new(UpstreamTarget::parse("http://127.0.0.1:1").expect("an origin"));
+        let directory = Directory::new(&upstream, &Bounds::default());
+        let figures = Figures::new(2, Arc::new(directory));
         figures.worker(0).requests.increment();
         figures.worker(1).requests.increment();
         figures.worker(1).connections_open.increment();

@@ -18,8 +18,7 @@ use crate::headers::{RequestContext, switched_to_websocket, write_request};
 use crate::http1::request::RequestHead;
 use crate::http1::response::ResponseHead;
 use crate::listener::Peer;
-use crate::outbound::Outbound;
-use crate::upstream::{Connection, UpstreamError};
+use crate::upstream::{Connection, Member, UpstreamError};
 use crate::worker::Worker;
 
 /// How many idle connections may turn out closed before a fresh one is made.
@@ -45,24 +44,24 @@ pub(crate) async fn forward<'e, S: Stream>(
     drop(permit);
     let shared = &worker.shared;
     let upgrades = asks_for_websocket(request);
-    let mut outbound = Outbound::default();
-    let context = RequestContext {
-        filter: CredentialFilter::new(&shared.profile, checked, upgrades),
-        checked: checked.and_then(header_of),
-        client_ip: &peer.address_text(client_ip),
-        peer_is_trusted: peer.is_trusted(),
-        upstream_host: (shared.host_header == HostHeader::Upstream)
-            .then(|| shared.upstream.authority().as_bytes()),
-        upgrades,
+    let address_text = peer.address_text(client_ip);
+    let write_head = |member: &Member, out: &mut Vec<u8>| {
+        let context = RequestContext {
+            filter: CredentialFilter::new(&shared.profile, checked, upgrades),
+            checked: checked.and_then(header_of),
+            client_ip: &address_text,
+            peer_is_trusted: peer.is_trusted(),
+            upstream_host: member.endpoint().origin.authority().as_bytes(),
+            replaces_host: shared.host_header == HostHeader::Upstream,
+            upgrades,
+        };
+        write_request(request, &context, out);
     };
-    write_request(request, &context, outbound.buffer());
     let mut connection = take_connection(worker, 0).await?;
-    connection.outbound = outbound;
-    let mut exchange = Exchange::begin(worker, client, connection, request).map_err(|(error, unused)| {
-        worker.pool.give_back(unused);
-        error
-    })?;
-    let head = first_head(worker, &mut exchange, request).await?;
+    write_head(connection.address.member(), connection.outbound.buffer());
+    let head_bytes = connection.outbound.buffer().len();
+    let mut exchange = Exchange::begin(worker, client, connection, request)?;
+    let head = first_head(worker, &mut exchange, request, head_bytes, write_head).await?;
     if head.status == 101 && !(upgrades && switched_to_websocket(&head)) {
         return Err(UpstreamError::UnaskedUpgrade.into());
     }
@@ -76,20 +75,34 @@ fn header_of(carrier: &Carrier) -> Option<&HeaderName> {
     }
 }
 
-/// The head of the answer, on the first connection that takes the request.
+/// The head of the answer, on the first connection that takes the request. The request's own head, `head_bytes` long, is written anew for
+/// each further one: it may name the host that it goes to.
 async fn first_head<S: Stream>(
     worker: &Worker,
     exchange: &mut Exchange<'_, S>,
     request: &RequestHead,
+    mut head_bytes: usize,
+    write_head: impl Fn(&Member, &mut Vec<u8>),
 ) -> Result<ResponseHead, ExchangeError> {
     let to_head = request.method() == Method::HEAD.as_str();
     for attempt in 1..=STALE_CONNECTIONS_MAX {
         match exchange.head(to_head).await {
             Err(ExchangeError::Unsent) => {
                 worker.figures().upstream_retried.increment();
-                exchange.move_to(take_connection(worker, attempt).await?);
+                let connection = take_connection(worker, attempt).await?;
+                let mut head = Vec::new();
+                write_head(connection.address.member(), &mut head);
+                exchange.move_to(connection, head_bytes, &head);
+                head_bytes = head.len();
             }
-            outcome => return outcome,
+            outcome => {
+                match &outcome {
+                    Ok(_) => exchange.upstream.note(Ok(())),
+                    Err(ExchangeError::Upstream(error)) => exchange.upstream.note(Err(error)),
+                    Err(_) => {}
+                }
+                return outcome;
+            }
         }
     }
     Err(UpstreamError::ClosedUnused.into())
@@ -97,14 +110,20 @@ async fn first_head<S: Stream>(
 
 /// An idle connection, or a fresh one when there is none or enough of them have turned out closed.
 async fn take_connection(worker: &Worker, attempt: usize) -> Result<Connection, UpstreamError> {
+    let mut address = worker.pool.choose();
     if attempt < STALE_CONNECTIONS_MAX
-        && let Some(idle) = worker.pool.take_idle(&worker.scratch).await
+        && let Some(chosen) = address.take()
     {
-        worker.figures().upstream_reused.increment();
-        return Ok(idle);
+        match worker.pool.take_idle(chosen, &worker.scratch).await {
+            Ok(idle) => {
+                worker.figures().upstream_reused.increment();
+                return Ok(idle);
+            }
+            Err(chosen) => address = Some(chosen),
+        }
     }
     // Connecting is rare and its future is large: it has no place in every connection's memory.
-    let connection = Box::pin(worker.pool.connect()).await?;
+    let connection = Box::pin(worker.pool.connect(address)).await?;
     worker.figures().upstream_connected.increment();
     Ok(connection)
 }

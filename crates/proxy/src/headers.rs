@@ -104,8 +104,10 @@ pub(crate) struct RequestContext<'r> {
     pub(crate) client_ip: &'r [u8],
     /// Whether the peer's word on the client's scheme and host stands.
     pub(crate) peer_is_trusted: bool,
-    /// The upstream's own name, when it is to be addressed by that.
-    pub(crate) upstream_host: Option<&'r [u8]>,
+    /// The upstream's own name.
+    pub(crate) upstream_host: &'r [u8],
+    /// Whether it is to be addressed by that, and not by the client's name for it.
+    pub(crate) replaces_host: bool,
     /// Whether to ask the upstream to switch to WebSocket.
     pub(crate) upgrades: bool,
 }
@@ -124,7 +126,15 @@ pub(crate) fn write_request(request: &RequestHead, context: &RequestContext<'_>,
             Kind::Hop | Kind::Forwarding | Kind::Alias => continue,
             Kind::Host => {
                 clients_host = Some(line.value);
-                write_line(out, b"host", context.upstream_host.unwrap_or(line.value));
+                write_line(
+                    out,
+                    b"host",
+                    if context.replaces_host {
+                        context.upstream_host
+                    } else {
+                        line.value
+                    },
+                );
                 continue;
             }
             Kind::Length => {
@@ -153,8 +163,16 @@ pub(crate) fn write_request(request: &RequestHead, context: &RequestContext<'_>,
     if let Some(protocols) = context.filter.websocket_protocols(lines) {
         write_line(out, b"sec-websocket-protocol", protocols.as_bytes());
     }
-    if let (Some(_), Some(host), false) = (context.upstream_host, clients_host, has_origin_host) {
-        write_line(out, b"x-forwarded-host", host);
+    match clients_host {
+        // HTTP/1.0 need not name a host; HTTP/1.1, in which the upstream is addressed, must.
+        None if context.replaces_host => write_line(out, b"host", context.upstream_host),
+        None => write_line(
+            out,
+            b"host",
+            request.authority().map_or(context.upstream_host, str::as_bytes),
+        ),
+        Some(host) if context.replaces_host && !has_origin_host => write_line(out, b"x-forwarded-host", host),
+        Some(_) => {}
     }
     if context.upgrades {
         out.extend_from_slice(b"connection: upgrade\r\nupgrade: websocket\r\n");
@@ -186,6 +204,12 @@ fn write_request_line(request: &RequestHead, context: &RequestContext<'_>, out: 
     out.extend_from_slice(b" HTTP/1.1\r\n");
 }
 
+/// Whether the answer's head may say a length (RFC 9110, 8.6).
+fn may_have_length(response: &ResponseHead) -> bool {
+    matches!(response.body, BodyLength::Known(_) | BodyLength::Empty)
+        && !matches!(response.status, 100..=199 | 204)
+}
+
 /// How the client gets an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ResponseContext {
@@ -214,7 +238,7 @@ pub(crate) fn write_response(response: &ResponseHead, context: ResponseContext, 
         match Kind::of(line.name) {
             Kind::Hop => {}
             Kind::Length => {
-                if !has_length && matches!(response.body, BodyLength::Known(_) | BodyLength::Empty) {
+                if !has_length && may_have_length(response) {
                     write_line(out, line.name, line.value);
                 }
                 has_length = true;

@@ -27,6 +27,10 @@ mod upgrade;
 mod upstream;
 mod worker;
 
-pub use config::{Bounds, Dependencies, HostHeader, ProxyConfig, UpstreamTarget, UpstreamTargetError};
+pub use config::{
+    Bounds, Dependencies, HEALTH_PATH_BYTES_MAX, HealthPath, HostHeader, ProxyConfig, UPSTREAM_ORIGINS_MAX,
+    Upstream, UpstreamOrigin, UpstreamTarget, UpstreamTargetError,
+};
 pub use engine::{Engine, StartError};
 pub use figures::{Figures, FiguresSnapshot};
+pub use upstream::{AddressReport, Resolver, SystemResolver, TrustError, UpstreamTrust, probe};

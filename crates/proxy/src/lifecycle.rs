@@ -54,23 +54,8 @@ pub(crate) async fn serve<'e, S: Stream>(
     }
 
     // Who sent it?
-    let now = shared.clock.now();
-    let Ok(client_ip) = shared.client_ip.resolve(peer.address(), request.lines()) else {
-        let breach = RefusalReason::ClientIpUnresolvable.into();
-        return Err(Stop::Refused(refusal::refuse(
-            worker,
-            request,
-            None,
-            breach,
-            peer.ip(),
-            now,
-        )));
-    };
-    let arrival = Arrival {
-        request,
-        client_ip,
-        at: now,
-    };
+    let arrival = arrive(worker, peer, request)?;
+    let (client_ip, now) = (arrival.client_ip, arrival.at);
 
     // Which key will the gateway use, and what do we know of it?
     let path = RequestPath::new(request.path());
@@ -154,6 +139,33 @@ pub(crate) async fn serve<'e, S: Stream>(
         Box::pin(settled).await.map_err(refused)?;
     }
     Ok(forwarded)
+}
+
+/// The client's address: whom the PROXY protocol named, or else what the rules make of peer and headers.
+fn arrive<'r>(worker: &Worker, peer: &Peer, request: &'r RequestHead) -> Result<Arrival<'r>, Stop> {
+    let at = worker.shared.clock.now();
+    let resolved = match peer.proxied() {
+        Some(client_ip) => Ok(client_ip),
+        None => worker.shared.client_ip.resolve(peer.address(), request.lines()),
+    };
+    match resolved {
+        Ok(client_ip) => Ok(Arrival {
+            request,
+            client_ip,
+            at,
+        }),
+        Err(_) => {
+            let breach = RefusalReason::ClientIpUnresolvable.into();
+            Err(Stop::Refused(refusal::refuse(
+                worker,
+                request,
+                None,
+                breach,
+                peer.ip(),
+                at,
+            )))
+        }
+    }
 }
 
 /// What happens once per key; its future is large and rare, so it has no place in every connection's memory.

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_core::network::{ClientIp, PeerAddr};
+use sentinel_core::proxy_protocol::{self, ProxyHeader};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::connection;
 use crate::connections::Phase;
@@ -20,6 +22,8 @@ use crate::worker::Worker;
 
 /// How long to wait after the kernel refused to give a connection, as it does when files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a trusted proxy may take for its PROXY protocol header.
+const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often idle upstream connections are looked through.
 const REAP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -30,6 +34,8 @@ pub(crate) struct Peer {
     ip: ClientIp,
     text: Box<str>,
     is_trusted: bool,
+    /// Whom the PROXY protocol named.
+    proxied: Option<ClientIp>,
 }
 
 impl Peer {
@@ -41,6 +47,7 @@ impl Peer {
             ip,
             text: ip.to_string().into_boxed_str(),
             is_trusted: worker.shared.client_ip.is_trusted(ip),
+            proxied: None,
         }
     }
 
@@ -52,6 +59,11 @@ impl Peer {
     /// Its address.
     pub(crate) fn ip(&self) -> ClientIp {
         self.ip
+    }
+
+    /// Whom a trusted proxy named before the first request.
+    pub(crate) fn proxied(&self) -> Option<ClientIp> {
+        self.proxied
     }
 
     /// Whether it is a trusted proxy.
@@ -150,18 +162,41 @@ async fn drain(
 }
 
 /// Serves one connection, unless its address has too many already.
-async fn serve(worker: Rc<Worker>, stream: TcpStream, address: SocketAddr) {
+async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: SocketAddr) {
     if let Err(error) = tune(&stream) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
-    let peer = Peer::new(&worker, address);
+    let mut peer = Peer::new(&worker, address);
     let Some(open) = OpenConnection::enter(Rc::clone(&worker), &peer) else {
         worker.figures().connections_refused.increment();
         return;
     };
+    if worker.shared.client_ip.expects_proxy_header(peer.address) {
+        match timeout(PROXY_HEADER_TIMEOUT, read_proxy_header(&mut stream)).await {
+            Ok(Ok(header)) => peer.proxied = header.client,
+            outcome => {
+                tracing::debug!(?outcome, peer = %peer.ip, "a trusted proxy sent no PROXY protocol header");
+                return;
+            }
+        }
+    }
     connection::serve(worker, peer, stream).await;
     drop(open);
+}
+
+/// Reads the header and not a byte more: what follows it belongs to somebody else.
+async fn read_proxy_header(stream: &mut TcpStream) -> std::io::Result<ProxyHeader> {
+    let mut bytes = Vec::new();
+    loop {
+        let malformed = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+        if let Some(header) = proxy_protocol::parse(&bytes).map_err(malformed)? {
+            return Ok(header);
+        }
+        let start = bytes.len();
+        bytes.resize(start + proxy_protocol::bytes_wanted(&bytes), 0);
+        stream.read_exact(&mut bytes[start..]).await?;
+    }
 }
 
 /// A client's connection, counted while it is open, however it ends.

@@ -35,18 +35,23 @@ impl Outbound {
         *self = Self::default();
     }
 
-    /// Writes until all is taken; ready at once when nothing waits.
+    /// Writes until all is taken, and does not stay in a stream that buffers; ready at once when nothing waits.
     pub(crate) fn poll_flush<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.bytes.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         while self.sent < self.bytes.len() {
             match ready!(Pin::new(&mut *stream).poll_write(context, &self.bytes[self.sent..]))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 taken => self.sent += taken,
             }
         }
+        // A socket has nothing to flush; TLS may have taken more than the socket did.
+        ready!(Pin::new(stream).poll_flush(context))?;
         self.bytes.clear();
         self.sent = 0;
         Poll::Ready(Ok(()))

@@ -3,7 +3,7 @@
 use http::header::USER_AGENT;
 use sentinel_core::binding::BindingId;
 use sentinel_core::decision::RefusalReason;
-use sentinel_core::event::{Intercept, InterceptOutcome, Reference, printable};
+use sentinel_core::event::{Intercept, InterceptOutcome, Reference, path_shown, printable, user_agent_shown};
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::ClientIp;
 use sentinel_core::time::Timestamp;
@@ -98,11 +98,4 @@ mod tests {
         assert_eq!(record.path.chars().count(), PATH_CHARACTERS_MAX + 1);
         assert_eq!(record.user_agent.chars().count(), USER_AGENT_CHARACTERS_MAX + 1);
     }
-}
-
-fn path_shown(p: &str, _: Option<&str>) -> String {
-    printable(p.as_bytes(), 256)
-}
-fn user_agent_shown(p: &[u8], _: Option<&str>) -> String {
-    printable(p, 256)
 }

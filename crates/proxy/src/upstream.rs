@@ -1,39 +1,83 @@
 //! Connections to the upstream, owned by one worker. A connection is driven by the task of the request that uses it: there
 //! is no hop to another task. What may have been read by the upstream is never sent again.
 
+mod connector;
+mod directory;
+mod endpoint;
+mod health;
 mod pool;
+mod probe;
+mod resolver;
+mod stream;
+mod upkeep;
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sentinel_core::decision::RefusalReason;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::http1::body::BodyError;
 use crate::http1::response::ResponseError;
 use crate::outbound::Outbound;
 
-pub(crate) use pool::{Pool, tune};
+pub(crate) use connector::tune;
+pub use connector::{TrustError, UpstreamTrust};
+pub(crate) use directory::Directory;
+pub(crate) use health::Failure;
+pub(crate) use pool::{InUse, Member, Pool};
+pub use probe::{AddressReport, probe};
+pub use resolver::{Resolver, SystemResolver};
+pub(crate) use stream::UpstreamStream;
+pub(crate) use upkeep::run as keep_up;
+
+/// How long a TCP connection may be silent before the kernel asks whether the other side is still there: below the 60 s after which the
+/// most impatient NATs forget it.
+pub(crate) const TCP_KEEPALIVE: Duration = Duration::from_secs(45);
 
 /// A connection to the upstream.
 pub(crate) struct Connection {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: UpstreamStream,
     /// Bytes that the upstream has not taken yet.
     pub(crate) outbound: Outbound,
     /// Bytes of an answer's head that came already.
     pub(crate) inbound: Vec<u8>,
     /// Whether it has carried a request before.
     pub(crate) served_before: bool,
+    /// Where it leads.
+    pub(crate) address: InUse,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    fn fresh(stream: UpstreamStream, address: InUse) -> Self {
+        Self::new(stream, address, false)
+    }
+
+    fn used(stream: UpstreamStream, address: InUse) -> Self {
+        Self::new(stream, address, true)
+    }
+
+    fn new(stream: UpstreamStream, address: InUse, served_before: bool) -> Self {
         Self {
             stream,
             outbound: Outbound::default(),
             inbound: Vec::new(),
-            served_before: false,
+            served_before,
+            address,
+        }
+    }
+
+    /// Notes what became of a request, for the choice of addresses. A used connection that breaks says little: the upstream may have
+    /// been about to close it as idle.
+    pub(crate) fn note(&self, outcome: Result<(), &UpstreamError>) {
+        let endpoint = self.address.member().endpoint();
+        match outcome {
+            Ok(()) => endpoint.answered(),
+            Err(error @ (UpstreamError::Broken(_) | UpstreamError::Closed)) if !self.served_before => {
+                endpoint.failed(Failure::Exchange, error);
+            }
+            Err(_) => {}
         }
     }
 
@@ -48,8 +92,17 @@ impl Connection {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
     /// Connecting failed.
-    #[error("cannot connect to the upstream: {0}")]
-    Connect(std::io::Error),
+    #[error("cannot connect to the upstream at {0}: {1}")]
+    Connect(SocketAddr, std::io::Error),
+    /// The upstream is not who it should be, or speaks no TLS that we speak.
+    #[error("no TLS with the upstream at {0}: {1}")]
+    Tls(SocketAddr, std::io::Error),
+    /// No address of the upstream is known.
+    #[error("the upstream's name cannot be looked up: {0}")]
+    Unresolved(String),
+    /// The bound of concurrent attempts left no time for one.
+    #[error("too many connections to the upstream are being made at once")]
+    ConnectsFull,
     /// Connecting took longer than its bound.
     #[error("connecting to the upstream timed out")]
     ConnectTimeout,
@@ -80,7 +133,7 @@ impl UpstreamError {
     /// As the client hears it.
     pub(crate) fn reason(&self) -> RefusalReason {
         match self {
-            Self::ConnectTimeout | Self::Silent => RefusalReason::UpstreamTimeout,
+            Self::ConnectTimeout | Self::ConnectsFull | Self::Silent => RefusalReason::UpstreamTimeout,
             _ => RefusalReason::UpstreamUnreachable,
         }
     }

@@ -14,11 +14,11 @@ use sentinel_core::profile::Profile;
 use sentinel_core::time::Clock;
 use tokio::time::Instant;
 
-use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig, UpstreamTarget};
+use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig};
 use crate::connections::{Connections, PerAddress, Phase};
 use crate::figures::{Figures, WorkerFigures};
 use crate::throttle::ClaimThrottle;
-use crate::upstream::Pool;
+use crate::upstream::{Directory, Pool};
 
 /// What all workers share.
 pub(crate) struct Shared {
@@ -26,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) client_ip: ClientIpRules,
     pub(crate) rules: Rules,
     pub(crate) bounds: Bounds,
-    pub(crate) upstream: UpstreamTarget,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) host_header: HostHeader,
     pub(crate) hasher: FingerprintHasher,
     pub(crate) lookup: Arc<dyn BindingLookup>,
@@ -45,7 +45,7 @@ impl Shared {
             client_ip: config.client_ip,
             rules: config.rules,
             bounds: config.bounds,
-            upstream: config.upstream,
+            directory: Arc::clone(figures.directory()),
             host_header: config.host_header,
             hasher: dependencies.hasher,
             lookup: dependencies.lookup,
@@ -92,7 +92,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
-        let pool = Pool::new(shared.upstream.clone(), &shared.bounds);
+        let pool = Pool::new(Arc::clone(&shared.directory), &shared.bounds);
         Self {
             shared,
             pool,

@@ -236,6 +236,9 @@ fn proxy_config(config: &Config) -> ProxyConfig {
         stream_idle: upstream.idle_timeout,
         connect_timeout: upstream.connect_timeout,
         upstream_idle: upstream.pool_idle,
+        upstream_connects_max: upstream.connects_max,
+        upstream_resolve_interval: upstream.resolve_interval,
+        upstream_health_interval: upstream.health_interval,
         claims_per_minute: config
             .claims_per_minute_per_address
             .map_or(0, std::num::NonZeroU32::get),
@@ -244,7 +247,7 @@ fn proxy_config(config: &Config) -> ProxyConfig {
     ProxyConfig {
         listen: proxy.listen,
         cores: cores(proxy.cores),
-        upstream: upstream.url.clone().expect("serving requires it"),
+        upstream: upstream.upstream().expect("serving requires it"),
         host_header: upstream.host_header,
         profile: Profile::built_in(&upstream.profile).expect("only known profiles are accepted"),
         client_ip: proxy.client_ip_rules(),

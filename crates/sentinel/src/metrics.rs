@@ -94,6 +94,48 @@ impl Figures for Metrics {
     }
 }
 
+impl Readings {
+    /// What can go up and down.
+    fn encode_gauges(
+        &self,
+        proxy: &FiguresSnapshot,
+        encoder: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), fmt::Error> {
+        for (name, help, value) in [
+            (
+                "connections_open",
+                "Client connections open now",
+                proxy.connections_open,
+            ),
+            ("tunnels_open", "Tunnels open now", proxy.tunnels_open),
+            (
+                "upstream_addresses",
+                "Addresses of the upstream that are known",
+                proxy.upstream_addresses as u64,
+            ),
+            (
+                "upstream_addresses_healthy",
+                "Addresses of the upstream that work",
+                proxy.upstream_addresses_up as u64,
+            ),
+            (
+                "cache_entries",
+                "Bindings in the in-process cache",
+                self.lookup.entries() as u64,
+            ),
+            (
+                "intercepts_waiting",
+                "Audit records that wait to be written",
+                self.queue.waiting() as u64,
+            ),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let proxy = self.proxy.snapshot();
@@ -162,27 +204,7 @@ impl Collector for Readings {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
-        for (name, help, value) in [
-            (
-                "connections_open",
-                "Client connections open now",
-                proxy.connections_open,
-            ),
-            ("tunnels_open", "Tunnels open now", proxy.tunnels_open),
-            (
-                "cache_entries",
-                "Bindings in the in-process cache",
-                self.lookup.entries() as u64,
-            ),
-            (
-                "intercepts_waiting",
-                "Audit records that wait to be written",
-                self.queue.waiting() as u64,
-            ),
-        ] {
-            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
-            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
-        }
+        self.encode_gauges(&proxy, &mut encoder)?;
         let refused = ConstCounter::new(0_u64);
         let mut family = encoder.encode_descriptor(
             "refused",

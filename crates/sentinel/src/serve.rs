@@ -96,12 +96,8 @@ fn greet(out: &mut dyn Write, app: &App, config: &Config, is_demo: bool) -> io::
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
     let (proxy, admin) = (reachable(app.proxy_addr()), reachable(app.admin_addr()));
-    let upstream = config
-        .upstream
-        .url
-        .as_ref()
-        .map(|target| format!("http://{}:{}", target.host(), target.port()));
-    let upstream = upstream.unwrap_or_default();
+    let upstream = config.upstream.url.as_ref();
+    let upstream = upstream.map_or_else(String::new, ToString::to_string);
     let key = if is_demo { DEMO_KEY } else { "sk-…" };
     writeln!(
         out,

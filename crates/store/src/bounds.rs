@@ -10,3 +10,30 @@ pub const BUCKETS_MAX: u32 = 10_000;
 pub(crate) fn page_rows(limit: u32) -> u32 {
     limit.min(PAGE_ROWS_MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::ports::InterceptStore;
+
+    use super::*;
+    use crate::conformance::{at, intercepts::intercept};
+    use crate::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn as_many_stretches_as_the_bound_are_all_given() {
+        let store = MemoryStore::new();
+        InterceptStore::append(&store, (1..=BUCKETS_MAX).map(intercept).collect())
+            .await
+            .unwrap();
+        let counted = store.buckets(at(0), 1_000).await.unwrap();
+        assert_eq!(counted.len(), BUCKETS_MAX as usize);
+        assert_eq!(counted[0].from, at(1_000));
+    }
+
+    #[test]
+    fn a_page_is_cut_to_its_bound() {
+        assert_eq!(page_rows(PAGE_ROWS_MAX), PAGE_ROWS_MAX);
+        assert_eq!(page_rows(PAGE_ROWS_MAX + 1), PAGE_ROWS_MAX);
+        assert_eq!(page_rows(0), 0);
+    }
+}

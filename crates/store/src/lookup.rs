@@ -290,6 +290,12 @@ impl BindingLookup for CachedLookup {
 
     async fn release(&self, claimed: &KnownBinding) -> Result<(), StoreError> {
         let binding = &claimed.binding;
+        // This copy may be older than the cached one and count apart from it.
+        let cached = self.cache.any_age(&binding.fingerprint);
+        let is_confirmed = |known: &KnownBinding| known.binding.id == binding.id && known.uses.is_confirmed();
+        if is_confirmed(claimed) || cached.is_some_and(|known| is_confirmed(&known)) {
+            return Ok(());
+        }
         // Released, changed meanwhile, or nobody knows because the caller went away: in no case may this copy stay.
         let _forgotten = ForgottenAtTheEnd(self, binding.fingerprint);
         self.in_time(self.store.release(binding.id, binding.version))

@@ -145,6 +145,37 @@ fn a_list_is_walked_from_the_right_past_trusted_hops() {
     assert_eq!(judged(&["10.0.0.7", &long]), Err(Unresolvable::TooManyHops));
 }
 
+#[test]
+fn forwarded_is_walked_in_the_same_way() {
+    let balancer = rules(&["10.0.0.0/24"], "forwarded");
+    let judged = |line: &str| resolve(&balancer, "10.0.0.2:5000", &[("forwarded", line)]);
+    assert_eq!(
+        judged("for=6.6.6.6, for=198.51.100.9;proto=https, for=10.0.0.7"),
+        Ok("198.51.100.9".to_owned())
+    );
+    assert_eq!(
+        judged("for=198.51.100.9, for=unknown"),
+        Err(Unresolvable::Malformed)
+    );
+    assert_eq!(judged("for=\"198.51.100.9"), Err(Unresolvable::Malformed));
+}
+
+#[test]
+fn with_the_proxy_protocol_no_header_is_believed() {
+    let balancer = rules(&["10.0.0.0/24"], "proxy-protocol");
+    let spoofed = [("x-real-ip", "6.6.6.6"), ("proxy-protocol", "6.6.6.6")];
+    assert_eq!(
+        resolve(&balancer, "10.0.0.2:5000", &spoofed),
+        Err(Unresolvable::Missing)
+    );
+    assert_eq!(
+        resolve(&balancer, "203.0.113.7:5000", &spoofed),
+        Ok("203.0.113.7".to_owned())
+    );
+    assert!(balancer.expects_proxy_header(PeerAddr("10.0.0.2:1".parse().expect("an address"))));
+    assert!(!balancer.expects_proxy_header(PeerAddr("203.0.113.7:1".parse().expect("an address"))));
+}
+
 proptest! {
     #[test]
     fn any_text_is_an_address_or_nothing(text in "\\PC{0,60}") {

@@ -1,7 +1,7 @@
 //! What of a request goes on to the upstream: of all credentials only the checked one. Must never let through what it does
 //! not understand in a place where a gateway may look for a key.
 
-use http::header::SEC_WEBSOCKET_PROTOCOL;
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 
 use super::{WEBSOCKET_KEY_PREFIX, is_websocket_key, query};
 use crate::header::{HeaderLine, HeaderLines};
@@ -64,14 +64,15 @@ impl<'p> CredentialFilter<'p> {
         }
         match self.checked {
             Some(Place::Header { name, .. }) if line.is(name) && !is_repeated => Passage::Whole,
+            Some(Place::BasicPassword) if line.is(&AUTHORIZATION) && !is_repeated => Passage::Whole,
             _ => Passage::Nothing,
         }
     }
 
     /// The one `Sec-WebSocket-Protocol` that goes on in place of all lines of that name among `lines`; none when none does.
     ///
-    /// new-api falls back to the WHOLE first line as the key when no token has the key prefix, and forks of it take the first
-    /// token, on every request, upgrade or not. So the line is joined, and of its tokens only those go on that can be nobody's
+    /// Versions of new-api take the WHOLE first line, or its first token, for the key when no token has the key prefix, on every
+    /// request, upgrade or not. So the line is joined, and of its tokens only those go on that can be nobody's
     /// key: on an upgrade the known words and OpenAI's own, and anywhere the checked key. A profile whose gateway looks for no
     /// key here keeps all its tokens on an upgrade, apart from keys.
     pub fn websocket_protocols(&self, lines: HeaderLines<'_>) -> Option<String> {
@@ -96,7 +97,8 @@ impl<'p> CredentialFilter<'p> {
     fn lets_on(&self, token: &str, is_key: bool) -> bool {
         if is_key {
             // All keys here are the checked one: different ones were refused when it was read.
-            return self.checked == Some(&Place::WebSocketProtocol) && token.starts_with(WEBSOCKET_KEY_PREFIX);
+            return self.checked == Some(&Place::WebSocketProtocol)
+                && token.starts_with(WEBSOCKET_KEY_PREFIX);
         }
         if !self.is_websocket {
             return false;
@@ -120,4 +122,3 @@ impl<'p> CredentialFilter<'p> {
         query::without_credentials(query, kept)
     }
 }
-

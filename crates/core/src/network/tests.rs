@@ -54,3 +54,23 @@ fn widening_cuts_host_bits_and_caps_the_prefix() {
         "203.0.113.0/24"
     );
 }
+
+#[test]
+fn a_network_names_its_ends_and_its_length() {
+    for (text, first, last, length) in [
+        ("203.0.113.9", "203.0.113.9", "203.0.113.9", 32),
+        ("203.0.113.9/24", "203.0.113.0", "203.0.113.255", 24),
+        ("0.0.0.0/0", "0.0.0.0", "255.255.255.255", 0),
+        (
+            "2001:db8::7/64",
+            "2001:db8::",
+            "2001:db8::ffff:ffff:ffff:ffff",
+            64,
+        ),
+        ("::/80", "::", "255.255.255.255", 80),
+    ] {
+        let network: Network = text.parse().expect("a network");
+        assert_eq!((network.first(), network.last()), (ip(first), ip(last)), "{text}");
+        assert_eq!(network.prefix_length(), length, "{text}");
+    }
+}

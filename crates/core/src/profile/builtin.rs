@@ -6,12 +6,65 @@ use http::header::HeaderName;
 
 use crate::credential::CREDENTIAL_HEADERS;
 
-use super::{Carrier, Dialect, Normalisation, PathRule, Place, Profile};
+use super::{Carrier, Dialect, KeyAlphabet, Normalisation, PathRule, Place, Profile};
 
-/// The schemes that new-api cuts off, and the only spellings of them.
+/// The schemes that the gateways cut off, and the only spellings of them.
 const BEARER: &[&str] = &["Bearer ", "bearer "];
-/// The schemes that LiteLLM cuts off `Authorization`.
-const BEARER_AND_BASIC: &[&str] = &["Bearer ", "Basic ", "bearer "];
+/// Where LiteLLM serves models, and lets on to other providers: `LiteLLMRoutes` in `proxy/_types.py` at 00025c8, each with
+/// what is below it. It serves the OpenAI routes with and without `/v1`.
+const LITELLM_CLAIM_PREFIXES: &[&str] = &[
+    "/v1/",
+    "/v1beta/",
+    "/v2/",
+    "/chat/",
+    "/completions",
+    "/embeddings",
+    "/images/",
+    "/audio/",
+    "/moderations",
+    "/rerank",
+    "/responses",
+    "/messages",
+    "/models",
+    "/batches",
+    "/files",
+    "/fine_tuning/",
+    "/assistants",
+    "/threads",
+    "/vector_stores",
+    "/vector_store/",
+    "/containers",
+    "/videos",
+    "/realtime",
+    "/ocr",
+    "/search",
+    "/rag/",
+    "/interactions",
+    "/agents",
+    "/a2a/",
+    "/mcp",
+    "/utils/token_counter",
+    "/utils/transform_request",
+    "/guardrails/apply_guardrail",
+    "/engines/",
+    "/openai/",
+    "/openai_passthrough",
+    "/azure/",
+    "/azure_ai",
+    "/anthropic/",
+    "/gemini/",
+    "/vertex_ai/",
+    "/vertex-ai/",
+    "/bedrock/",
+    "/cohere/",
+    "/mistral/",
+    "/assemblyai/",
+    "/eu.assemblyai",
+    "/vllm/",
+    "/cursor",
+    "/langfuse",
+    "/milvus",
+];
 
 /// QuantumNous/new-api, `middleware/auth.go` (`TokenAuth`) at 040b46a: each later place overwrites the earlier ones, so
 /// the order here is the reverse of that function's. `api-key` is not read there; forks do, so it comes last.
@@ -41,6 +94,7 @@ pub(super) fn new_api() -> Profile {
         ]),
         credential_headers: Cow::Borrowed(&CREDENTIAL_HEADERS),
         placeholder: Some(Cow::Borrowed("midjourney-proxy")),
+        alphabet: KeyAlphabet::Visible,
         normalisation: Normalisation::SkPrefixAndChannel,
         claim_paths: Cow::Owned(vec![
             prefix("/v1/"),
@@ -55,62 +109,28 @@ pub(super) fn new_api() -> Profile {
 }
 
 /// BerriAI/litellm, `proxy/auth/user_api_key_auth.py` (`get_api_key`) at 0009d07. Its keys are hashed as they are: the alphabet
-/// of their random part contains `-`. It serves the OpenAI routes with and without `/v1`.
+/// of their random part contains `-`.
+///
+/// It cuts `Basic ` off like a `Bearer `, but what stands behind it is decoded on some routes and not on others, so that one
+/// key would have several fingerprints. Here it is no key, except on the Langfuse route, which always decodes it and takes
+/// the password. The query is read where `generateContent` or `streamGenerateContent` stands anywhere in the path; the rule
+/// is wider, so that no spelling of Google's verbs is missed.
 pub(super) fn litellm() -> Profile {
     let generate_content = || {
         vec![
-            contains(":generateContent"),
-            contains(":streamGenerateContent"),
-            contains(":countTokens"),
+            contains("enerateContent"),
+            contains("countTokens"),
             prefix("/v1beta/models"),
             prefix("/gemini/"),
         ]
     };
     let any = || vec![PathRule::Any];
-    let claim_prefixes = [
-        "/v1/",
-        "/v1beta/",
-        "/v2/",
-        "/chat/",
-        "/completions",
-        "/embeddings",
-        "/images/",
-        "/audio/",
-        "/moderations",
-        "/rerank",
-        "/responses",
-        "/messages",
-        "/models",
-        "/engines/",
-        "/openai/",
-        "/azure/",
-        "/anthropic/",
-        "/gemini/",
-        "/vertex_ai/",
-        "/vertex-ai/",
-        "/bedrock/",
-        "/cohere/",
-        "/mistral/",
-        "/assemblyai/",
-        "/vllm/",
-        "/batches",
-        "/files",
-        "/fine_tuning/",
-        "/assistants",
-        "/threads",
-        "/vector_stores",
-        "/videos",
-        "/realtime",
-        "/ocr",
-        "/search",
-        "/mcp",
-        "/a2a/",
-    ];
     Profile {
         name: Cow::Borrowed("litellm"),
         carriers: Cow::Owned(vec![
-            carrier(header("x-litellm-api-key", BEARER_AND_BASIC, true), any()),
-            carrier(authorization(BEARER_AND_BASIC, false), any()),
+            carrier(Place::BasicPassword, vec![contains("/langfuse/")]),
+            carrier(header("x-litellm-api-key", BEARER, true), any()),
+            carrier(authorization(BEARER, false), any()),
             carrier(header("api-key", &[], true), any()),
             carrier(header("x-api-key", &[], true), any()),
             carrier(header("x-goog-api-key", &[], true), any()),
@@ -120,8 +140,9 @@ pub(super) fn litellm() -> Profile {
         ]),
         credential_headers: Cow::Borrowed(&CREDENTIAL_HEADERS),
         placeholder: None,
+        alphabet: KeyAlphabet::Token68,
         normalisation: Normalisation::Exact,
-        claim_paths: claim_prefixes.into_iter().map(prefix).collect::<Vec<_>>().into(),
+        claim_paths: LITELLM_CLAIM_PREFIXES.iter().copied().map(prefix).collect(),
         dialects: gateway_dialects(),
     }
 }

@@ -43,10 +43,31 @@ fn keys_are_claimed_on_claim_paths_only() {
         "/v1/chat/completions",
         "/anthropic/v1/messages",
         "/embeddings",
+        "/azure_ai/x",
+        "/openai_passthrough/v1/responses",
+        "/cursor/chat/completions",
+        "/langfuse/api/public/ingestion",
+        "/eu.assemblyai/v2/transcript",
+        "/milvus/x",
+        "/containers",
+        "/rag/query",
+        "/interactions/1/cancel",
+        "/agents",
+        "/vector_store/list",
+        "/guardrails/apply_guardrail",
+        "/utils/token_counter",
+        "/mcp-rest/tools/call",
     ] {
         assert!(claims(&litellm, path), "{path}");
     }
-    for path in ["/key/generate", "/ui/", "/sso/key/generate", "/health/readiness"] {
+    for path in [
+        "/key/generate",
+        "/ui/",
+        "/sso/key/generate",
+        "/health/readiness",
+        "/guardrails/list",
+        "/spend/logs",
+    ] {
         assert!(!claims(&litellm, path), "{path}");
     }
 }

@@ -210,7 +210,8 @@ pub struct HealthPath(String);
 impl HealthPath {
     /// From a path such as `/api/status`, with or without a query; none when it could not stand in a request's first line.
     pub fn parse(path: &str) -> Option<Self> {
-        let is_path = path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        let is_path =
+            path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         (is_path && path.len() <= HEALTH_PATH_BYTES_MAX).then(|| Self(path.to_owned()))
     }
 
@@ -263,7 +264,12 @@ mod tests {
 
     #[test]
     fn origins_are_bounded() {
-        let urls = |count: usize| (0..count).map(|n| format!("http://h{n}")).collect::<Vec<_>>().join(",");
+        let urls = |count: usize| {
+            (0..count)
+                .map(|n| format!("http://h{n}"))
+                .collect::<Vec<_>>()
+                .join(",")
+        };
         assert!(UpstreamTarget::parse(&urls(UPSTREAM_ORIGINS_MAX)).is_ok());
         assert_eq!(
             UpstreamTarget::parse(&urls(UPSTREAM_ORIGINS_MAX + 1)),
@@ -274,7 +280,10 @@ mod tests {
     #[test]
     fn a_health_path_fits_into_a_request_line() {
         for path in ["/", "/api/status?probe=1"] {
-            assert_eq!(HealthPath::parse(path).as_ref().map(HealthPath::as_str), Some(path));
+            assert_eq!(
+                HealthPath::parse(path).as_ref().map(HealthPath::as_str),
+                Some(path)
+            );
         }
         let long = format!("/{}", "x".repeat(HEALTH_PATH_BYTES_MAX));
         for path in ["", "api", "/a b", "/a\r\nx: y", "/a#b", "/ä", &long] {

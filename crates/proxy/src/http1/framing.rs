@@ -57,27 +57,35 @@ pub(crate) fn of_request(lines: HeaderLines<'_>, version: Version) -> Result<Bod
     Ok(BodyLength::Chunked)
 }
 
-/// Of an answer: a transfer coding goes before a length, whose line is not passed on then.
+/// Of an answer: a transfer coding goes before a length, whose line is not passed on then. What is said of a length has to make
+/// sense even where there is no body.
 pub(crate) fn of_response(
     lines: HeaderLines<'_>,
+    version: Version,
     status: u16,
     to_head: bool,
 ) -> Result<BodyLength, FramingError> {
+    let length = content_length(lines);
     if to_head || matches!(status, 100..=199 | 204 | 304) {
-        return Ok(BodyLength::Empty);
+        return length.map(|_| BodyLength::Empty);
     }
     if lines.first(&TRANSFER_ENCODING).is_some() {
-        return if is_chunked(lines) {
+        return if version == Version::Http11 && is_chunked(lines) {
             Ok(BodyLength::Chunked)
         } else {
             Err(FramingError::Coding)
         };
     }
-    Ok(match content_length(lines)? {
+    Ok(match length? {
         None => BodyLength::UntilClose,
         Some(0) => BodyLength::Empty,
         Some(length) => BodyLength::Known(length),
     })
+}
+
+/// Whether the head says both a length and a coding: whoever writes such a thing may have more to come behind the body.
+pub(crate) fn has_both(lines: HeaderLines<'_>) -> bool {
+    lines.first(&TRANSFER_ENCODING).is_some() && lines.first(&CONTENT_LENGTH).is_some()
 }
 
 /// The one length that is said, however often the same is said; a list of lengths is none.
@@ -121,7 +129,7 @@ mod tests {
 
     fn response(status: u16, lines: &[(&str, &str)]) -> Result<BodyLength, FramingError> {
         let owned: OwnedHeaderLines = lines.iter().copied().collect();
-        of_response(owned.lines(), status, false)
+        of_response(owned.lines(), Version::Http11, status, false)
     }
 
     #[test]
@@ -208,7 +216,20 @@ mod tests {
             response(200, &[("transfer-encoding", "gzip")]),
             Err(FramingError::Coding)
         );
+        let chunked: OwnedHeaderLines = [("transfer-encoding", "chunked")].into_iter().collect();
+        assert_eq!(
+            of_response(chunked.lines(), Version::Http10, 200, false),
+            Err(FramingError::Coding)
+        );
+        let odd: OwnedHeaderLines = [("content-length", "x")].into_iter().collect();
+        assert_eq!(
+            of_response(odd.lines(), Version::Http11, 200, true),
+            Err(FramingError::Length)
+        );
         let owned: OwnedHeaderLines = [("content-length", "5")].into_iter().collect();
-        assert_eq!(of_response(owned.lines(), 200, true), Ok(BodyLength::Empty));
+        assert_eq!(
+            of_response(owned.lines(), Version::Http11, 200, true),
+            Ok(BodyLength::Empty)
+        );
     }
 }

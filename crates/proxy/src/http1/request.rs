@@ -51,6 +51,7 @@ pub(crate) struct RequestHead {
     method: Range<usize>,
     path: Range<usize>,
     query: Option<Range<usize>>,
+    authority: Option<Range<usize>>,
     /// Its version.
     pub(crate) version: Version,
     /// How long its body is.
@@ -110,10 +111,13 @@ impl RequestHead {
             return Err(RequestError::Malformed);
         }
         let lines = HeaderLines::new(&bytes[..length], &spans);
-        let target = judge_target(target, lines, version)?;
+        let target = judge_target(method, target, lines, version)?;
         let method = range_of(&bytes, method.as_bytes());
         let path = range_of(&bytes, target.path.as_bytes());
         let query = target.query.map(|query| range_of(&bytes, query.as_bytes()));
+        let authority = target
+            .authority
+            .map(|authority| range_of(&bytes, authority.as_bytes()));
         let body = framing::of_request(lines, version)?;
         let keeps_alive = keeps_alive(lines, version);
         let expects_continue = version == Version::Http11
@@ -127,6 +131,7 @@ impl RequestHead {
             method,
             path,
             query,
+            authority,
             version,
             body,
             keeps_alive,
@@ -147,6 +152,11 @@ impl RequestHead {
     /// The query as it was written.
     pub(crate) fn query(&self) -> Option<&str> {
         self.query.as_ref().map(|query| self.text(query))
+    }
+
+    /// The host that an absolute target names.
+    pub(crate) fn authority(&self) -> Option<&str> {
+        self.authority.as_ref().map(|authority| self.text(authority))
     }
 
     /// The header lines.
@@ -172,14 +182,17 @@ impl RequestHead {
     }
 }
 
-/// Path and query of a target.
+/// The parts of a target.
 struct Target<'t> {
     path: &'t str,
     query: Option<&'t str>,
+    authority: Option<&'t str>,
 }
 
-/// A target is a path, `*`, or an absolute form that names the same host as `Host` does.
+/// A target is a path, or an absolute form that names the same host as `Host` does; `*` goes with OPTIONS, and an authority with
+/// CONNECT, which is refused later.
 fn judge_target<'t>(
+    method: &str,
     target: &'t str,
     lines: HeaderLines<'_>,
     version: Version,
@@ -188,32 +201,32 @@ fn judge_target<'t>(
     if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
         return Err(RequestError::Malformed);
     }
-    if target == "*" {
+    if method == "CONNECT" || (method == "OPTIONS" && target == "*") {
         return Ok(Target {
             path: target,
             query: None,
+            authority: None,
         });
     }
-    let origin = if target.starts_with('/') {
-        target
-    } else if let Some(rest) = strip_scheme(target) {
+    let (authority, origin) = if target.starts_with('/') {
+        (None, target)
+    } else {
+        let rest = strip_scheme(target).ok_or(RequestError::Malformed)?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, origin) = rest.split_at(end);
         if authority.is_empty() || host.is_some_and(|host| !authority.as_bytes().eq_ignore_ascii_case(host)) {
             return Err(RequestError::Malformed);
         }
-        origin
-    } else {
-        // A CONNECT's target; it is answered before its path could matter.
-        return Ok(Target {
-            path: target,
-            query: None,
-        });
+        (Some(authority), origin)
     };
     let (path, query) = origin
         .split_once('?')
         .map_or((origin, None), |(path, query)| (path, Some(query)));
-    Ok(Target { path, query })
+    Ok(Target {
+        path,
+        query,
+        authority,
+    })
 }
 
 fn strip_scheme(target: &str) -> Option<&str> {

@@ -74,8 +74,9 @@ impl ResponseHead {
         let spans = spans(bytes, parsed.headers).ok_or(ResponseError::Malformed)?;
         let reason = range_of(bytes, parsed.reason.unwrap_or_default().as_bytes());
         let lines = HeaderLines::new(&bytes[..length], &spans);
-        let body = framing::of_response(lines, status, to_head)?;
-        let keeps_alive = keeps_alive(lines, version) && body != BodyLength::UntilClose;
+        let body = framing::of_response(lines, version, status, to_head)?;
+        let keeps_alive =
+            keeps_alive(lines, version) && body != BodyLength::UntilClose && !framing::has_both(lines);
         Ok(Some(Self {
             bytes: std::mem::take(bytes),
             spans,

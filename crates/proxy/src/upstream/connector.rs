@@ -140,6 +140,9 @@ mod tests {
             Err(TrustError::Certificate(_))
         ));
         let cut = "-----BEGIN CERTIFICATE-----\nAAAA\n";
-        assert!(matches!(UpstreamTrust::only(cut.as_bytes()), Err(TrustError::Pem(_))));
+        assert!(matches!(
+            UpstreamTrust::only(cut.as_bytes()),
+            Err(TrustError::Pem(_))
+        ));
     }
 }

@@ -94,7 +94,12 @@ impl Health {
         until <= now
             && self
                 .down_until
-                .compare_exchange(until, now + milliseconds(hold), Ordering::Relaxed, Ordering::Relaxed)
+                .compare_exchange(
+                    until,
+                    now + milliseconds(hold),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                )
                 .is_ok()
     }
 
@@ -185,7 +190,7 @@ mod tests {
             health.failed(Failure::Connect);
             health.failed(Failure::Connect);
             assert!(!health.is_up());
-            advance(SECOND * seconds - Duration::from_millis(1)).await;
+            advance(SECOND * (seconds - 1) + Duration::from_millis(999)).await;
             assert!(!health.take_trial(SECOND), "still within {seconds} s");
             advance(Duration::from_millis(1)).await;
             assert!(health.take_trial(SECOND), "after {seconds} s");

@@ -1,115 +1,278 @@
-//! The idle upstream connections of one worker. The last one returned is the first one taken, so that a small number
-//! stays warm and the rest can go.
+//! The upstream connections of one worker: which address the next request goes to, and what idles there. The last connection returned is
+//! the first one taken, so that a small number stays warm and the rest can go.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::directory::{Directory, Listing};
+use super::endpoint::Endpoint;
+use super::health::Failure;
+use super::stream::UpstreamStream;
 use super::{Connection, UpstreamError};
-use crate::config::{Bounds, UpstreamTarget};
+use crate::config::Bounds;
 use crate::worker::Scratch;
 
-/// How long a TCP connection may be silent before the kernel asks whether the other side is still there: below the 60 s after which the
-/// most impatient NATs forget it.
-pub(crate) const TCP_KEEPALIVE: Duration = Duration::from_secs(45);
+/// How many addresses are tried for one request.
+pub(crate) const CONNECT_ATTEMPTS_MAX: usize = 3;
 
 struct Idle {
-    connection: Connection,
+    stream: UpstreamStream,
     since: Instant,
+}
+
+/// An address as one worker has it.
+pub(crate) struct Member {
+    endpoint: Arc<Endpoint>,
+    idle: RefCell<VecDeque<Idle>>,
+    in_use: Cell<usize>,
+    is_retired: Cell<bool>,
+}
+
+impl Member {
+    fn new(endpoint: Arc<Endpoint>) -> Self {
+        Self {
+            endpoint,
+            idle: RefCell::default(),
+            in_use: Cell::new(0),
+            is_retired: Cell::new(false),
+        }
+    }
+
+    fn pop_idle(&self) -> Option<Idle> {
+        self.idle.borrow_mut().pop_back()
+    }
+
+    /// What all workers share of it.
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+}
+
+/// One use of an address, counted while it lasts.
+pub(crate) struct InUse(Rc<Member>);
+
+impl InUse {
+    fn new(member: &Rc<Member>) -> Self {
+        member.in_use.set(member.in_use.get() + 1);
+        Self(Rc::clone(member))
+    }
+
+    /// The address.
+    pub(crate) fn member(&self) -> &Rc<Member> {
+        &self.0
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.in_use.set(self.0.in_use.get() - 1);
+    }
 }
 
 /// The pool.
 pub(crate) struct Pool {
-    target: UpstreamTarget,
+    directory: Arc<Directory>,
+    listing: RefCell<watch::Receiver<Listing>>,
+    members: RefCell<Vec<Rc<Member>>>,
+    next: Cell<usize>,
+    connecting: Semaphore,
     connect_timeout: Duration,
     idle_life: Duration,
     idle_max: usize,
-    idle: RefCell<VecDeque<Idle>>,
 }
 
 impl Pool {
-    pub(crate) fn new(target: UpstreamTarget, bounds: &Bounds) -> Self {
+    pub(crate) fn new(directory: Arc<Directory>, bounds: &Bounds) -> Self {
+        let mut listing = directory.subscribe();
+        listing.mark_changed();
         Self {
-            target,
+            listing: RefCell::new(listing),
+            directory,
+            members: RefCell::default(),
+            next: Cell::new(0),
+            connecting: Semaphore::new(bounds.upstream_connects_max.max(1)),
             connect_timeout: bounds.connect_timeout,
             idle_life: bounds.upstream_idle,
             idle_max: bounds.upstream_idle_connections_max,
-            idle: RefCell::new(VecDeque::new()),
         }
     }
 
-    /// An idle connection that still seems open and has nothing to say, if there is one. What an upstream says unasked would be
-    /// taken for the answer to the next request, so a connection with any of it is closed.
-    pub(crate) async fn take_idle(&self, scratch: &Scratch) -> Option<Connection> {
-        poll_fn(|context| {
-            while let Some(mut idle) = self.pop() {
+    /// The address for the next request: the one with the fewest under way among those that work. None while no address is known.
+    pub(crate) fn choose(&self) -> Option<InUse> {
+        self.choose_besides(&[])
+    }
+
+    /// An address whose time of being avoided is over comes first, for one request; when none works, the one that failed the longest
+    /// time ago.
+    fn choose_besides(&self, tried: &[Rc<Member>]) -> Option<InUse> {
+        self.follow_listing();
+        let members = self.members.borrow();
+        let count = members.len();
+        if count <= 1 && tried.is_empty() {
+            return members.first().map(InUse::new);
+        }
+        let start = self.next.get() % count.max(1);
+        self.next.set(start + 1);
+        let in_turn = || {
+            let (before, from) = members.split_at(start);
+            let is_untried = |member: &&Rc<Member>| !tried.iter().any(|other| Rc::ptr_eq(other, member));
+            from.iter().chain(before).filter(is_untried)
+        };
+        let mut best: Option<&Rc<Member>> = None;
+        for member in in_turn() {
+            if !member.endpoint.is_up() {
+                if member.endpoint.take_trial(self.connect_timeout) {
+                    return Some(InUse::new(member));
+                }
+            } else if best.is_none_or(|best| member.in_use.get() < best.in_use.get()) {
+                best = Some(member);
+            }
+        }
+        best.or_else(|| in_turn().min_by_key(|member| member.endpoint.failed_at()))
+            .map(InUse::new)
+    }
+
+    /// Takes over which addresses there are. An address that is gone keeps what is under way, and no idle connection.
+    fn follow_listing(&self) {
+        let mut listing = self.listing.borrow_mut();
+        // The other end lives as long as the directory.
+        if !listing.has_changed().unwrap_or(false) {
+            return;
+        }
+        let endpoints = listing.borrow_and_update().endpoints.clone();
+        let mut members = self.members.borrow_mut();
+        let mut old = std::mem::take(&mut *members);
+        for endpoint in endpoints {
+            let known = old
+                .iter()
+                .position(|member| Arc::ptr_eq(&member.endpoint, &endpoint));
+            let member = known.map_or_else(|| Rc::new(Member::new(endpoint)), |index| old.swap_remove(index));
+            members.push(member);
+        }
+        for member in old {
+            member.is_retired.set(true);
+            member.idle.borrow_mut().clear();
+        }
+    }
+
+    /// An idle connection to this address that still seems open and has nothing to say; the address itself when there is none. What an
+    /// upstream says unasked would be taken for the answer to the next request, so a connection with any of it is closed.
+    pub(crate) async fn take_idle(&self, address: InUse, scratch: &Scratch) -> Result<Connection, InUse> {
+        let found = poll_fn(|context| {
+            while let Some(mut idle) = address.0.pop_idle() {
                 let is_young = idle.since.elapsed() < self.idle_life;
-                if is_young
-                    && scratch
-                        .poll_read(&mut idle.connection.stream, context, |_| ())
-                        .is_pending()
-                {
-                    return Poll::Ready(Some(idle.connection));
+                if is_young && scratch.poll_read(&mut idle.stream, context, |_| ()).is_pending() {
+                    return Poll::Ready(Some(idle.stream));
                 }
             }
             Poll::Ready(None)
         })
-        .await
+        .await;
+        match found {
+            Some(stream) => Ok(Connection::used(stream, address)),
+            None => Err(address),
+        }
     }
 
-    fn pop(&self) -> Option<Idle> {
-        self.idle.borrow_mut().pop_back()
+    /// A fresh connection: to this address, else to another one. Nothing was sent yet, so that there is no harm in trying several.
+    pub(crate) async fn connect(&self, first: Option<InUse>) -> Result<Connection, UpstreamError> {
+        let deadline = Instant::now() + self.connect_timeout;
+        let mut next = match first {
+            Some(address) => Some(address),
+            None => Some(self.first_known(deadline).await?),
+        };
+        let _place = timeout_at(deadline, self.connecting.acquire())
+            .await
+            .map_err(|_| UpstreamError::ConnectsFull)?
+            .expect("the semaphore is never closed");
+        let mut tried = Vec::new();
+        let mut outcome = Err(UpstreamError::ConnectTimeout);
+        while let Some(address) = next.take() {
+            let share = self.share_of_time(deadline, &tried, &address);
+            let connecting = self.directory.connector.connect(address.0.endpoint());
+            let connected = timeout(share, connecting)
+                .await
+                .unwrap_or(Err(UpstreamError::ConnectTimeout));
+            match connected {
+                Ok(stream) => return Ok(Connection::fresh(stream, address)),
+                Err(error) => {
+                    address.0.endpoint.failed(Failure::Connect, &error);
+                    outcome = Err(error);
+                }
+            }
+            tried.push(Rc::clone(&address.0));
+            if tried.len() < CONNECT_ATTEMPTS_MAX && Instant::now() < deadline {
+                next = self.choose_besides(&tried);
+            }
+        }
+        outcome
     }
 
-    /// A fresh connection.
-    pub(crate) async fn connect(&self) -> Result<Connection, UpstreamError> {
-        let connecting = TcpStream::connect((self.target.host(), self.target.port()));
-        let stream = timeout(self.connect_timeout, connecting)
+    /// Waits until a first address is known, or none is to be expected.
+    async fn first_known(&self, deadline: Instant) -> Result<InUse, UpstreamError> {
+        let mut listing = self.directory.subscribe();
+        timeout_at(deadline, listing.wait_for(Listing::is_settled))
             .await
             .map_err(|_| UpstreamError::ConnectTimeout)?
-            .map_err(UpstreamError::Connect)?;
-        tune(&stream).map_err(UpstreamError::Connect)?;
-        Ok(Connection::new(stream))
+            .map_err(|_| UpstreamError::Unresolved("the server is stopping".to_owned()))
+            .map(drop)?;
+        self.choose().ok_or_else(|| listing.borrow().error())
+    }
+
+    /// How long an attempt may take, so that time is left for the other addresses that may take the request.
+    fn share_of_time(&self, deadline: Instant, tried: &[Rc<Member>], address: &InUse) -> Duration {
+        let members = self.members.borrow();
+        let is_other = |member: &&Rc<Member>| {
+            member.endpoint.is_up()
+                && !tried
+                    .iter()
+                    .chain([&address.0])
+                    .any(|one| Rc::ptr_eq(one, member))
+        };
+        let others = members.iter().filter(is_other).count();
+        let attempts = (others + 1).min(CONNECT_ATTEMPTS_MAX - tried.len());
+        deadline.duration_since(Instant::now()) / u32::try_from(attempts).unwrap_or(1).max(1)
     }
 
     /// Takes a connection back whose exchange is over, without its buffers. Beyond the bound it is closed.
-    pub(crate) fn give_back(&self, mut connection: Connection) {
-        connection.outbound.clear();
-        connection.inbound = Vec::new();
-        connection.served_before = true;
-        let mut idle = self.idle.borrow_mut();
-        if idle.len() < self.idle_max {
-            idle.push_back(Idle {
-                connection,
-                since: Instant::now(),
-            });
+    pub(crate) fn give_back(&self, connection: Connection) {
+        let Connection { stream, address, .. } = connection;
+        if address.0.is_retired.get() || self.idle_count() >= self.idle_max {
+            return;
         }
+        address.0.idle.borrow_mut().push_back(Idle {
+            stream,
+            since: Instant::now(),
+        });
+    }
+
+    fn idle_count(&self) -> usize {
+        let members = self.members.borrow();
+        members.iter().map(|member| member.idle.borrow().len()).sum()
     }
 
     /// Closes what has been idle for too long.
     pub(crate) fn reap(&self) {
-        let mut idle = self.idle.borrow_mut();
-        while idle
-            .front()
-            .is_some_and(|oldest| oldest.since.elapsed() >= self.idle_life)
-        {
-            idle.pop_front();
+        self.follow_listing();
+        for member in self.members.borrow().iter() {
+            let mut idle = member.idle.borrow_mut();
+            while idle
+                .front()
+                .is_some_and(|oldest| oldest.since.elapsed() >= self.idle_life)
+            {
+                idle.pop_front();
+            }
         }
     }
 }
 
-/// No delay for small writes, and a question now and then whether a silent peer still lives.
-pub(crate) fn tune(stream: &TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    SockRef::from(stream).set_tcp_keepalive(
-        &TcpKeepalive::new()
-            .with_time(TCP_KEEPALIVE)
-            .with_interval(TCP_KEEPALIVE / 3),
-    )
-}
+#[cfg(test)]
+mod tests;

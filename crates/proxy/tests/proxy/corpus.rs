@@ -5,16 +5,15 @@
 //! counts, and the case says so.
 
 mod answers;
-mod bodies;
 mod chunks;
 mod cut;
 mod expectations;
 mod fields;
 mod framing;
 mod heads;
-mod interim;
 mod pipelines;
 mod seeds;
+mod sizes;
 mod targets;
 
 use std::collections::BTreeSet;
@@ -190,7 +189,9 @@ async fn run_with(cases: Vec<Case>, set: fn(&mut Options)) {
         running.spawn(async move {
             let told = format!("{}\n    sent {}", case.name, shortened(&case.sent));
             let outcome = tokio::spawn(judge(case, set)).await;
-            outcome.map_or_else(|panic| Err(why(panic)), |verdict| verdict).map_err(|why| format!("{told}\n    {why}"))
+            outcome
+                .map_or_else(|panic| Err(why(panic)), |verdict| verdict)
+                .map_err(|why| format!("{told}\n    {why}"))
         });
     }
     report(running).await;
@@ -211,7 +212,12 @@ async fn report(mut running: JoinSet<Result<(), String>>) {
         faults.extend(outcome.expect("a case reports its panic").err());
     }
     faults.sort();
-    assert!(faults.is_empty(), "{} of {count} cases:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} of {count} cases:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }
 
 /// An upstream whose answers say which request they answer.
@@ -240,7 +246,11 @@ async fn judge(case: Case, set: fn(&mut Options)) -> Result<(), String> {
         Then::Open => {
             let answer = client.request(PROBE).await;
             if (answer.status(), answer.text().as_str()) != (200, "GET /probe") {
-                return Err(format!("the next request got {} {:?}", answer.status(), answer.text()));
+                return Err(format!(
+                    "the next request got {} {:?}",
+                    answer.status(),
+                    answer.text()
+                ));
             }
             seen.push(Seen::new("GET /probe", &["host: probe"]));
         }
@@ -284,7 +294,9 @@ async fn judge_answer(
 async fn wait_for(upstream: &ScriptedUpstream, seen: &[Seen]) {
     upstream.wait_for_requests(seen.len()).await;
     for (index, request) in seen.iter().enumerate() {
-        upstream.wait_for_body_bytes(index, request.body.len() as u64).await;
+        upstream
+            .wait_for_body_bytes(index, request.body.len() as u64)
+            .await;
     }
 }
 
@@ -301,7 +313,10 @@ async fn all_seen(upstream: &ScriptedUpstream) -> Vec<SeenRequest> {
 
 fn compare(expected: &[Seen], seen: &[SeenRequest]) -> Result<(), String> {
     if expected.len() != seen.len() {
-        let lines: Vec<String> = seen.iter().map(|request| shortened(&text(&request.head))).collect();
+        let lines: Vec<String> = seen
+            .iter()
+            .map(|request| shortened(&text(&request.head)))
+            .collect();
         return Err(format!(
             "the upstream saw {} requests, not {}: {}",
             seen.len(),

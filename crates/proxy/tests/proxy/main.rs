@@ -8,5 +8,7 @@ mod failures;
 mod faults;
 mod forwarding;
 mod live;
+mod proxied;
 mod support;
 mod tunnels;
+mod upstreams;

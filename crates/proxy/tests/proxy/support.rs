@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::HeaderName;
 use sentinel_core::binding::{Binding, BindingId, BindingStatus, NewBinding, Version};
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
 use sentinel_core::fingerprint::{FingerprintHasher, KeyFingerprint};
@@ -15,7 +16,9 @@ use sentinel_core::policy::{PolicyOverride, Rules};
 use sentinel_core::ports::{BindingLookup, Claim, KnownBinding, StoreError};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Timestamp;
-use sentinel_proxy::{Bounds, Dependencies, Engine, HostHeader, ProxyConfig, StartError, UpstreamTarget};
+use sentinel_proxy::{
+    Bounds, Dependencies, Engine, HostHeader, ProxyConfig, StartError, Upstream, UpstreamTarget,
+};
 use sentinel_testkit::{MemorySink, RawClient, RawResponse, ScriptedUpstream, SettableClock};
 
 pub(crate) const CHAT: &str = "/v1/chat/completions";
@@ -179,18 +182,22 @@ pub(crate) struct Options {
     pub(crate) trusted: Vec<Network>,
     pub(crate) host_header: HostHeader,
     pub(crate) cores: usize,
+    pub(crate) source: ClientIpSource,
+    /// In place of the one address that the test names.
+    pub(crate) upstream: Option<Upstream>,
 }
 
 impl Options {
     fn config(self, listen: SocketAddr, upstream: SocketAddr) -> ProxyConfig {
-        let header = http::HeaderName::from_static("x-real-ip");
         ProxyConfig {
             listen,
             cores: self.cores,
-            upstream: UpstreamTarget::parse(&format!("http://{upstream}")).expect("an origin"),
+            upstream: self.upstream.unwrap_or_else(|| {
+                Upstream::new(UpstreamTarget::parse(&format!("http://{upstream}")).expect("an origin"))
+            }),
             host_header: self.host_header,
             profile: Profile::built_in("new-api").expect("built in"),
-            client_ip: ClientIpRules::new(self.trusted, ClientIpSource::from_header(header)),
+            client_ip: ClientIpRules::new(self.trusted, self.source),
             rules: self.rules,
             bounds: self.bounds,
         }
@@ -205,6 +212,8 @@ impl Default for Options {
             trusted: Vec::new(),
             host_header: HostHeader::default(),
             cores: 1,
+            source: ClientIpSource::from_header(HeaderName::from_static("x-real-ip")),
+            upstream: None,
         }
     }
 }

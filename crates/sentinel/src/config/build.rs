@@ -2,7 +2,7 @@
 //! of each other.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use http::HeaderName;
 use sentinel_admin::JWT_SECRET_BYTES_MIN;
 use sentinel_core::fingerprint::SECRET_BYTES_MIN;
 use sentinel_core::policy::{Failsafe, Keyless, Mode, Rules};
-use sentinel_proxy::HostHeader;
+use sentinel_proxy::{HostHeader, UpstreamTarget};
 
 use super::parse;
 use super::setting::Setting;
@@ -82,6 +82,9 @@ fn proxy(values: &mut Values<'_>) -> ProxyConfig {
             .parsed(&table::PROXY_CLIENT_IP_HEADER, parse::client_ip_header)
             .unwrap_or(HeaderName::from_static("x-real-ip")),
         connections_max: values.count(&table::PROXY_CONNECTIONS_MAX),
+        connections_per_address_max: NonZeroUsize::new(
+            values.count(&table::PROXY_CONNECTIONS_PER_ADDRESS_MAX),
+        ),
         header_bytes_max: values.count(&table::PROXY_HEADER_BYTES_MAX),
         header_timeout: values.seconds(&table::PROXY_HEADER_TIMEOUT_SECONDS),
         drain: values.seconds(&table::PROXY_DRAIN_SECONDS),
@@ -95,8 +98,22 @@ fn upstream(values: &mut Values<'_>, requirements: Requirements<'_>) -> Upstream
             "is not set; wanted the URL of the gateway that is protected, like http://127.0.0.1:3000",
         );
     }
+    let url = values.parsed(&table::UPSTREAM_URL, parse::upstream_urls);
+    let is_tls = url.as_ref().is_some_and(UpstreamTarget::is_tls);
+    if values.is_given(&table::UPSTREAM_CA_FILE) && url.is_some() && !is_tls {
+        values.warning(
+            &table::UPSTREAM_CA_FILE,
+            "has no effect: UPSTREAM_URL is not https",
+        );
+    }
+    let by_scheme = if is_tls {
+        HostHeader::Upstream
+    } else {
+        HostHeader::Preserve
+    };
     UpstreamConfig {
-        url: values.parsed(&table::UPSTREAM_URL, parse::upstream_url),
+        url,
+        trust: values.parsed(&table::UPSTREAM_CA_FILE, parse::ca_file),
         profile: values
             .parsed(&table::UPSTREAM_PROFILE, |text| {
                 parse::profile(text, requirements.profiles)
@@ -104,11 +121,15 @@ fn upstream(values: &mut Values<'_>, requirements: Requirements<'_>) -> Upstream
             .unwrap_or_default(),
         host_header: values.choice(
             &table::UPSTREAM_HOST_HEADER,
-            &[HostHeader::Preserve, HostHeader::Upstream],
+            &[by_scheme, HostHeader::Preserve, HostHeader::Upstream],
         ),
         connect_timeout: values.seconds(&table::UPSTREAM_CONNECT_TIMEOUT_SECONDS),
         idle_timeout: values.seconds(&table::UPSTREAM_IDLE_TIMEOUT_SECONDS),
         pool_idle: values.seconds(&table::UPSTREAM_POOL_IDLE_SECONDS),
+        connects_max: values.count(&table::UPSTREAM_CONNECTS_MAX),
+        resolve_interval: values.seconds(&table::UPSTREAM_RESOLVE_SECONDS),
+        health_path: values.parsed(&table::UPSTREAM_HEALTH_PATH, parse::health_path),
+        health_interval: values.seconds(&table::UPSTREAM_HEALTH_SECONDS),
     }
 }
 
@@ -213,19 +234,19 @@ fn check_addresses(values: &mut Values<'_>, config: &Config) {
         let text = format!("{admin} is taken by SENTINEL_LISTEN ({proxy}); wanted another port");
         values.error(&table::ADMIN_LISTEN, text);
     }
-    let Some(url) = &config.upstream.url else {
-        return;
-    };
-    let is_this_machine = url.host() == "localhost"
-        || url
-            .host()
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback() || address.is_unspecified());
-    for (listen, name) in [(proxy, "SENTINEL_LISTEN"), (admin, "SENTINEL_ADMIN_LISTEN")] {
-        let listens_there = listen.ip().is_unspecified() || listen.ip().is_loopback();
-        if is_this_machine && listens_there && url.port() == listen.port() {
-            let text = format!("is Sentinel itself ({name} is {listen}); wanted the gateway's port");
-            values.error(&table::UPSTREAM_URL, text);
+    let origins = config.upstream.url.iter().flat_map(UpstreamTarget::origins);
+    for origin in origins {
+        let is_this_machine = origin.host() == "localhost"
+            || origin
+                .host()
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|address| address.is_loopback() || address.is_unspecified());
+        for (listen, name) in [(proxy, "SENTINEL_LISTEN"), (admin, "SENTINEL_ADMIN_LISTEN")] {
+            let listens_there = listen.ip().is_unspecified() || listen.ip().is_loopback();
+            if is_this_machine && listens_there && origin.port() == listen.port() {
+                let text = format!("is Sentinel itself ({name} is {listen}); wanted the gateway's port");
+                values.error(&table::UPSTREAM_URL, text);
+            }
         }
     }
 }

@@ -1,18 +1,24 @@
 //! The forms of single values. Each function says what is wrong with a value and what is wanted instead.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::net::{Ipv6Addr, SocketAddr};
 
 use http::{HeaderName, Uri};
 use sentinel_admin::{PasswordHash, is_password_hash};
 use sentinel_core::event::printable;
 use sentinel_core::network::Network;
-use sentinel_proxy::UpstreamTarget;
+use sentinel_proxy::{HEALTH_PATH_BYTES_MAX, HealthPath, UpstreamTarget, UpstreamTrust};
 use tracing_subscriber::EnvFilter;
 
 use super::secret::Secret;
 use super::types::AdminPassword;
-use super::values::quoted;
+use super::values::{list_entries, quoted};
 
+/// What a gateway's URL looks like.
+const WANTED_URL: &str = "wanted http://host:port or https://host";
+/// The most bytes that a file with certificate authorities may have.
+pub(crate) const CA_FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The widest network of IPv4 proxies that is believed: a wider one holds strangers.
 const TRUSTED_IPV4_PREFIX_MIN: u8 = 8;
 /// The widest network of IPv6 proxies that is believed.
@@ -68,47 +74,88 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// The gateway's URL. What may hold a password is not repeated in the error.
-pub(crate) fn upstream_url(text: &str) -> Result<UpstreamTarget, String> {
-    const WANTED: &str = "wanted http://host:port";
+/// The gateway's URLs, separated by commas or line ends. What may hold a password is not repeated in the error.
+pub(crate) fn upstream_urls(text: &str) -> Result<UpstreamTarget, String> {
+    let urls: Vec<&str> = list_entries(text).collect();
+    for url in &urls {
+        upstream_url(url)?;
+    }
+    UpstreamTarget::parse(&urls.join(",")).map_err(|error| format!("{error}; {WANTED_URL}"))
+}
+
+/// One of them.
+fn upstream_url(text: &str) -> Result<(), String> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return Err(if text.contains('@') {
-            format!("has no http:// in front; {WANTED}")
+            format!("has no http:// in front; {WANTED_URL}")
         } else {
-            format!("{} has no http:// in front; {WANTED}", quoted(text))
+            format!("{} has no http:// in front; {WANTED_URL}", quoted(text))
         });
     };
-    if scheme.eq_ignore_ascii_case("https") {
-        return Err(
-            "https:// comes with TLS support, which this build does not have; \
-                    wanted http://host:port of the gateway on a network that you trust"
-                .to_owned(),
-        );
-    }
-    if !scheme.eq_ignore_ascii_case("http") {
+    if !["http", "https"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
+    {
         return Err(format!(
-            "{} is no scheme that is spoken here; {WANTED}",
+            "{} is no scheme that is spoken here; {WANTED_URL}",
             quoted(scheme)
         ));
     }
     if rest.contains('@') {
         return Err(format!(
-            "has a user name or password in it, which the gateway would never see; {WANTED}"
+            "has a user name or password in it, which the gateway would never see; {WANTED_URL}"
         ));
     }
     if rest.contains(['?', '#']) {
-        return Err(format!("{} has a query or a fragment; {WANTED}", quoted(text)));
-    }
-    if rest.strip_suffix('/').unwrap_or(rest).contains('/') {
         return Err(format!(
-            "{} has a path; requests keep the path that the client asked for, so {WANTED}",
+            "{} has a query or a fragment; {WANTED_URL}",
             quoted(text)
         ));
     }
-    UpstreamTarget::parse(text)
-        .ok()
-        .filter(|target| target.port() != 0 && !is_broken_ipv6(rest, target.host()))
-        .ok_or_else(|| format!("{} is no URL; {WANTED}", quoted(text)))
+    if rest.strip_suffix('/').unwrap_or(rest).contains('/') {
+        return Err(format!(
+            "{} has a path; requests keep the path that the client asked for, so {WANTED_URL}",
+            quoted(text)
+        ));
+    }
+    let is_good = UpstreamTarget::parse(text).is_ok_and(|target| {
+        let mut origins = target.origins().iter();
+        origins.all(|origin| origin.port() != 0 && !is_broken_ipv6(rest, origin.host()))
+    });
+    if is_good {
+        Ok(())
+    } else {
+        Err(format!("{} is no URL; {WANTED_URL}", quoted(text)))
+    }
+}
+
+/// The certificate authorities in a file.
+pub(crate) fn ca_file(path: &str) -> Result<UpstreamTrust, String> {
+    let wanted = |wrong: &dyn std::fmt::Display| {
+        format!(
+            "the file {} {wrong}; wanted a PEM file with certificates, like /etc/ssl/certs/ca-certificates.crt",
+            quoted(path)
+        )
+    };
+    let mut pem = Vec::new();
+    let limit = u64::try_from(CA_FILE_BYTES_MAX).unwrap_or(u64::MAX);
+    File::open(path)
+        .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut pem))
+        .map_err(|error| wanted(&format_args!("cannot be read: {error}")))?;
+    if pem.len() > CA_FILE_BYTES_MAX {
+        return Err(wanted(&format_args!("has more than {CA_FILE_BYTES_MAX} bytes")));
+    }
+    UpstreamTrust::only(&pem).map_err(|error| wanted(&error))
+}
+
+/// What is asked for to learn whether an address is healthy.
+pub(crate) fn health_path(text: &str) -> Result<HealthPath, String> {
+    HealthPath::parse(text).ok_or_else(|| {
+        format!(
+            "{} is no path; wanted one like /api/status of at most {HEALTH_PATH_BYTES_MAX} bytes",
+            quoted(text)
+        )
+    })
 }
 
 /// Whether the host is in brackets, as only an IPv6 address may be, without being one.

@@ -41,6 +41,9 @@ settings! {
     PROXY_CONNECTIONS_MAX = "proxy.connections_max" ["SENTINEL_PROXY_CONNECTIONS_MAX"]
         number(1, 1_000_000, "connections"), Some("20000"),
         "The most client connections that are open at once.";
+    PROXY_CONNECTIONS_PER_ADDRESS_MAX = "proxy.connections_per_address_max"
+        ["SENTINEL_PROXY_CONNECTIONS_PER_ADDRESS_MAX"] number(0, 1_000_000, "connections"), Some("1000"),
+        "The most of them that one address may have open, trusted proxies excepted; 0 means without limit.";
     PROXY_HEADER_BYTES_MAX = "proxy.header_bytes_max" ["SENTINEL_PROXY_HEADER_BYTES_MAX"]
         number(8192, 1_048_576, "bytes"), Some("32768"),
         "The most bytes that a request's head may have.";
@@ -51,13 +54,15 @@ settings! {
         number(0, 3600, "seconds"), Some("30"),
         "For how long running requests may go on when Sentinel is stopped.";
 
-    UPSTREAM_URL = "upstream.url" ["UPSTREAM_URL", "DOWNSTREAM_URL"] Kind::Text, None,
-        "The gateway that is protected, as http://host:port.";
+    UPSTREAM_URL = "upstream.url" ["UPSTREAM_URL", "DOWNSTREAM_URL"] Kind::List, None,
+        "The gateway that is protected, as http://host:port or https://host; several of one scheme share the load.";
+    UPSTREAM_CA_FILE = "upstream.ca_file" ["SENTINEL_UPSTREAM_CA_FILE"] Kind::Text, None,
+        "A PEM file with the certificate authorities that an https gateway is believed by, and no others; without it the public ones that this build knows.";
     UPSTREAM_PROFILE = "upstream.profile" ["SENTINEL_PROFILE"] Kind::Text, Some("new-api"),
         "Which kind of gateway it is: where it takes keys from and how it answers.";
     UPSTREAM_HOST_HEADER = "upstream.host_header" ["SENTINEL_UPSTREAM_HOST_HEADER"]
-        Kind::Choice(&["preserve", "upstream"]), Some("preserve"),
-        "Whether the gateway sees the Host that the client sent, or its own.";
+        Kind::Choice(&["auto", "preserve", "upstream"]), Some("auto"),
+        "Whether the gateway sees the Host that the client sent (preserve), or its own (upstream); auto means its own with https, where a CDN would refuse any other, and the client's with http.";
     UPSTREAM_CONNECT_TIMEOUT_SECONDS = "upstream.connect_timeout_seconds"
         ["SENTINEL_UPSTREAM_CONNECT_TIMEOUT_SECONDS"] number(1, 120, "seconds"), Some("10"),
         "For how long connecting to the gateway may take.";
@@ -67,6 +72,17 @@ settings! {
     UPSTREAM_POOL_IDLE_SECONDS = "upstream.pool_idle_seconds" ["SENTINEL_UPSTREAM_POOL_IDLE_SECONDS"]
         number(1, 3600, "seconds"), Some("4"),
         "For how long an idle connection to the gateway is kept; must be below the gateway's own keep-alive time.";
+    UPSTREAM_CONNECTS_MAX = "upstream.connects_max" ["SENTINEL_UPSTREAM_CONNECTS_MAX"]
+        number(1, 65_536, "connections"), Some("256"),
+        "The most connections to the gateway that one core makes at once; further ones wait, within the time for connecting.";
+    UPSTREAM_RESOLVE_SECONDS = "upstream.resolve_seconds" ["SENTINEL_UPSTREAM_RESOLVE_SECONDS"]
+        number(1, 86_400, "seconds"), Some("30"),
+        "After how long the gateway's name is looked up again; while that fails, the addresses that were known stay.";
+    UPSTREAM_HEALTH_PATH = "upstream.health_path" ["SENTINEL_UPSTREAM_HEALTH_PATH"] Kind::Text, None,
+        "What is asked for at each address to learn whether it is healthy, like /api/status; without it a connection is tried.";
+    UPSTREAM_HEALTH_SECONDS = "upstream.health_seconds" ["SENTINEL_UPSTREAM_HEALTH_SECONDS"]
+        number(1, 3600, "seconds"), Some("5"),
+        "How often each address is tried: when there are several, when one is down, or when there is a health path.";
 
     POLICY_MODE = "policy.mode" ["SENTINEL_MODE"] Kind::Choice(&["enforce", "observe"]), Some("enforce"),
         "Whether a key that is used from elsewhere is refused, or only recorded.";

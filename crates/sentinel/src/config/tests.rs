@@ -4,7 +4,7 @@ mod every_setting;
 mod sources;
 
 use std::fs;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -91,6 +91,10 @@ fn without_anything_the_defaults_hold() {
     assert!(config.proxy.trusted_proxies.is_empty());
     assert_eq!(config.proxy.client_ip_header, "x-real-ip");
     assert_eq!((config.proxy.cores, config.proxy.connections_max), (0, 20_000));
+    assert_eq!(
+        config.proxy.connections_per_address_max.map(NonZeroUsize::get),
+        Some(1_000)
+    );
     assert_eq!(config.proxy.header_bytes_max, 32_768);
     assert_eq!(config.proxy.header_timeout, Duration::from_secs(75));
     assert_eq!(config.proxy.drain, Duration::from_secs(30));
@@ -100,6 +104,10 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(config.upstream.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.upstream.idle_timeout, Duration::from_mins(15));
     assert_eq!(config.upstream.pool_idle, Duration::from_secs(4));
+    assert_eq!(config.upstream.connects_max, 256);
+    assert_eq!(config.upstream.resolve_interval, Duration::from_secs(30));
+    assert_eq!(config.upstream.health_interval, Duration::from_secs(5));
+    assert!(config.upstream.trust.is_none() && config.upstream.health_path.is_none());
     assert_eq!(
         config.claims_per_minute_per_address.map(NonZeroU32::get),
         Some(60)
@@ -118,10 +126,12 @@ fn without_anything_the_defaults_hold() {
 #[test]
 fn zero_means_what_its_help_says() {
     let config = Fixture::new()
+        .variable("SENTINEL_PROXY_CONNECTIONS_PER_ADDRESS_MAX", "0")
         .variable("SENTINEL_POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS", "0")
         .variable("SENTINEL_POLICY_LEARNING_WINDOW_SECONDS", "0")
         .loaded()
         .config;
+    assert_eq!(config.proxy.connections_per_address_max, None);
     assert_eq!(config.claims_per_minute_per_address, None);
     assert_eq!(config.rules.learning_window, None);
 }
@@ -141,6 +151,21 @@ fn a_command_that_serves_needs_an_upstream() {
 }
 
 #[test]
+fn which_host_an_https_gateway_sees() {
+    let host_header = |url, variables: &[(&str, &str)]| {
+        let mut fixture = Fixture::new().variable("UPSTREAM_URL", url);
+        for (name, value) in variables {
+            fixture = fixture.variable(name, value);
+        }
+        fixture.loaded().config.upstream.host_header
+    };
+    assert_eq!(host_header("http://gateway", &[]), HostHeader::Preserve);
+    assert_eq!(host_header("https://gateway", &[]), HostHeader::Upstream);
+    let preserve = [("SENTINEL_UPSTREAM_HOST_HEADER", "preserve")];
+    assert_eq!(host_header("https://gateway", &preserve), HostHeader::Preserve);
+}
+
+#[test]
 fn what_listens_and_what_is_reached_must_differ() {
     let error = Fixture::new()
         .variable("SENTINEL_LISTEN", "0.0.0.0:7000")
@@ -152,6 +177,7 @@ fn what_listens_and_what_is_reached_must_differ() {
         "http://localhost:7000",
         "http://[::1]:7000",
         "http://127.0.0.1:7001",
+        "http://gateway:3000,http://127.0.0.1:7001",
     ] {
         let error = Fixture::new().variable("UPSTREAM_URL", url).error();
         assert!(error.contains("is Sentinel itself"), "{url}: {error}");

@@ -3,7 +3,7 @@
 //! Printing any of it shows no secret.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use http::HeaderName;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
 use sentinel_core::network::Network;
 use sentinel_core::policy::Rules;
-use sentinel_proxy::{HostHeader, UpstreamTarget};
+use sentinel_proxy::{HealthPath, HostHeader, Upstream, UpstreamTarget, UpstreamTrust};
 
 use super::secret::Secret;
 
@@ -49,6 +49,8 @@ pub(crate) struct ProxyConfig {
     pub(crate) client_ip_header: HeaderName,
     /// The most connections at once.
     pub(crate) connections_max: usize,
+    /// The most of them from one address, trusted proxies excepted; without limit when none.
+    pub(crate) connections_per_address_max: Option<NonZeroUsize>,
     /// The most bytes of a request's head.
     pub(crate) header_bytes_max: usize,
     /// For how long a connection may wait for the whole head of its next request.
@@ -70,6 +72,8 @@ impl ProxyConfig {
 pub(crate) struct UpstreamConfig {
     /// Where it is; none only for commands that do not need it.
     pub(crate) url: Option<UpstreamTarget>,
+    /// Whom to believe about its certificates; the public authorities when none.
+    pub(crate) trust: Option<UpstreamTrust>,
     /// The name of its profile, one of those that were handed in as known.
     pub(crate) profile: String,
     /// Which Host it sees.
@@ -80,6 +84,26 @@ pub(crate) struct UpstreamConfig {
     pub(crate) idle_timeout: Duration,
     /// For how long an idle connection is kept.
     pub(crate) pool_idle: Duration,
+    /// The most connections that one core makes at once.
+    pub(crate) connects_max: usize,
+    /// After how long its name is looked up again.
+    pub(crate) resolve_interval: Duration,
+    /// What is asked for to learn whether an address is healthy.
+    pub(crate) health_path: Option<HealthPath>,
+    /// How often that is done.
+    pub(crate) health_interval: Duration,
+}
+
+impl UpstreamConfig {
+    /// How the gateway is reached; none when there is no URL.
+    pub(crate) fn upstream(&self) -> Option<Upstream> {
+        let mut upstream = Upstream::new(self.url.clone()?);
+        if let Some(trust) = &self.trust {
+            upstream.trust = trust.clone();
+        }
+        upstream.health_path.clone_from(&self.health_path);
+        Some(upstream)
+    }
 }
 
 /// Console and API.

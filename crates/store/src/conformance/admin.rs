@@ -226,4 +226,9 @@ pub(crate) async fn bindings_around_an_address_are_found(store: impl AnyStore) {
     assert_eq!(around("2001:db8::1").await, [all_six, six]);
     assert_eq!(around("2001:db8:0:1::").await, [all_six]);
     assert_eq!(around("::").await, [all_six]);
+    // The last address of this network is the place of IPv4's last one among the IPv6 addresses.
+    let up_to_ipv4 = claimed(&store, 7, "::/80").await.id;
+    assert_eq!(around("::1:0:0").await, [up_to_ipv4, all_six]);
+    assert_eq!(around("::1:0:0:0").await, [all_six]);
+    assert_eq!(around("255.255.255.255").await, [everything]);
 }

@@ -10,7 +10,7 @@ use super::{AnyStore, address, at, fingerprint};
 use crate::bounds::{BUCKETS_MAX, PAGE_ROWS_MAX};
 
 /// Number `number`, at `1000 * number` ms, as plain as one can be.
-fn intercept(number: u32) -> Intercept {
+pub(crate) fn intercept(number: u32) -> Intercept {
     Intercept {
         reference: Reference::from_stored(format!("sr_{number}")),
         at: at(1_000 * i64::from(number)),

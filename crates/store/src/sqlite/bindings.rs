@@ -126,7 +126,7 @@ fn insert_network(
     position: usize,
     network: Network,
 ) -> Result<(), Failure> {
-    let (family, first, last) = rows::network_range(network)?;
+    let (family, first, last) = rows::network_range(network);
     connection
         .prepare_cached(
             "INSERT INTO binding_networks (binding_id, position, network, family, first_address, last_address) \

@@ -17,15 +17,15 @@ use crate::error::OpenError;
 /// Below this SQLite can corrupt a file when two connections reset the write-ahead log at once.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// Up to this size every page is looked at when the store is opened; a larger file would make the start slow.
-const OPEN_CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
+pub(super) const OPEN_CHECK_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The smallest file that can be a database.
 const DATABASE_BYTES_MIN: u64 = 512;
 /// How often the change to write-ahead logging is tried while other processes open the same new file.
-const WAL_ATTEMPTS_MAX: u32 = 100;
+pub(super) const WAL_ATTEMPTS_MAX: u32 = 100;
 /// What the write-ahead log is cut back to after a burst.
-const LOG_BYTES_KEPT_MAX: i64 = 16 * 1024 * 1024;
+pub(super) const LOG_BYTES_KEPT_MAX: i64 = 16 * 1024 * 1024;
 /// How many prepared statements each connection keeps.
-const STATEMENTS_KEPT_MAX: usize = 64;
+pub(super) const STATEMENTS_KEPT_MAX: usize = 64;
 
 /// Opens the file for the writer, making and migrating it where needed.
 pub(super) fn open_and_migrate(path: &Path) -> Result<(Connection, Migrated), OpenError> {
@@ -180,7 +180,7 @@ fn configure(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 
 /// Turns write-ahead logging on. SQLite does not wait here when two connections want this at once, so that neither
 /// waits for the other: one of them has to try again.
-fn switch_to_wal(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+pub(super) fn switch_to_wal(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     for _ in 0..WAL_ATTEMPTS_MAX {
         let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
         match mode {

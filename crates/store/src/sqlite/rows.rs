@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 use sentinel_core::binding::{Binding, BindingId, BindingRecord, BindingStatus, Version};
@@ -76,16 +75,9 @@ pub(super) fn single<T: FromSql>(connection: &Connection, statement: &str) -> Re
 }
 
 /// A network's columns: family, first address, last address.
-pub(super) fn network_range(network: Network) -> Result<(i64, [u8; 16], [u8; 16]), Failure> {
-    let range: IpNet = network
-        .to_string()
-        .parse()
-        .map_err(|_| Failure::damaged("a network that is none"))?;
-    Ok((
-        family(range.addr()),
-        sixteen_bytes(range.network()),
-        sixteen_bytes(range.broadcast()),
-    ))
+pub(super) fn network_range(network: Network) -> (i64, [u8; 16], [u8; 16]) {
+    let (first, last) = (network.first().addr(), network.last().addr());
+    (family(first), sixteen_bytes(first), sixteen_bytes(last))
 }
 
 /// The columns that an address is looked for with: its family, and the address.
@@ -95,10 +87,10 @@ pub(super) fn address_key(address: ClientIp) -> (i64, [u8; 16]) {
 
 /// The first addresses of all networks that could contain this address, one per prefix length.
 pub(super) fn first_addresses(address: ClientIp) -> Vec<[u8; 16]> {
-    let address = address.addr();
-    let mut first: Vec<[u8; 16]> = (0..=if address.is_ipv4() { 32 } else { 128 })
-        .filter_map(|prefix| IpNet::new(address, prefix).ok())
-        .map(|network| sixteen_bytes(network.network()))
+    let longest = if address.addr().is_ipv4() { 32 } else { 128 };
+    let mut first: Vec<[u8; 16]> = (0..=longest)
+        .map(|prefix| Network::widen(address, prefix, prefix).first())
+        .map(|first| sixteen_bytes(first.addr()))
         .collect();
     first.dedup();
     first

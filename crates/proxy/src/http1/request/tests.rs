@@ -104,7 +104,8 @@ fn targets_have_their_forms() {
     };
     assert_eq!(target("/a?"), ("/a".to_owned(), Some(String::new())));
     assert_eq!(target("/a?b?c"), ("/a".to_owned(), Some("b?c".to_owned())));
-    assert_eq!(target("*"), ("*".to_owned(), None));
+    assert_eq!(head("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").path(), "*");
+    assert!(take("GET * HTTP/1.1\r\nHost: a\r\n\r\n").is_err());
     assert_eq!(
         target("http://api.example:80/a?b"),
         ("/a".to_owned(), Some("b".to_owned()))

@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use sentinel_proxy::AddressReport;
+use tokio::net::TcpListener;
 
 use super::Finding;
 use crate::cli::healthcheck;
@@ -13,23 +14,52 @@ use crate::config::Config;
 /// For how long a running server may take to say that it is the one that has the port.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whether the gateway takes a TCP connection.
-pub(super) async fn upstream(config: &Config) -> Option<Finding> {
-    let url = config.upstream.url.as_ref()?;
-    let connect = TcpStream::connect((url.host(), url.port()));
-    let advice =
-        "start the gateway, or correct UPSTREAM_URL; until then clients get 502 upstream_unreachable";
-    let shown = format!("{}:{}", url.host(), url.port());
-    let finding = match tokio::time::timeout(config.upstream.connect_timeout, connect).await {
-        Ok(Ok(_)) => Finding::good("upstream", format!("{shown} takes connections")),
-        Ok(Err(error)) => Finding::bad("upstream", format!("{shown}: {error}"), advice),
-        Err(_) => {
-            let waited = config.upstream.connect_timeout.as_secs();
-            let text = format!("{shown}: no connection within {waited} s");
-            Finding::bad("upstream", text, advice)
-        }
+/// Whether the gateway takes connections at its addresses, one finding for each of its URLs.
+pub(super) async fn upstream(config: &Config) -> Vec<Finding> {
+    let Some(upstream) = config.upstream.upstream() else {
+        return Vec::new();
     };
-    Some(finding)
+    let reports = sentinel_proxy::probe(&upstream, config.upstream.connect_timeout).await;
+    let origins = upstream.target.origins().iter();
+    origins
+        .map(|origin| {
+            let origin = origin.to_string();
+            let of_origin: Vec<_> = reports.iter().filter(|report| report.origin == origin).collect();
+            upstream_finding(&origin, &of_origin, upstream.target.is_tls())
+        })
+        .collect()
+}
+
+fn upstream_finding(origin: &str, reports: &[&AddressReport], is_tls: bool) -> Finding {
+    let shown = |report: &&AddressReport| match (report.address, &report.problem) {
+        (Some(address), Some(problem)) => format!("{address}: {problem}"),
+        (None, Some(problem)) => problem.clone(),
+        (Some(address), None) => address.to_string(),
+        (None, None) => String::new(),
+    };
+    let (bad, good): (Vec<_>, Vec<_>) = reports.iter().partition(|report| report.problem.is_some());
+    let list = |reports: &[&AddressReport]| reports.iter().map(shown).collect::<Vec<_>>().join("; ");
+    if good.is_empty() {
+        let certificate = if is_tls {
+            ", or set SENTINEL_UPSTREAM_CA_FILE to the authority of its certificate"
+        } else {
+            ""
+        };
+        let advice = format!(
+            "start the gateway, or correct UPSTREAM_URL{certificate}; until then clients get 502 upstream_unreachable"
+        );
+        return Finding::bad("upstream", format!("{origin}: {}", list(&bad)), advice);
+    }
+    let speaks = if is_tls {
+        "takes TLS connections"
+    } else {
+        "takes connections"
+    };
+    let text = format!("{origin} {speaks} at {}", list(&good));
+    if bad.is_empty() {
+        return Finding::good("upstream", text);
+    }
+    Finding::warning("upstream", format!("{text}, and not at {}", list(&bad)))
 }
 
 /// Whether both listeners can be opened, or are open in a running Sentinel.

@@ -122,6 +122,35 @@ async fn each_part_that_is_not_in_order_is_told_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn every_upstream_is_tried_and_tls_with_it() {
+    let fixture = Fixture::new();
+    let good = format!("http://{}", fixture.gateway.local_addr().expect("it is bound"));
+    let dead = format!("http://{}", unreachable_address().await);
+    let (text, outcome) = fixture
+        .check(&[("UPSTREAM_URL", &format!("{good},{dead}"))])
+        .await;
+    assert!(outcome.is_err(), "{text}");
+    assert!(text.contains(&format!("{good} takes connections at")), "{text}");
+    assert!(
+        text.contains(&format!("problem  upstream       {dead}: ")),
+        "{text}"
+    );
+
+    let speaks_no_tls = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let url = format!("https://{}", speaks_no_tls.local_addr().expect("it is bound"));
+    let closing = tokio::spawn(async move { while speaks_no_tls.accept().await.is_ok() {} });
+    let (text, outcome) = fixture.check(&[("UPSTREAM_URL", &url)]).await;
+    closing.abort();
+    assert!(
+        outcome.is_err() && text.contains("no TLS with the upstream"),
+        "{text}"
+    );
+    assert!(text.contains("SENTINEL_UPSTREAM_CA_FILE"), "{text}");
+}
+
+#[tokio::test]
 async fn a_store_is_looked_at_and_a_broken_one_is_left_alone() {
     let fixture = Fixture::new();
     let data = fixture.folder.path().join("data");

@@ -1,21 +1,29 @@
 use super::*;
 
 #[test]
-fn upstream_urls() {
+fn urls_of_the_gateway() {
     for (text, host, port) in [
         ("http://gateway:3000", "gateway", 3000),
         ("HTTP://gateway", "gateway", 80),
         ("http://gateway/", "gateway", 80),
         ("http://192.0.2.1:8080/", "192.0.2.1", 8080),
         ("http://[2001:db8::1]:8080", "2001:db8::1", 8080),
+        ("https://gateway", "gateway", 443),
+        ("http://gateway:3000,\nhttp://gateway:3001,", "gateway", 3000),
     ] {
-        let url = upstream_url(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
-        assert_eq!((url.host(), url.port()), (host, port));
+        let target = upstream_urls(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
+        let origin = &target.origins()[0];
+        assert_eq!((origin.host(), origin.port()), (host, port));
     }
     for (text, complaint) in [
         ("gateway:3000", "has no http:// in front"),
         ("user:hunter2@gateway", "has no http:// in front"),
-        ("https://gateway", "comes with TLS support"),
+        ("http://gateway,https://gateway", "one scheme for all"),
+        ("http://gateway,http://gateway:80", "names one origin twice"),
+        (
+            "http://gateway,http://user:hunter2@gateway",
+            "user name or password",
+        ),
         ("ftp://gateway", "'ftp' is no scheme"),
         ("http://user:hunter2@gateway", "user name or password"),
         ("http://gateway/v1", "has a path"),
@@ -30,10 +38,35 @@ fn upstream_urls() {
         ("http://gate way", "is no URL"),
         ("http://[nonsense]:3000", "is no URL"),
     ] {
-        let wrong = upstream_url(text).expect_err(text);
+        let wrong = upstream_urls(text).expect_err(text);
         assert!(wrong.contains(complaint), "{text}: {wrong}");
         assert!(!wrong.contains("hunter2"), "{wrong}");
     }
+}
+
+#[test]
+fn certificate_authorities_are_read_from_a_bounded_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("ca.pem");
+    let path = path.to_str().expect("UTF-8");
+    let wrong = ca_file(path).expect_err("there is none");
+    assert!(
+        wrong.contains("cannot be read") && wrong.contains("wanted"),
+        "{wrong}"
+    );
+    std::fs::write(path, " ".repeat(CA_FILE_BYTES_MAX)).expect("it can be written");
+    assert!(ca_file(path).expect_err("empty").contains("no certificate"));
+    std::fs::write(path, " ".repeat(CA_FILE_BYTES_MAX + 1)).expect("it can be written");
+    assert!(ca_file(path).expect_err("too large").contains("more than"));
+}
+
+#[test]
+fn health_paths() {
+    assert_eq!(
+        health_path("/api/status").as_ref().map(HealthPath::as_str),
+        Ok("/api/status")
+    );
+    assert!(health_path("api/status").is_err_and(|wrong| wrong.contains("is no path")));
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn two_names_of_one_setting_must_agree() {
         .config
         .upstream
         .url;
-    assert_eq!(url.map(|url| url.port()), Some(3000));
+    assert_eq!(url.map(|url| url.origins()[0].port()), Some(3000));
     let error = two("http://gateway:3000", "http://gateway:3001").error();
     assert!(
         error.contains("is also set by environment, DOWNSTREAM_URL, to a different value"),

@@ -1,7 +1,7 @@
 //! Finding: fresh, past its life, with the store away or slow, and by many at once.
 
 use sentinel_core::binding::BindingStatus;
-use sentinel_core::ports::{BindingAdmin, BindingLookup, Claim, StoreError};
+use sentinel_core::ports::{BindingAdmin, BindingLookup, BindingStore, Claim, StoreError};
 
 use super::super::{CacheBounds, LOAD_ATTEMPTS_MAX};
 use super::{find, fresh_ms, lookup, lookup_with, milliseconds};
@@ -311,6 +311,49 @@ async fn claims_and_lessons_are_known_at_once() {
     let gone = lookup.learn(&known, network("192.0.2.3"), 9, now).await;
     assert!(gone.unwrap().is_none());
     assert_eq!(store.calls(), 8);
+}
+
+#[tokio::test]
+async fn a_binding_that_the_upstream_accepted_is_not_released() {
+    let (lookup, store) = lookup();
+    let Ok(Claim::Won(won)) = lookup.claim(new_binding(1, "192.0.2.1")).await else {
+        panic!("the first claim wins");
+    };
+    // Somebody else's request, later, with a copy that was loaded anew.
+    let reloaded = find(&lookup, 1, fresh_ms() * 2).await;
+    reloaded.uses.confirm();
+    assert!(won.uses.is_confirmed(), "the counter outlives the copy");
+    let asked = store.calls();
+    assert_eq!(lookup.release(&won).await, Ok(()));
+    assert_eq!(store.calls(), asked);
+    assert!(store.memory.find(&fingerprint(1)).await.unwrap().is_some());
+    assert!(lookup.cached(&fingerprint(1), at(fresh_ms() * 2)).is_some());
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_remembered_by_the_copy_that_is_no_longer_cached() {
+    let (lookup, store) = lookup();
+    let Ok(Claim::Won(won)) = lookup.claim(new_binding(1, "192.0.2.1")).await else {
+        panic!("the first claim wins");
+    };
+    won.uses.confirm();
+    lookup.invalidate(&fingerprint(1), None);
+    assert_eq!(lookup.release(&won).await, Ok(()));
+    assert!(store.memory.find(&fingerprint(1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_copy_that_counts_apart_releases_nothing_either() {
+    let (lookup, store) = lookup();
+    let Ok(Claim::Won(won)) = lookup.claim(new_binding(1, "192.0.2.1")).await else {
+        panic!("the first claim wins");
+    };
+    lookup.invalidate(&fingerprint(1), None);
+    let reloaded = find(&lookup, 1, 2_000).await;
+    reloaded.uses.confirm();
+    assert!(!won.uses.is_confirmed());
+    assert_eq!(lookup.release(&won).await, Ok(()));
+    assert!(store.memory.find(&fingerprint(1)).await.unwrap().is_some());
 }
 
 #[tokio::test]

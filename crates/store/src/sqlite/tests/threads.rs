@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use super::super::failure::Failure;
 use super::super::threads::prepare;
 use super::super::{
-    GROUP_COMMANDS_MAX, READER_THREADS, READS_QUEUED_MAX, SqliteStore, WRITES_QUEUED_MAX, bindings,
+    GROUP_COMMANDS_MAX, HEALTH_WAIT_MAX, READER_THREADS, READS_QUEUED_MAX, SqliteStore, WRITES_QUEUED_MAX,
+    bindings,
 };
 use super::{fixture, new_path, outside};
 use crate::conformance::{claimed, fingerprint, new_binding};
@@ -187,6 +188,19 @@ async fn what_was_accepted_is_done_without_its_caller() {
     drop(gate);
     let lost = store.claim(new_binding(1, "192.0.2.9")).await;
     assert!(matches!(lost, Ok(Claim::Lost(_))), "{lost:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_does_not_answer_is_unhealthy_after_the_bound() {
+    let (store, _folder) = fixture();
+    let gate = hold_writer(&store);
+    let asked_at = tokio::time::Instant::now();
+    assert_eq!(
+        Health::check(&store).await,
+        Err(StoreError::Unavailable("the store does not answer".to_owned()))
+    );
+    assert_eq!(asked_at.elapsed(), HEALTH_WAIT_MAX);
+    drop(gate);
 }
 
 #[tokio::test]
