@@ -22,8 +22,8 @@ use crate::live::{self, Changes, Watcher};
 use crate::upstream::{self, Directory};
 use crate::worker::{Shared, Worker};
 
-/// The most connections that wait in the kernel for each worker.
-const BACKLOG_MAX: i32 = 1_024;
+/// How many connections may wait in the kernel for each worker.
+const ACCEPT_BACKLOG: i32 = 1_024;
 /// How long connections may take to close after they were told to.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -205,6 +205,6 @@ fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> 
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG_MAX)?;
+    socket.listen(ACCEPT_BACKLOG)?;
     Ok(socket.into())
 }

@@ -14,6 +14,9 @@ mod engine;
 mod exchange;
 mod figures;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod http1;
 mod lifecycle;

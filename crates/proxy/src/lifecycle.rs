@@ -119,7 +119,8 @@ pub(crate) async fn serve<'e, S: Stream>(
         shared.lookup.record_use(known, now);
     }
     // From here on a change of the binding reaches the request, too.
-    let live = fingerprint.map(|fingerprint| Live {
+    let bound = standing.known().and(fingerprint);
+    let live = bound.map(|fingerprint| Live {
         fingerprint,
         client_ip,
     });
@@ -148,24 +149,22 @@ fn arrive<'r>(worker: &Worker, peer: &Peer, request: &'r RequestHead) -> Result<
         Some(client_ip) => Ok(client_ip),
         None => worker.shared.client_ip.resolve(peer.address(), request.lines()),
     };
-    match resolved {
-        Ok(client_ip) => Ok(Arrival {
+    if let Ok(client_ip) = resolved {
+        return Ok(Arrival {
             request,
             client_ip,
             at,
-        }),
-        Err(_) => {
-            let breach = RefusalReason::ClientIpUnresolvable.into();
-            Err(Stop::Refused(refusal::refuse(
-                worker,
-                request,
-                None,
-                breach,
-                peer.ip(),
-                at,
-            )))
-        }
+        });
     }
+    let breach = RefusalReason::ClientIpUnresolvable.into();
+    Err(Stop::Refused(refusal::refuse(
+        worker,
+        request,
+        None,
+        breach,
+        peer.ip(),
+        at,
+    )))
 }
 
 /// What happens once per key; its future is large and rare, so it has no place in every connection's memory.

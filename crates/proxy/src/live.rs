@@ -97,11 +97,14 @@ pub(crate) async fn recheck(worker: &Rc<Worker>) {
     let keys = worker.connections.borrow().live_keys();
     for fingerprint in keys {
         let now = worker.shared.clock.now();
-        if let Some(known) = worker.shared.lookup.cached(&fingerprint, now) {
-            judge(worker, &fingerprint, Some(&known.binding));
-        } else if let Ok(Some(known)) = worker.shared.lookup.find(&fingerprint, now).await {
-            judge(worker, &fingerprint, Some(&known.binding));
-        }
+        let known = match worker.shared.lookup.cached(&fingerprint, now) {
+            Some(known) => Some(known),
+            None => match worker.shared.lookup.find(&fingerprint, now).await {
+                Ok(found) => found,
+                Err(_) => continue,
+            },
+        };
+        judge(worker, &fingerprint, known.as_ref().map(|known| &known.binding));
     }
 }
 

@@ -231,6 +231,9 @@ fn proxy_config(config: &Config) -> ProxyConfig {
     let (proxy, upstream) = (&config.proxy, &config.upstream);
     let bounds = Bounds {
         connections_max: proxy.connections_max,
+        connections_per_address_max: proxy
+            .connections_per_address_max
+            .map_or(0, std::num::NonZeroUsize::get),
         header_bytes_max: proxy.header_bytes_max,
         header_timeout: proxy.header_timeout,
         stream_idle: upstream.idle_timeout,

@@ -98,7 +98,7 @@ impl Readings {
     /// What can go up and down.
     fn encode_gauges(
         &self,
-        proxy: &FiguresSnapshot,
+        proxy: &sentinel_proxy::FiguresSnapshot,
         encoder: &mut DescriptorEncoder<'_>,
     ) -> Result<(), fmt::Error> {
         for (name, help, value) in [

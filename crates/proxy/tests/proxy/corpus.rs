@@ -109,6 +109,8 @@ struct Case {
     statuses: Vec<u16>,
     then: Then,
     seen: Vec<Seen>,
+    /// What comes of it depends on what of it is there at once: it is not sent byte by byte as well.
+    at_once: bool,
 }
 
 impl Case {
@@ -119,7 +121,14 @@ impl Case {
             statuses: statuses.to_vec(),
             then,
             seen: seen.to_vec(),
+            at_once: false,
         }
+    }
+
+    /// Sent in one piece only.
+    fn at_once(mut self) -> Self {
+        self.at_once = true;
+        self
     }
 
     /// Refused and closed, whatever follows; the upstream sees nothing.
@@ -176,7 +185,11 @@ fn shortened(text: &str) -> String {
     format!("{start:?}{dots}")
 }
 
-/// Runs all cases at once, each with an engine and an upstream of its own, and reports all faults together.
+/// Cases up to this length are sent byte by byte as well.
+const PIECEWISE_BYTES: usize = 2_000;
+
+/// Runs all cases at once, each with an engine and an upstream of its own, and reports all faults together. Wherever the bytes are cut,
+/// the outcome is the same.
 async fn run(cases: Vec<Case>) {
     run_with(cases, |_| {}).await;
 }
@@ -186,15 +199,22 @@ async fn run_with(cases: Vec<Case>, set: fn(&mut Options)) {
     assert_eq!(names.len(), cases.len(), "each case has a name of its own");
     let mut running = JoinSet::new();
     for case in cases {
-        running.spawn(async move {
-            let told = format!("{}\n    sent {}", case.name, shortened(&case.sent));
-            let outcome = tokio::spawn(judge(case, set)).await;
-            outcome
-                .map_or_else(|panic| Err(why(panic)), |verdict| verdict)
-                .map_err(|why| format!("{told}\n    {why}"))
-        });
+        if !case.at_once && case.sent.len() <= PIECEWISE_BYTES {
+            running.spawn(told(case.clone(), set, 1));
+        }
+        running.spawn(told(case, set, usize::MAX));
     }
     report(running).await;
+}
+
+/// Judges one case, and puts its name and bytes in front of its fault.
+async fn told(case: Case, set: fn(&mut Options), piece_bytes: usize) -> Result<(), String> {
+    let pieces = if piece_bytes == 1 { ", byte by byte" } else { "" };
+    let told = format!("{}{pieces}\n    sent {}", case.name, shortened(&case.sent));
+    let outcome = tokio::spawn(judge(case, set, piece_bytes)).await;
+    outcome
+        .unwrap_or_else(|panic| Err(why(panic)))
+        .map_err(|why| format!("{told}\n    {why}"))
 }
 
 fn why(error: tokio::task::JoinError) -> String {
@@ -229,12 +249,14 @@ fn echo_of(method: &str, target: &str) -> String {
     format!("{method} {target}")
 }
 
-async fn judge(case: Case, set: fn(&mut Options)) -> Result<(), String> {
+async fn judge(case: Case, set: fn(&mut Options), piece_bytes: usize) -> Result<(), String> {
     let upstream = echoing_upstream().await;
     let sentinel = Sentinel::start_with(upstream.address(), set);
     let mut client = sentinel.client().await;
-    // The engine may close while it is still being sent to.
-    let _ = client.try_send(bytes(&case.sent)).await;
+    for piece in bytes(&case.sent).chunks(piece_bytes) {
+        // The engine may close while it is still being sent to.
+        let _ = client.try_send(piece).await;
+    }
     let mut answered = case.seen.iter();
     for status in &case.statuses {
         let head = client.read_head().await;

@@ -108,4 +108,42 @@ async fn what_changed_elsewhere_is_looked_up() {
         .change(|binding| binding.status = BindingStatus::Banned);
     sentinel.engine.watcher().changed(BindingChange::Unknown);
     assert!(client.try_read_chunk().await.is_err());
+
+    let (mut unbound, _events) = stream(&sentinel, &upstream, "sk-other").await;
+    let other = sentinel
+        .lookup
+        .bindings()
+        .into_iter()
+        .find(|binding| binding.status == BindingStatus::Active);
+    sentinel
+        .lookup
+        .forget(&other.expect("the other key's").fingerprint);
+    sentinel.engine.watcher().changed(BindingChange::Unknown);
+    assert!(unbound.try_read_chunk().await.is_err());
+}
+
+/// Keys that pass unbound, as dashboards' do, have nothing that could change.
+#[tokio::test]
+async fn what_was_never_bound_goes_on() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    let (events, answer) = Answer::events();
+    upstream.answer_next(answer);
+    let mut client = sentinel.client().await;
+    client
+        .send("GET /api/stream HTTP/1.1\r\nhost: x\r\nauthorization: Bearer dashboard\r\n\r\n")
+        .await;
+    client.read_head().await;
+    sentinel.engine.watcher().changed(BindingChange::Unknown);
+    let (mut other, _other_events) = stream(&sentinel, &upstream, KEY).await;
+    sentinel
+        .lookup
+        .change(|binding| binding.status = BindingStatus::Banned);
+    tell(&sentinel);
+    assert!(
+        other.try_read_chunk().await.is_err(),
+        "the worker has heard of both"
+    );
+    events.send("data: 1\n\n");
+    assert_eq!(client.read_chunk().await.expect("goes on"), b"data: 1\n\n");
 }

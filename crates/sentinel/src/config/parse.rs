@@ -166,20 +166,18 @@ fn is_broken_ipv6(authority: &str, host: &str) -> bool {
 /// The network of a reverse proxy: narrow enough that everybody in it can be believed.
 pub(crate) fn trusted_network(text: &str) -> Result<Network, String> {
     let network: Network = text.parse().map_err(|error| format!("{error}"))?;
-    let canonical = network.to_string();
-    let (address, prefix) = canonical.split_once('/').unwrap_or((&canonical, ""));
-    let prefix_min = if address.contains(':') {
+    let prefix_min = if network.first().addr().is_ipv6() {
         TRUSTED_IPV6_PREFIX_MIN
     } else {
         TRUSTED_IPV4_PREFIX_MIN
     };
-    match prefix.parse::<u8>() {
-        Ok(prefix) if prefix < prefix_min => Err(format!(
+    if network.prefix_length() < prefix_min {
+        return Err(format!(
             "{} is too wide: whoever is in it can claim any address; name the proxies' own networks (/{prefix_min} or longer)",
             quoted(text)
-        )),
-        _ => Ok(network),
+        ));
     }
+    Ok(network)
 }
 
 /// The header in which a proxy names the client.

@@ -43,7 +43,7 @@ settings! {
         "The most client connections that are open at once.";
     PROXY_CONNECTIONS_PER_ADDRESS_MAX = "proxy.connections_per_address_max"
         ["SENTINEL_PROXY_CONNECTIONS_PER_ADDRESS_MAX"] number(0, 1_000_000, "connections"), Some("1000"),
-        "The most of them that one address may have open, trusted proxies excepted; 0 means without limit.";
+        "The most of them that one address (IPv6: one /64) may have open, trusted proxies excepted; 0 means without limit.";
     PROXY_HEADER_BYTES_MAX = "proxy.header_bytes_max" ["SENTINEL_PROXY_HEADER_BYTES_MAX"]
         number(8192, 1_048_576, "bytes"), Some("32768"),
         "The most bytes that a request's head may have.";

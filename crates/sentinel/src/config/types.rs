@@ -49,7 +49,7 @@ pub(crate) struct ProxyConfig {
     pub(crate) client_ip_header: HeaderName,
     /// The most connections at once.
     pub(crate) connections_max: usize,
-    /// The most of them from one address, trusted proxies excepted; without limit when none.
+    /// The most of them from one address (IPv6: one /64), trusted proxies excepted; without limit when none.
     pub(crate) connections_per_address_max: Option<NonZeroUsize>,
     /// The most bytes of a request's head.
     pub(crate) header_bytes_max: usize,

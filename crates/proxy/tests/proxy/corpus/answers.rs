@@ -70,12 +70,12 @@ async fn judge(&(_, answer, connection, gets): &Row, request: String) -> Result<
     });
     let mut client = sentinel.client().await;
     client.send(&request).await;
+    let to_head = request.starts_with("HEAD ");
     let head = client.read_head().await;
     let then = match gets {
         Whole(lines, body, then) => {
             judge_head(&head, lines)?;
-            let no_body = request.starts_with("HEAD ");
-            let got = if no_body {
+            let got = if to_head {
                 Ok(Vec::new())
             } else {
                 read_all(&mut client).await
@@ -94,7 +94,9 @@ async fn judge(&(_, answer, connection, gets): &Row, request: String) -> Result<
         }
         Refused if head.status != 502 => return Err(format!("got {}, not 502", text(&head.bytes))),
         Refused => {
-            client.read_body().await;
+            if !to_head {
+                client.read_body().await;
+            }
             Then::Open
         }
     };

@@ -61,7 +61,10 @@ const MALFORMED: &[(&str, &str)] = &[
 
 #[tokio::test]
 async fn malformed_chunks_are_refused_and_never_begun() {
-    let case = |(name, body): &(&str, &str)| Case::refused(name, post(CHUNKED, body), 400);
+    let case = |(name, body): &(&str, &str)| {
+        // Byte by byte, its beginning passes before the fault is there.
+        Case::refused(name, post(CHUNKED, body), 400).at_once()
+    };
     run(MALFORMED.iter().map(case).collect()).await;
 }
 

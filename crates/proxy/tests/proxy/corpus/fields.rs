@@ -154,7 +154,7 @@ const AMBIGUOUS: &[(&str, &str)] = &[
 #[tokio::test]
 async fn ambiguous_credentials_are_refused_and_not_seen() {
     let case = |(name, lines): &(&str, &str)| {
-        // Nothing is wrong with the framing: without a wish to close, the connection stays.
+        // Nothing is wrong with the framing: with the body there and without a wish to close, the connection stays.
         let then = if lines.contains("close") {
             super::Then::Closed
         } else {
@@ -167,6 +167,7 @@ async fn ambiguous_credentials_are_refused_and_not_seen() {
             then,
             &[],
         )
+        .at_once()
     };
     run(AMBIGUOUS.iter().map(case).collect()).await;
 }

@@ -1,6 +1,7 @@
 //! Lines of a head: their ends, their blanks, bytes that do not belong there, methods and versions.
 
 use super::{Case, Seen, get, run, seen_get};
+use crate::support::Sentinel;
 
 /// Whole heads that are no HTTP, or HTTP to some parsers only.
 const MALFORMED: &[(&str, &str)] = &[
@@ -375,4 +376,19 @@ async fn harmless_oddities_pass() {
         ),
     ])
     .await;
+}
+
+/// Whatever is made of HTTP/2's preface, nothing behind it is taken for HTTP/1.1.
+#[tokio::test]
+async fn nothing_is_served_behind_the_preface_of_http_2() {
+    let upstream = super::echoing_upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    let mut client = sentinel.client().await;
+    client
+        .send(format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{}", super::BEHIND))
+        .await;
+    client.wait_for_close().await;
+    drop(client);
+    assert!(sentinel.stop(super::DRAIN).await);
+    assert!(super::all_seen(&upstream).await.is_empty());
 }

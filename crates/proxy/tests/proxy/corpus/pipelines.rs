@@ -153,7 +153,8 @@ async fn requests_follow_each_other() {
             &[200, 400],
             Then::Closed,
             &[seen_one()],
-        ),
+        )
+        .at_once(),
         Case::new(
             "half a request behind a good one",
             one() + "GET /half HTTP/1.1\r\nho",
