@@ -16,7 +16,9 @@ const UNTESTED_BOUNDS: &[(&str, &str, &str)] = &[(
 #[test]
 fn every_bound_is_mentioned_in_a_test() {
     let tree = Tree::read();
-    let mentioned: BTreeSet<&str> = tree.rust().flat_map(|file| words(test_part(file))).collect();
+    // This file's own list of exceptions is no test.
+    let tests = tree.rust().filter(|file| !file.path.ends_with("tidy/bounds.rs"));
+    let mentioned: BTreeSet<&str> = tests.flat_map(|file| words(test_part(file))).collect();
     let mut faults = Vec::new();
     for file in tree.rust() {
         // A bound that a test declares for itself is the test's own affair.
