@@ -10,7 +10,7 @@ use sentinel_core::credential::{self, CredentialAmbiguous, CredentialFilter, Pas
 use sentinel_core::header::{HeaderLines, OwnedHeaderLines};
 use sentinel_core::network::PeerAddr;
 use sentinel_core::path::{READINGS_MAX, RequestPath};
-use sentinel_core::profile::{Carrier, Profile};
+use sentinel_core::profile::{Carrier, PathRule, Profile};
 
 /// A request as text: the target on the first line, a header on each further one.
 struct Request<'t> {
@@ -53,7 +53,7 @@ fn lines<'t>(parts: impl Iterator<Item = &'t [u8]>) -> Option<OwnedHeaderLines> 
 
 /// Input: one header line each. Whoever is not trusted is taken at the socket's word; what a trusted proxy says is one address or none; what
 /// stands left of the address that was found has no say.
-pub fn client_ip(input: &[u8]) {
+pub(crate) fn client_ip(input: &[u8]) {
     let Some(found) = lines(input.split(|byte| *byte == b'\n')) else {
         return;
     };
@@ -101,7 +101,7 @@ pub fn client_ip(input: &[u8]) {
 }
 
 /// Input: a target, then header lines. For every profile: what is forwarded reads to the same key, from wherever the gateway may look, and to no other.
-pub fn credential(input: &[u8]) {
+pub(crate) fn credential(input: &[u8]) {
     let Some(request) = request(input) else { return };
     for name in Profile::BUILT_IN {
         let profile = Profile::built_in(name).expect("built in");
@@ -130,7 +130,8 @@ fn differential(profile: &Profile, request: &Request<'_>, is_websocket: bool) {
         "{}: what is forwarded reads to the same key",
         profile.name
     );
-    for other in profile.carriers.iter() {
+    let applies = |carrier: &&Carrier| path.readings().any(|reading| carrier.applies(reading));
+    for other in profile.carriers.iter().filter(applies) {
         let alone = only(profile, other);
         let read = read(&alone, &path, query.as_deref(), lines.lines());
         assert!(
@@ -141,10 +142,14 @@ fn differential(profile: &Profile, request: &Request<'_>, is_websocket: bool) {
     }
 }
 
-/// The profile with one place to look in.
+/// The profile with one place to look in, whatever the path.
 fn only(profile: &Profile, carrier: &Carrier) -> Profile {
+    let carrier = Carrier {
+        place: carrier.place.clone(),
+        paths: Cow::Owned(vec![PathRule::Any]),
+    };
     Profile {
-        carriers: Cow::Owned(vec![carrier.clone()]),
+        carriers: Cow::Owned(vec![carrier]),
         ..profile.clone()
     }
 }
@@ -177,7 +182,7 @@ fn forwarded(filter: &CredentialFilter<'_>, lines: HeaderLines<'_>) -> OwnedHead
 }
 
 /// Input: a path. Its readings are bounded, the path as it was written is among them, and no other spelling of a claim path is none.
-pub fn path(input: &[u8]) {
+pub(crate) fn path(input: &[u8]) {
     let Ok(written) = std::str::from_utf8(input) else {
         return;
     };

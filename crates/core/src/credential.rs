@@ -34,8 +34,16 @@ pub static CREDENTIAL_HEADERS: [HeaderName; 8] = [
     HeaderName::from_static("litellm_user_api_key"),
 ];
 
-/// Names in a query under which some gateway takes a key.
-pub const CREDENTIAL_QUERIES: [&str; 4] = ["key", "api_key", "api-key", "apikey"];
+/// Names in a query under which some gateway takes a key; and two that Google's front ends take: a token, and whole header
+/// lines (`goog.net.rpc.HttpCors` of the Closure library), which would be read over those that were checked.
+pub const CREDENTIAL_QUERIES: [&str; 6] = [
+    "key",
+    "api_key",
+    "api-key",
+    "apikey",
+    "access_token",
+    "$httpheaders",
+];
 
 /// What a browser's WebSocket puts in front of its key.
 const WEBSOCKET_KEY_PREFIX: &str = "openai-insecure-api-key.";

@@ -4,6 +4,7 @@
 //! A profile decides nothing by itself. Adding a gateway means adding a table here or in the configuration.
 
 mod builtin;
+mod written;
 
 use std::borrow::Cow;
 
@@ -11,6 +12,8 @@ use http::header::HeaderName;
 
 use crate::fingerprint::NormalisedKey;
 use crate::path::RequestPath;
+
+pub use written::PathRuleError;
 
 /// A statement about a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +84,9 @@ impl Carrier {
 pub enum KeyAlphabet {
     /// Any visible ASCII.
     Visible,
+    /// Any visible ASCII but `%`: llama.cpp's HTTP library decodes escapes in the values of headers, so that one key would have
+    /// as many spellings as anybody likes.
+    Unescaped,
     /// What RFC 6750 allows in a bearer token: letters, digits, `-._~+/`, and `=` at the end only.
     Token68,
 }
@@ -90,6 +96,7 @@ impl KeyAlphabet {
     pub fn holds(self, key: &str) -> bool {
         match self {
             Self::Visible => key.bytes().all(|byte| byte.is_ascii_graphic()),
+            Self::Unescaped => key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%'),
             Self::Token68 => {
                 let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
                 let stem = key.trim_end_matches('=');
@@ -159,15 +166,19 @@ pub struct Profile {
 
 impl Profile {
     /// The names of the built-in profiles.
-    pub const BUILT_IN: [&'static str; 2] = ["new-api", "litellm"];
+    pub const BUILT_IN: [&'static str; 7] = [
+        "new-api",
+        "one-api",
+        "sub2api",
+        "litellm",
+        "openai",
+        "anthropic",
+        "gemini",
+    ];
 
     /// The built-in profile of this name.
     pub fn built_in(name: &str) -> Option<Self> {
-        match name {
-            "new-api" => Some(builtin::new_api()),
-            "litellm" => Some(builtin::litellm()),
-            _ => None,
-        }
+        builtin::of_name(name)
     }
 
     /// Whether an unknown key on this path is claimed: whether any reading of it is a claim path.

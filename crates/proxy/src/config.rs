@@ -14,6 +14,8 @@ use sentinel_core::ports::{BindingLookup, InterceptSink};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Clock;
 
+use crate::tls::TlsConfig;
+
 pub use upstream::{
     HEALTH_PATH_BYTES_MAX, HealthPath, HostHeader, UPSTREAM_ORIGINS_MAX, Upstream, UpstreamOrigin,
     UpstreamTarget, UpstreamTargetError,
@@ -24,6 +26,8 @@ pub use upstream::{
 pub struct ProxyConfig {
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// The certificate, when clients connect over TLS.
+    pub tls: Option<TlsConfig>,
     /// How many threads serve them, each with its own listener; at least one.
     pub cores: usize,
     /// The gateway.

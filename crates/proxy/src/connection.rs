@@ -4,8 +4,10 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::Method;
+use tokio::time::timeout;
 
 use crate::client::{Client, NoRequest, Stream};
 use crate::connections::Phase;
@@ -14,7 +16,8 @@ use crate::forward::Forwarded;
 use crate::headers::{ResponseContext, write_response};
 use crate::http1::body::{BodyDecoder, BodyEncoding};
 use crate::http1::framing::{BodyLength, Version};
-use crate::http1::request::RequestHead;
+use crate::http1::request::{RequestError, RequestHead};
+use crate::http2::is_preface;
 use crate::lifecycle::{self, Stop};
 use crate::listener::Peer;
 use crate::refusal::{self, Refusal};
@@ -32,32 +35,50 @@ enum After {
     Close,
 }
 
-/// Serves one connection, unless it has to end before it is over: because the server closes, or its key's binding changed.
-pub(crate) async fn serve<S: Stream>(worker: Rc<Worker>, peer: Peer, stream: S) {
+/// Serves one connection, unless it has to end before it is over: because the server closes, or its key's binding changed. Gives it
+/// back, with what was read of it, when its client turns out to speak HTTP/2.
+pub(crate) async fn serve<S: Stream>(worker: Rc<Worker>, peer: &Peer, stream: S) -> Option<Client<S>> {
     let place = Place::enter(Rc::clone(&worker)).await;
-    let mut serving = pin!(serve_requests(&worker, &peer, stream, place.index));
+    let mut serving = pin!(serve_requests(&worker, peer, stream, place.index));
     poll_fn(|context| {
-        if worker.connections.borrow().is_over(place.index) {
-            return Poll::Ready(());
+        if place.is_over() {
+            return Poll::Ready(None);
         }
         worker.tick();
         serving.as_mut().poll(context)
     })
-    .await;
+    .await
 }
 
 /// A connection's place among the open ones, given up when it ends, however it ends.
-struct Place {
+pub(crate) struct Place {
     worker: Rc<Worker>,
     index: usize,
 }
 
 impl Place {
-    async fn enter(worker: Rc<Worker>) -> Self {
+    pub(crate) async fn enter(worker: Rc<Worker>) -> Self {
         let entering =
             |context: &mut Context<'_>| worker.connections.borrow_mut().enter(context.waker().clone());
         let index = poll_fn(|context| Poll::Ready(entering(context))).await;
         Self { worker, index }
+    }
+
+    /// Whether the connection has to end at once.
+    pub(crate) fn is_over(&self) -> bool {
+        self.worker.connections.borrow().is_over(self.index)
+    }
+
+    /// What `future` gives, if it does so within `limit` and before the server drains.
+    pub(crate) async fn while_serving<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        let mut future = pin!(timeout(limit, future));
+        poll_fn(|context| {
+            if self.worker.phase() != Phase::Serving {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(context).map(Result::ok)
+        })
+        .await
     }
 }
 
@@ -67,12 +88,21 @@ impl Drop for Place {
     }
 }
 
-async fn serve_requests<S: Stream>(worker: &Rc<Worker>, peer: &Peer, stream: S, place: usize) {
+async fn serve_requests<S: Stream>(
+    worker: &Rc<Worker>,
+    peer: &Peer,
+    stream: S,
+    place: usize,
+) -> Option<Client<S>> {
     let mut client = Client::new(stream, place, worker.shared.bounds.header_timeout);
+    let mut is_first = true;
     loop {
         let after = match client.read_head(worker).await {
             Ok(request) => serve_request(worker, peer, &mut client, &request).await,
             Err(NoRequest::Ended) => After::Close,
+            Err(NoRequest::Malformed(RequestError::Version)) if is_first && is_preface(&client.inbound) => {
+                return Some(client);
+            }
             Err(NoRequest::Malformed(error)) => {
                 refusal::malformed(error).write(true, false, client.outbound.buffer());
                 flushed(worker, &mut client, After::Linger).await
@@ -80,9 +110,12 @@ async fn serve_requests<S: Stream>(worker: &Rc<Worker>, peer: &Peer, stream: S, 
         };
         worker.connections.borrow_mut().set_live(place, None);
         match after {
-            After::Next => {}
-            After::Linger => return client.linger(&worker.scratch).await,
-            After::Close => return,
+            After::Next => is_first = false,
+            After::Linger => {
+                client.linger(&worker.scratch).await;
+                return None;
+            }
+            After::Close => return None,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::connections::Phase;
 use crate::figures::Figures;
 use crate::listener;
 use crate::live::{self, Changes, Watcher};
+use crate::tls::{CertificateWatch, Tls, TlsError};
 use crate::upstream::{self, Directory};
 use crate::worker::{Shared, Worker};
 
@@ -38,6 +39,9 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// The certificate cannot be served.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A thread or its runtime could not be made.
     #[error("cannot start a worker: {0}")]
     Worker(io::Error),
@@ -53,6 +57,7 @@ pub struct Engine {
     ended: mpsc::Receiver<()>,
     running: usize,
     threads: Vec<JoinHandle<()>>,
+    _certificate: Option<CertificateWatch>,
 }
 
 impl Engine {
@@ -63,12 +68,15 @@ impl Engine {
             address: config.listen,
             source,
         };
+        let tls = config.tls.clone();
+        let tls = tls.map(|tls| Tls::start(tls, Arc::clone(&dependencies.clock)));
+        let (tls, certificate) = tls.transpose()?.unzip();
         let sockets = listen(config.listen, workers).map_err(listen_error)?;
         let local_addr = sockets[0].local_addr().map_err(listen_error)?;
         let connections_max = config.bounds.connections_max.div_ceil(workers).max(1);
         let directory = Arc::new(Directory::new(&config.upstream, &config.bounds));
         let figures = Arc::new(Figures::new(workers, directory));
-        let shared = Arc::new(Shared::new(config, dependencies, Arc::clone(&figures)));
+        let shared = Arc::new(Shared::new(config, dependencies, Arc::clone(&figures), tls));
         let (phase, _) = watch::channel(Phase::Serving);
         let (alive, ended) = mpsc::channel(workers);
         let mut threads = Vec::with_capacity(workers);
@@ -96,6 +104,7 @@ impl Engine {
             ended,
             running: workers,
             threads,
+            _certificate: certificate,
         })
     }
 

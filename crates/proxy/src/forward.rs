@@ -51,6 +51,7 @@ pub(crate) async fn forward<'e, S: Stream>(
             checked: checked.and_then(header_of),
             client_ip: &address_text,
             peer_is_trusted: peer.is_trusted(),
+            peer_scheme: peer.scheme(),
             upstream_host: member.endpoint().origin.authority().as_bytes(),
             replaces_host: shared.host_header == HostHeader::Upstream,
             upgrades,

@@ -77,6 +77,7 @@ fn judge_request(head: &RequestHead) {
         filter: CredentialFilter::new(&profile, None, false),
         checked: None,
         client_ip: b"192.0.2.1",
+        peer_scheme: "http",
         peer_is_trusted: false,
         upstream_host: b"upstream",
         replaces_host: false,
@@ -144,9 +145,9 @@ pub fn response_head(bytes: &[u8], cut: usize) {
         // What is known to be wrong early is wrong later, and what is whole early is whole later.
         match (ResponseHead::take(&mut first, to_head), &whole) {
             (Ok(Some(early)), Ok(Some(whole))) => {
-                assert_eq!((early.status, early.body), (whole.status, whole.body))
+                assert_eq!((early.status, early.body), (whole.status, whole.body));
             }
-            (Ok(Some(_)), _) => panic!("a whole head that is none with more behind it"),
+            (Ok(Some(_)), _) => panic!("a whole head is none with more behind it"),
             (Err(error), whole) => assert_eq!(whole.as_ref().err(), Some(&error)),
             (Ok(None), _) => {}
         }

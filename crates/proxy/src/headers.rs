@@ -108,6 +108,8 @@ pub(crate) struct RequestContext<'r> {
     pub(crate) upstream_host: &'r [u8],
     /// Whether it is to be addressed by that, and not by the client's name for it.
     pub(crate) replaces_host: bool,
+    /// With what scheme the peer came.
+    pub(crate) peer_scheme: &'static str,
     /// Whether to ask the upstream to switch to WebSocket.
     pub(crate) upgrades: bool,
 }
@@ -183,7 +185,7 @@ pub(crate) fn write_request(request: &RequestHead, context: &RequestContext<'_>,
     write_line(out, b"x-forwarded-for", context.client_ip);
     write_line(out, b"x-real-ip", context.client_ip);
     if !has_origin_scheme {
-        out.extend_from_slice(b"x-forwarded-proto: http\r\n");
+        write_line(out, b"x-forwarded-proto", context.peer_scheme.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
 }

@@ -14,9 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::connection;
 use crate::connections::Phase;
 use crate::live::{self, Changes};
+use crate::protocol;
 use crate::upstream::tune;
 use crate::worker::Worker;
 
@@ -34,6 +34,7 @@ pub(crate) struct Peer {
     ip: ClientIp,
     text: Box<str>,
     is_trusted: bool,
+    scheme: &'static str,
     /// Whom the PROXY protocol named.
     proxied: Option<ClientIp>,
 }
@@ -47,6 +48,11 @@ impl Peer {
             ip,
             text: ip.to_string().into_boxed_str(),
             is_trusted: worker.shared.client_ip.is_trusted(ip),
+            scheme: if worker.shared.tls.is_some() {
+                "https"
+            } else {
+                "http"
+            },
             proxied: None,
         }
     }
@@ -69,6 +75,11 @@ impl Peer {
     /// Whether it is a trusted proxy.
     pub(crate) fn is_trusted(&self) -> bool {
         self.is_trusted
+    }
+
+    /// What its client calls us by: `https` over TLS, else `http`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        self.scheme
     }
 
     /// A client's address as text; made once per connection where the peer is the client.
@@ -181,7 +192,7 @@ async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: SocketAddr) {
             }
         }
     }
-    connection::serve(worker, peer, stream).await;
+    protocol::serve(worker, &peer, stream).await;
     drop(open);
 }
 

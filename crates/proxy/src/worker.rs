@@ -18,6 +18,7 @@ use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig};
 use crate::connections::{Connections, PerAddress, Phase};
 use crate::figures::{Figures, WorkerFigures};
 use crate::throttle::ClaimThrottle;
+use crate::tls::Tls;
 use crate::upstream::{Directory, Pool};
 
 /// What all workers share.
@@ -35,10 +36,17 @@ pub(crate) struct Shared {
     pub(crate) throttle: ClaimThrottle,
     pub(crate) figures: Arc<Figures>,
     pub(crate) workers: usize,
+    /// TLS towards clients, if they are to use it.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Shared {
-    pub(crate) fn new(config: ProxyConfig, dependencies: Dependencies, figures: Arc<Figures>) -> Self {
+    pub(crate) fn new(
+        config: ProxyConfig,
+        dependencies: Dependencies,
+        figures: Arc<Figures>,
+        tls: Option<Tls>,
+    ) -> Self {
         Self {
             throttle: ClaimThrottle::new(config.bounds.claims_per_minute),
             profile: config.profile,
@@ -53,6 +61,7 @@ impl Shared {
             clock: dependencies.clock,
             workers: config.cores.max(1),
             figures,
+            tls,
         }
     }
 }

@@ -249,6 +249,7 @@ fn proxy_config(config: &Config) -> ProxyConfig {
     };
     ProxyConfig {
         listen: proxy.listen,
+        tls: proxy.tls.clone(),
         cores: cores(proxy.cores),
         upstream: upstream.upstream().expect("serving requires it"),
         host_header: upstream.host_header,

@@ -119,6 +119,14 @@ impl<'p> CredentialFilter<'p> {
             Some(Place::Query(name)) => Some(&**name),
             _ => None,
         };
-        query::without_credentials(query, kept)
+        let own = self
+            .profile
+            .carriers
+            .iter()
+            .filter_map(|carrier| match &carrier.place {
+                Place::Query(name) => Some(&**name),
+                _ => None,
+            });
+        query::without_credentials(query, kept, &own)
     }
 }

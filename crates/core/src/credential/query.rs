@@ -19,14 +19,17 @@ pub(super) fn value<'r>(query: &'r str, name: &str) -> Result<Option<Cow<'r, str
     Ok(found)
 }
 
-/// The query without any credential but the one under `kept`; none when nothing had to go.
-pub(super) fn without_credentials(query: &str, kept: Option<&str>) -> Option<String> {
+/// The query without any credential but the one under `kept`; none when nothing had to go. Credentials are what stands under
+/// [`CREDENTIAL_QUERIES`] and under the `further` names.
+pub(super) fn without_credentials<'n>(
+    query: &str,
+    kept: Option<&str>,
+    further: &(impl Iterator<Item = &'n str> + Clone),
+) -> Option<String> {
     let goes = |name: &str| match decoded(name) {
         Some(name) => {
-            kept != Some(&*name)
-                && CREDENTIAL_QUERIES
-                    .iter()
-                    .any(|known| name.eq_ignore_ascii_case(known))
+            let mut known = CREDENTIAL_QUERIES.iter().copied().chain(further.clone());
+            kept != Some(&*name) && known.any(|known| name.eq_ignore_ascii_case(known))
         }
         None => true,
     };

@@ -215,8 +215,10 @@ fn whatever_could_be_read_in_two_ways_is_refused() {
         "Bearer sk-\u{e9}",
     ] {
         for profile in Profile::BUILT_IN {
+            // On a route where every profile reads a Bearer.
+            let route = "/v1beta/openai/chat/completions";
             assert_eq!(
-                read_in(profile, CHAT, &[("authorization", value)]),
+                read_in(profile, route, &[("authorization", value)]),
                 "Malformed",
                 "{profile} {value}"
             );

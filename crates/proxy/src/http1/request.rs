@@ -64,7 +64,7 @@ pub(crate) struct RequestHead {
 
 impl RequestHead {
     /// Takes a head off the front of `bytes`, with all that follows it, when it is complete. `seen` is how many bytes were there at
-    /// the last call. On success `bytes` is empty afterwards.
+    /// the last call. `bytes` is empty afterwards on success, and as it was otherwise.
     pub(crate) fn take(
         bytes: &mut Vec<u8>,
         seen: usize,
@@ -85,10 +85,10 @@ impl RequestHead {
         if length > bounds.bytes_max {
             return Err(RequestError::TooLarge);
         }
-        Self::parse(std::mem::take(bytes), length, bounds).map(Some)
+        Self::parse(bytes, length, bounds).map(Some)
     }
 
-    fn parse(bytes: Vec<u8>, length: usize, bounds: HeadBounds) -> Result<Self, RequestError> {
+    fn parse(bytes: &mut Vec<u8>, length: usize, bounds: HeadBounds) -> Result<Self, RequestError> {
         let mut lines = [const { MaybeUninit::uninit() }; HEADERS_READ_MAX];
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(&bytes[..length], &mut lines) {
@@ -100,7 +100,7 @@ impl RequestHead {
         if parsed.headers.len() > bounds.headers_max {
             return Err(RequestError::TooLarge);
         }
-        let spans = spans(&bytes, parsed.headers).ok_or(RequestError::Malformed)?;
+        let spans = spans(bytes, parsed.headers).ok_or(RequestError::Malformed)?;
         let (method, target) = (parsed.method.unwrap_or_default(), parsed.path.unwrap_or_default());
         let version = if parsed.version == Some(1) {
             Version::Http11
@@ -112,12 +112,12 @@ impl RequestHead {
         }
         let lines = HeaderLines::new(&bytes[..length], &spans);
         let target = judge_target(method, target, lines, version)?;
-        let method = range_of(&bytes, method.as_bytes());
-        let path = range_of(&bytes, target.path.as_bytes());
-        let query = target.query.map(|query| range_of(&bytes, query.as_bytes()));
+        let method = range_of(bytes, method.as_bytes());
+        let path = range_of(bytes, target.path.as_bytes());
+        let query = target.query.map(|query| range_of(bytes, query.as_bytes()));
         let authority = target
             .authority
-            .map(|authority| range_of(&bytes, authority.as_bytes()));
+            .map(|authority| range_of(bytes, authority.as_bytes()));
         let body = framing::of_request(lines, version)?;
         let keeps_alive = keeps_alive(lines, version);
         let expects_continue = version == Version::Http11
@@ -125,7 +125,7 @@ impl RequestHead {
                 .first(&EXPECT)
                 .is_some_and(|line| line.value.eq_ignore_ascii_case(b"100-continue"));
         Ok(Self {
-            bytes,
+            bytes: std::mem::take(bytes),
             spans,
             length,
             method,

@@ -81,12 +81,12 @@ fn chat(framing: &str, body: &str) -> String {
     format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: {KEY}\r\n{framing}\r\n{body}")
 }
 
-/// Every other client resets its connection instead of closing it.
+/// Some clients close their connections, and most reset them: a port that was closed in an orderly way is not free for a minute.
 fn vanish(client: RawClient, number: usize) {
-    if number.is_multiple_of(2) {
-        client.reset();
-    } else {
+    if number.is_multiple_of(4) {
         drop(client);
+    } else {
+        client.reset();
     }
 }
 

@@ -17,7 +17,7 @@ use sentinel_core::ports::{BindingLookup, Claim, KnownBinding, StoreError};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Timestamp;
 use sentinel_proxy::{
-    Bounds, Dependencies, Engine, HostHeader, ProxyConfig, StartError, Upstream, UpstreamTarget,
+    Bounds, Dependencies, Engine, HostHeader, ProxyConfig, StartError, TlsConfig, Upstream, UpstreamTarget,
 };
 use sentinel_testkit::{MemorySink, RawClient, RawResponse, ScriptedUpstream, SettableClock};
 
@@ -182,6 +182,7 @@ pub(crate) struct Options {
     pub(crate) trusted: Vec<Network>,
     pub(crate) host_header: HostHeader,
     pub(crate) cores: usize,
+    pub(crate) tls: Option<TlsConfig>,
     pub(crate) source: ClientIpSource,
     /// In place of the one address that the test names.
     pub(crate) upstream: Option<Upstream>,
@@ -200,6 +201,7 @@ impl Options {
             client_ip: ClientIpRules::new(self.trusted, self.source),
             rules: self.rules,
             bounds: self.bounds,
+            tls: self.tls,
         }
     }
 }
@@ -212,6 +214,7 @@ impl Default for Options {
             trusted: Vec::new(),
             host_header: HostHeader::default(),
             cores: 1,
+            tls: None,
             source: ClientIpSource::from_header(HeaderName::from_static("x-real-ip")),
             upstream: None,
         }
@@ -220,13 +223,24 @@ impl Default for Options {
 
 /// Starts another data plane on a port of the test's choice.
 pub(crate) fn start_on(listen: SocketAddr, upstream: SocketAddr) -> Result<Engine, StartError> {
+    try_start(listen, upstream, |_| {})
+}
+
+/// The same, with what the test sets.
+pub(crate) fn try_start(
+    listen: SocketAddr,
+    upstream: SocketAddr,
+    set: impl FnOnce(&mut Options),
+) -> Result<Engine, StartError> {
+    let mut options = Options::default();
+    set(&mut options);
     let dependencies = Dependencies {
         hasher: FingerprintHasher::new(b"a secret for tests only").expect("long enough"),
         lookup: Arc::<ScriptedLookup>::default(),
         intercepts: Arc::<MemorySink>::default(),
         clock: Arc::<SettableClock>::default(),
     };
-    Engine::start(Options::default().config(listen, upstream), dependencies)
+    Engine::start(options.config(listen, upstream), dependencies)
 }
 
 /// The data plane under test.

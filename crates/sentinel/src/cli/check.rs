@@ -2,6 +2,7 @@
 //!
 //! It changes nothing: what is made at first start is not made here.
 
+mod certificate;
 mod network;
 mod storage;
 
@@ -9,6 +10,8 @@ use std::io::Write;
 use std::path::Path;
 
 use anstyle::AnsiColor;
+
+use sentinel_core::time::{Clock as _, SystemClock};
 
 use super::CliError;
 use crate::config::{Config, ConfigErrors, Loaded, SettingView, Source, Sources};
@@ -108,6 +111,7 @@ async fn parts(config: &Config) -> Vec<Finding> {
     if is_folder_good {
         findings.extend(storage::store_and_secrets(config).await);
     }
+    findings.extend(certificate::certificate(config, SystemClock.now()));
     findings.extend(network::upstream(config).await);
     findings.extend(network::ports(config).await);
     findings

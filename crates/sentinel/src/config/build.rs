@@ -10,7 +10,7 @@ use http::HeaderName;
 use sentinel_admin::JWT_SECRET_BYTES_MIN;
 use sentinel_core::fingerprint::SECRET_BYTES_MIN;
 use sentinel_core::policy::{Failsafe, Keyless, Mode, Rules};
-use sentinel_proxy::{HostHeader, UpstreamTarget};
+use sentinel_proxy::{Certificate, HostHeader, TlsConfig, UpstreamTarget};
 
 use super::parse;
 use super::setting::Setting;
@@ -35,7 +35,7 @@ pub(crate) struct Requirements<'r> {
 /// The configuration; of use only when `values` has no errors afterwards.
 pub(crate) fn build(values: &mut Values<'_>, requirements: Requirements<'_>) -> Config {
     let config = Config {
-        proxy: proxy(values),
+        proxy: proxy(values, requirements),
         upstream: upstream(values, requirements),
         rules: rules(values),
         claims_per_minute_per_address: u32::try_from(
@@ -66,7 +66,7 @@ fn listen(values: &mut Values<'_>, setting: &'static Setting) -> SocketAddr {
         .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
-fn proxy(values: &mut Values<'_>) -> ProxyConfig {
+fn proxy(values: &mut Values<'_>, requirements: Requirements<'_>) -> ProxyConfig {
     let trusted_proxies = values.list(&table::PROXY_TRUSTED_PROXIES, parse::trusted_network);
     if !values.is_given(&table::PROXY_TRUSTED_PROXIES) && values.is_given(&table::PROXY_CLIENT_IP_HEADER) {
         values.warning(
@@ -76,6 +76,7 @@ fn proxy(values: &mut Values<'_>) -> ProxyConfig {
     }
     ProxyConfig {
         listen: listen(values, &table::PROXY_LISTEN),
+        tls: tls(values, requirements),
         cores: values.count(&table::PROXY_CORES),
         trusted_proxies,
         client_ip_header: values
@@ -89,6 +90,32 @@ fn proxy(values: &mut Values<'_>) -> ProxyConfig {
         header_timeout: values.seconds(&table::PROXY_HEADER_TIMEOUT_SECONDS),
         drain: values.seconds(&table::PROXY_DRAIN_SECONDS),
     }
+}
+
+/// Both files or neither. Only whoever serves has to be able to read them.
+fn tls(values: &mut Values<'_>, requirements: Requirements<'_>) -> Option<TlsConfig> {
+    let (certificate, key) = (&table::PROXY_TLS_CERT, &table::PROXY_TLS_KEY);
+    for (given, missing) in [(certificate, key), (key, certificate)] {
+        if values.is_given(given) && !values.is_given(missing) {
+            let text = format!(
+                "is set without {}; wanted both or neither",
+                missing.environment_name()
+            );
+            values.error(given, text);
+        }
+    }
+    let config = TlsConfig::new(values.text(certificate)?.into(), values.text(key)?.into());
+    if requirements.upstream
+        && let Err(error) = Certificate::load(&config)
+    {
+        let setting = if error.file() == Some(config.key.as_path()) {
+            key
+        } else {
+            certificate
+        };
+        values.error(setting, format!("cannot be used: {error}"));
+    }
+    Some(config)
 }
 
 fn upstream(values: &mut Values<'_>, requirements: Requirements<'_>) -> UpstreamConfig {

@@ -32,6 +32,10 @@ const fn number(min: u64, max: u64, unit: &'static str) -> Kind {
 settings! {
     PROXY_LISTEN = "proxy.listen" ["SENTINEL_LISTEN"] Kind::Text, Some("0.0.0.0:7000"),
         "Where clients connect.";
+    PROXY_TLS_CERT = "proxy.tls_cert" ["SENTINEL_PROXY_TLS_CERT"] Kind::Text, None,
+        "A PEM file with the certificate that clients see and those between it and its authority; with it clients connect over TLS. Read again when it changes.";
+    PROXY_TLS_KEY = "proxy.tls_key" ["SENTINEL_PROXY_TLS_KEY"] Kind::Text, None,
+        "A PEM file with that certificate's private key.";
     PROXY_TRUSTED_PROXIES = "proxy.trusted_proxies" ["SENTINEL_TRUSTED_PROXIES"] Kind::List, None,
         "Networks of the reverse proxies in front; only they may say who the client is.";
     PROXY_CLIENT_IP_HEADER = "proxy.client_ip_header" ["SENTINEL_CLIENT_IP_HEADER"] Kind::Text, Some("x-real-ip"),

@@ -151,6 +151,43 @@ fn a_command_that_serves_needs_an_upstream() {
 }
 
 #[test]
+fn a_certificate_and_its_key_come_together_and_are_read_by_who_serves() {
+    let both = || {
+        Fixture::new()
+            .variable("SENTINEL_PROXY_TLS_CERT", "/nowhere/cert.pem")
+            .variable("SENTINEL_PROXY_TLS_KEY", "/nowhere/key.pem")
+    };
+    let tls = both().loaded().config.proxy.tls.expect("TLS");
+    assert_eq!(
+        (tls.certificate, tls.key),
+        ("/nowhere/cert.pem".into(), "/nowhere/key.pem".into())
+    );
+    let requirements = Requirements {
+        upstream: true,
+        profiles: PROFILES,
+    };
+    let serving = both().variable("UPSTREAM_URL", "http://gateway");
+    let errors = load(&serving.sources, requirements)
+        .expect_err("no such file")
+        .to_string();
+    assert!(
+        errors.contains("(proxy.tls_cert): cannot be used: cannot read /nowhere/cert.pem"),
+        "{errors}"
+    );
+    for (given, missing) in [
+        ("SENTINEL_PROXY_TLS_CERT", "SENTINEL_PROXY_TLS_KEY"),
+        ("SENTINEL_PROXY_TLS_KEY", "SENTINEL_PROXY_TLS_CERT"),
+    ] {
+        let error = Fixture::new().variable(given, "/nowhere").error();
+        assert!(error.starts_with(given), "{error}");
+        assert!(
+            error.contains(&format!("is set without {missing}; wanted both or neither")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn which_host_an_https_gateway_sees() {
     let host_header = |url, variables: &[(&str, &str)]| {
         let mut fixture = Fixture::new().variable("UPSTREAM_URL", url);

@@ -11,7 +11,7 @@ use http::HeaderName;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
 use sentinel_core::network::Network;
 use sentinel_core::policy::Rules;
-use sentinel_proxy::{HealthPath, HostHeader, Upstream, UpstreamTarget, UpstreamTrust};
+use sentinel_proxy::{HealthPath, HostHeader, TlsConfig, Upstream, UpstreamTarget, UpstreamTrust};
 
 use super::secret::Secret;
 
@@ -41,6 +41,8 @@ pub(crate) struct Config {
 pub(crate) struct ProxyConfig {
     /// Where clients connect.
     pub(crate) listen: SocketAddr,
+    /// The certificate that they see; they connect without TLS when none.
+    pub(crate) tls: Option<TlsConfig>,
     /// How many cores serve requests; 0 means all.
     pub(crate) cores: usize,
     /// Who may say who the client is.

@@ -16,7 +16,7 @@ pub(super) fn profile() -> Profile {
         ]),
         credential_headers: Cow::Borrowed(&CREDENTIAL_HEADERS),
         placeholder: None,
-        alphabet: KeyAlphabet::Visible,
+        alphabet: KeyAlphabet::Unescaped,
         normalisation: Normalisation::Exact,
         claim_paths: Cow::Owned(vec![prefix("/v1/")]),
         dialects: Cow::Owned(vec![

@@ -1,5 +1,5 @@
-//! Google's Gemini API, as googleapis/python-genai calls it (`x-goog-api-key`; the Live API's WebSocket with `?key=`), and as
-//! its documentation has the OpenAI-compatible routes below `/v1beta/openai/` (a Bearer).
+//! Google's Gemini API, as googleapis/python-genai, `_api_client.py` at 79f0d74, calls it (`x-goog-api-key`), and as
+//! its documentation at ai.google.dev has it (`?key=`, and a Bearer on the OpenAI-compatible routes below `/v1beta/openai/`).
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub(super) fn profile() -> Profile {
         ]),
         credential_headers: Cow::Borrowed(&CREDENTIAL_HEADERS),
         placeholder: None,
-        alphabet: KeyAlphabet::Visible,
+        alphabet: KeyAlphabet::Unescaped,
         normalisation: Normalisation::Exact,
         claim_paths: Cow::Owned(vec![
             prefix("/v1/"),

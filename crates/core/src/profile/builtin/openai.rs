@@ -1,5 +1,6 @@
 //! A bare OpenAI-style server: no gateway, nobody's console. What is known of several of them, in one table:
-//! ggml-org/llama.cpp, `tools/server/server-http.cpp` at aa6192d (`Authorization`, with or without `Bearer `, else `X-Api-Key`);
+//! ggml-org/llama.cpp, `tools/server/server-http.cpp` at aa6192d (`Authorization`, with or without `Bearer `, else `X-Api-Key`,
+//! both with their percent escapes decoded, which `vendor/cpp-httplib` does to every header);
 //! vllm-project/vllm, `AuthenticationMiddleware` in `entrypoints/serve/utils/server_utils.py` at bd6c46e (a Bearer, in any case);
 //! Azure's deployments, as openai/openai-python, `lib/azure.py` at b73f951, calls them (`api-key`, also in the query of a
 //! WebSocket); and OpenAI's own Realtime, which takes the key among the subprotocols.
@@ -23,7 +24,7 @@ pub(super) fn profile() -> Profile {
         ]),
         credential_headers: Cow::Borrowed(&CREDENTIAL_HEADERS),
         placeholder: None,
-        alphabet: KeyAlphabet::Visible,
+        alphabet: KeyAlphabet::Unescaped,
         normalisation: Normalisation::Exact,
         claim_paths: Cow::Owned(vec![PathRule::Any]),
         dialects: Cow::Owned(vec![

@@ -115,6 +115,7 @@ async fn judge(&(_, answer, connection, gets): &Row, request: String) -> Result<
             probe.text()
         ));
     }
+    client.reset();
     // A refused or broken answer leaves nothing to be used again.
     let is_kept = connection == Kept && matches!(gets, Whole(..));
     if (upstream.connections() == 1) != is_kept {

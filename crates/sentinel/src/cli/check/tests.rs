@@ -78,6 +78,38 @@ async fn a_fresh_installation_is_in_order_and_stays_untouched() {
 }
 
 #[tokio::test]
+async fn the_certificate_that_clients_see_is_looked_at() {
+    let fixture = Fixture::new();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let write = |name: &str, text: String| {
+        let path = fixture.folder.path().join(name);
+        fs::write(&path, text).expect("it can be written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let (certificate, key) = (
+        write("cert.pem", cert.pem()),
+        write("key.pem", signing_key.serialize_pem()),
+    );
+    let variables = [
+        ("SENTINEL_PROXY_TLS_CERT", &*certificate),
+        ("SENTINEL_PROXY_TLS_KEY", &*key),
+    ];
+    let (text, outcome) = fixture.check(&variables).await;
+    assert!(
+        outcome.is_ok() && text.contains("certificate    valid for "),
+        "{text}"
+    );
+    write("key.pem", String::new());
+    let (text, outcome) = fixture.check(&variables).await;
+    assert_eq!(outcome.expect_err("no key").exit_code(), 2);
+    assert!(
+        text.contains("SENTINEL_PROXY_TLS_KEY") && text.contains("holds no private key"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_is_told_at_once() {
     let (text, outcome) = Fixture::new()
         .check(&[("UPSTREAM_URL", ""), ("SENTINEL_MODE", "watch")])

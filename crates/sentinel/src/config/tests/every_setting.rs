@@ -7,6 +7,9 @@ use super::*;
 /// A setting's name, a good value and a bad one; empty where there is none.
 const CASES: &[(&str, &str, &str)] = &[
     ("proxy.listen", "127.0.0.1:7100", "localhost"),
+    // Each is bad without the other.
+    ("proxy.tls_cert", "", "/etc/sentinel/cert.pem"),
+    ("proxy.tls_key", "", ""),
     (
         "proxy.trusted_proxies",
         "10.1.0.0/16,2001:db8::/32",
