@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderName;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource, parse_address};
-use sentinel_core::credential::{self, CredentialAmbiguous, CredentialFilter, Passage};
+use sentinel_core::credential::{self, CredentialAmbiguous, CredentialFilter, Passage, PresentedKey};
 use sentinel_core::header::{HeaderLines, OwnedHeaderLines};
 use sentinel_core::network::PeerAddr;
 use sentinel_core::path::{READINGS_MAX, RequestPath};
@@ -116,7 +116,7 @@ fn differential(profile: &Profile, request: &Request<'_>, is_websocket: bool) {
     let Ok(found) = credential::read(profile, &path, request.query, request.lines.lines()) else {
         return;
     };
-    let carrier = found.as_ref().map(|key| key.carrier());
+    let carrier = found.as_ref().map(PresentedKey::carrier);
     let key = found.as_ref().map(|key| key.key().expose().to_owned());
     let filter = CredentialFilter::new(profile, carrier, is_websocket);
     let lines = forwarded(&filter, request.lines.lines());

@@ -79,7 +79,12 @@ fn clean(path: &[u8]) -> Vec<u8> {
         cleaned.push(b'/');
         cleaned.extend_from_slice(segment);
     }
-    if cleaned.is_empty() || path.ends_with(b"/") {
+    // What ends in a slash, or in a segment that stands for the one above it, is a folder.
+    let last = path
+        .rsplit(|byte| matches!(byte, b'/' | b'\\'))
+        .next()
+        .unwrap_or_default();
+    if cleaned.is_empty() || matches!(last, b"" | b"." | b"..") {
         cleaned.push(b'/');
     }
     cleaned
@@ -125,6 +130,9 @@ mod tests {
         );
         assert_eq!(readings("\\v1\\models"), ["\\v1\\models", "/v1/models"]);
         assert_eq!(readings("/.."), ["/..", "/"]);
+        assert_eq!(readings("\\v1\\"), ["\\v1\\", "/v1/"]);
+        assert_eq!(readings("/v1/."), ["/v1/.", "/v1/"]);
+        assert_eq!(readings("/v1/x/.."), ["/v1/x/..", "/v1/"]);
     }
 
     #[test]

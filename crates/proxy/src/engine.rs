@@ -200,12 +200,16 @@ impl WorkerStart {
     }
 }
 
-/// One socket per worker on one port. `SO_REUSEPORT` would let a second process join the port unnoticed, so the first bind goes without it.
+/// One socket per worker on one port. `SO_REUSEPORT` would let a second process join a port unnoticed, so a port of the operator's choice is
+/// bound without it first; a port of the kernel's choice is nobody else's.
 fn listen(address: SocketAddr, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
-    let probe = bind(address, false)?;
-    let address = probe.local_addr()?;
-    drop(probe);
-    (0..workers).map(|_| bind(address, true)).collect()
+    if address.port() != 0 {
+        drop(bind(address, false)?);
+    }
+    let first = bind(address, true)?;
+    let address = first.local_addr()?;
+    let others = (1..workers).map(|_| bind(address, true));
+    std::iter::once(Ok(first)).chain(others).collect()
 }
 
 fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {

@@ -19,6 +19,9 @@ use crate::worker::Worker;
 /// The most bytes of further requests that are read while one is under way.
 pub(crate) const PIPELINED_BYTES_MAX: usize = 64 * 1024;
 
+/// The most interim answers before the real one.
+pub(crate) const INTERIM_ANSWERS_MAX: usize = 100;
+
 /// Why an exchange ended early.
 #[derive(Debug)]
 pub(crate) enum ExchangeError {
@@ -59,6 +62,7 @@ pub(crate) struct Exchange<'e, S> {
     encoding: BodyEncoding,
     sending: Sending,
     has_sent: bool,
+    interim_answers: usize,
 }
 
 impl<'e, S: Stream> Exchange<'e, S> {
@@ -109,6 +113,7 @@ impl<'e, S: Stream> Exchange<'e, S> {
             encoding,
             sending,
             has_sent: false,
+            interim_answers: 0,
         })
     }
 
@@ -137,6 +142,10 @@ impl<'e, S: Stream> Exchange<'e, S> {
             {
                 if head.status == 101 || head.status >= 200 {
                     return Poll::Ready(Ok(head));
+                }
+                self.interim_answers += 1;
+                if self.interim_answers > INTERIM_ANSWERS_MAX {
+                    return Poll::Ready(Err(UpstreamError::TooManyInterim.into()));
                 }
                 self.upstream.inbound.extend_from_slice(head.following());
                 continue;

@@ -15,6 +15,7 @@ use crate::client::{Client, Stream};
 use crate::config::HostHeader;
 use crate::exchange::{Exchange, ExchangeError};
 use crate::headers::{RequestContext, switched_to_websocket, write_request};
+use crate::http1::framing::BodyLength;
 use crate::http1::request::RequestHead;
 use crate::http1::response::ResponseHead;
 use crate::listener::Peer;
@@ -132,6 +133,7 @@ async fn take_connection(worker: &Worker, attempt: usize) -> Result<Connection, 
 /// Only WebSocket is tunnelled. Anything else that an upgrade could lead to (HTTP/2 above all) would carry requests that nobody decides on.
 fn asks_for_websocket(request: &RequestHead) -> bool {
     request.method() == Method::GET.as_str()
+        && request.body == BodyLength::Empty
         && request
             .requested_upgrade()
             .is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))

@@ -118,6 +118,9 @@ pub(crate) enum UpstreamError {
     /// The answer's body broke off.
     #[error("the upstream's answer: {0}")]
     Body(#[from] BodyError),
+    /// One interim answer after the other, and no real one.
+    #[error("the upstream sends interim answers only")]
+    TooManyInterim,
     /// Nothing moved for longer than the bound, in either direction.
     #[error("nothing moved for too long")]
     Silent,

@@ -16,6 +16,9 @@ pub(crate) const HEADERS_READ_MAX: usize = 256;
 /// The most bytes of a method: real ones are short, and a long one is somebody looking for a hole.
 pub(crate) const METHOD_BYTES_MAX: usize = 32;
 
+/// The most empty lines in front of a request that are passed over at one time.
+pub(crate) const EMPTY_LINES_MAX: usize = 4;
+
 /// Why a head cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RequestError {
@@ -70,12 +73,7 @@ impl RequestHead {
         seen: usize,
         bounds: HeadBounds,
     ) -> Result<Option<Self>, RequestError> {
-        // Some clients send an empty line behind a body (RFC 9112, 2.2).
-        let mut seen = seen;
-        while bytes.starts_with(b"\r\n") {
-            bytes.drain(..2);
-            seen = seen.saturating_sub(2);
-        }
+        let seen = seen.saturating_sub(skip_empty_lines(bytes)?);
         let length = match find_end(bytes, seen) {
             Scanned::Complete(length) => length,
             Scanned::BareLineFeed => return Err(RequestError::Malformed),
@@ -180,6 +178,16 @@ impl RequestHead {
         // Methods and targets were judged to be ASCII.
         std::str::from_utf8(&self.bytes[range.clone()]).unwrap_or_default()
     }
+}
+
+/// Some clients send an empty line behind a body (RFC 9112, 2.2). Says how many bytes went.
+fn skip_empty_lines(bytes: &mut Vec<u8>) -> Result<usize, RequestError> {
+    let lines = bytes.chunks_exact(2).take_while(|pair| *pair == b"\r\n").count();
+    if lines > EMPTY_LINES_MAX {
+        return Err(RequestError::Malformed);
+    }
+    bytes.drain(..2 * lines);
+    Ok(2 * lines)
 }
 
 /// The parts of a target.

@@ -236,3 +236,15 @@ async fn what_outlasts_the_drain_is_cut() {
     busy.wait_for_close().await;
     upstream.wait_for_clients_gone(1).await;
 }
+
+#[tokio::test]
+async fn interim_answers_without_end_are_a_502() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    // INTERIM_ANSWERS_MAX is 100.
+    for (interim, status) in [(100, 200), (101, 502)] {
+        let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(interim);
+        upstream.answer_next(Answer::new(200, "{}").after_interim(interim));
+        assert_eq!(sentinel.chat().await.status(), status);
+    }
+}

@@ -97,6 +97,13 @@ fn whatever_two_parsers_could_read_differently_is_malformed() {
 }
 
 #[test]
+fn a_few_empty_lines_are_passed_over() {
+    let behind = |lines: usize| take(&("\r\n".repeat(lines) + "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assert!(behind(EMPTY_LINES_MAX).is_ok());
+    assert_eq!(behind(EMPTY_LINES_MAX + 1).err(), Some(RequestError::Malformed));
+}
+
+#[test]
 fn targets_have_their_forms() {
     let target = |text: &str| {
         let head = head(&format!("GET {text} HTTP/1.1\r\nHost: API.example:80\r\n\r\n"));

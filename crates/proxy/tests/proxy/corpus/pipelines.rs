@@ -15,14 +15,14 @@ fn seen_one() -> Seen {
     seen_post(LENGTH, "{}")
 }
 
+const SMUGGLED: &str = "GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n";
+
 #[tokio::test]
 async fn requests_follow_each_other() {
     let head = "HEAD /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
     let seen_head = || Seen::new("HEAD /v1/models", &["host: x"]);
-    let smuggled = "GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n";
     let chunked = post("transfer-encoding: chunked\r\n", "2\r\n{}\r\n0\r\na: b\r\n\r\n");
     let seen_chunked = || seen_post(&["transfer-encoding: chunked"], "{}");
-    let bad = "GET /bad HTTP/1.1\r\nhost: x\r\na : b\r\n\r\n";
     let ambiguous = get("authorization: a\r\nauthorization: b\r\n");
     run(vec![
         Case::new(
@@ -47,34 +47,6 @@ async fn requests_follow_each_other() {
             &[seen_get(&[]), seen_get(&[])],
         ),
         Case::new(
-            "good and bad",
-            one() + bad + smuggled,
-            &[200, 400],
-            Then::Closed,
-            &[seen_one()],
-        ),
-        Case::new(
-            "bad and good",
-            bad.to_owned() + smuggled,
-            &[400],
-            Then::Closed,
-            &[],
-        ),
-        Case::new(
-            "good and too large",
-            one() + &get(&format!("a: {}\r\n", "v".repeat(33_000))),
-            &[200, 431],
-            Then::Closed,
-            &[seen_one()],
-        ),
-        Case::new(
-            "good and of another version",
-            one() + "GET / HTTP/2.0\r\n\r\n" + smuggled,
-            &[200, 505],
-            Then::Closed,
-            &[seen_one()],
-        ),
-        Case::new(
             "good, refused and good",
             get("") + &ambiguous + &get(""),
             &[200, 400, 200],
@@ -82,25 +54,18 @@ async fn requests_follow_each_other() {
             &[seen_get(&[]), seen_get(&[])],
         ),
         Case::new(
-            "good and CONNECT",
-            get("") + "CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n" + smuggled,
-            &[200, 405],
-            Then::Closed,
-            &[seen_get(&[])],
-        ),
-        Case::new(
             "a GET whose body is a request",
-            get(&format!("content-length: {}\r\n", smuggled.len())) + smuggled + &get(""),
+            get(&format!("content-length: {}\r\n", SMUGGLED.len())) + SMUGGLED + &get(""),
             &[200, 200],
             Then::Open,
             &[
-                seen_get(&[&format!("content-length: {}", smuggled.len())]).body(smuggled),
+                seen_get(&[&format!("content-length: {}", SMUGGLED.len())]).body(SMUGGLED),
                 seen_get(&[]),
             ],
         ),
         Case::new(
             "a GET without a length, and a request behind it",
-            get("") + smuggled,
+            get("") + SMUGGLED,
             &[200, 200],
             Then::Open,
             &[seen_get(&[]), Seen::new("GET /smuggled", &["host: x"])],
@@ -120,15 +85,65 @@ async fn requests_follow_each_other() {
             &[seen_head(), seen_head(), seen_get(&[])],
         ),
         Case::new(
+            "a body longer than its length",
+            post("content-length: 2\r\n", "{}X") + SMUGGLED,
+            &[200, 200],
+            Then::Open,
+            &[seen_one(), Seen::new("XGET /smuggled", &["host: x"])],
+        ),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_served_behind_what_ends_a_connection() {
+    let bad = "GET /bad HTTP/1.1\r\nhost: x\r\na : b\r\n\r\n";
+    run(vec![
+        Case::new(
+            "good and bad",
+            one() + bad + SMUGGLED,
+            &[200, 400],
+            Then::Closed,
+            &[seen_one()],
+        ),
+        Case::new(
+            "bad and good",
+            bad.to_owned() + SMUGGLED,
+            &[400],
+            Then::Closed,
+            &[],
+        ),
+        Case::new(
+            "good and too large",
+            one() + &get(&format!("a: {}\r\n", "v".repeat(33_000))),
+            &[200, 431],
+            Then::Closed,
+            &[seen_one()],
+        ),
+        Case::new(
+            "good and of another version",
+            one() + "GET / HTTP/2.0\r\n\r\n" + SMUGGLED,
+            &[200, 505],
+            Then::Closed,
+            &[seen_one()],
+        ),
+        Case::new(
+            "good and CONNECT",
+            get("") + "CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n" + SMUGGLED,
+            &[200, 405],
+            Then::Closed,
+            &[seen_get(&[])],
+        ),
+        Case::new(
             "nothing is served behind Connection: close",
-            get("connection: close\r\n") + smuggled,
+            get("connection: close\r\n") + SMUGGLED,
             &[200],
             Then::Closed,
             &[seen_get(&[])],
         ),
         Case::new(
             "nothing is served behind HTTP/1.0",
-            format!("GET /v1/models HTTP/1.0\r\nhost: x\r\n\r\n{smuggled}"),
+            format!("GET /v1/models HTTP/1.0\r\nhost: x\r\n\r\n{SMUGGLED}"),
             &[200],
             Then::Closed,
             &[seen_get(&[])],
@@ -141,15 +156,8 @@ async fn requests_follow_each_other() {
             &[seen_one()],
         ),
         Case::new(
-            "a body longer than its length",
-            post("content-length: 2\r\n", "{}X") + smuggled,
-            &[200, 200],
-            Then::Open,
-            &[seen_one(), Seen::new("XGET /smuggled", &["host: x"])],
-        ),
-        Case::new(
             "malformed chunks behind a good request",
-            one() + &post("transfer-encoding: chunked\r\n", "x\r\n") + smuggled,
+            one() + &post("transfer-encoding: chunked\r\n", "x\r\n") + SMUGGLED,
             &[200, 400],
             Then::Closed,
             &[seen_one()],

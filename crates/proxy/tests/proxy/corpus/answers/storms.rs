@@ -36,7 +36,7 @@ async fn heads_of_answers_have_their_bounds() {
 async fn many_interim_answers_are_passed_over() {
     let upstream = echoing_upstream().await;
     let sentinel = Sentinel::start(upstream.address());
-    let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(500);
+    let interim = "HTTP/1.1 102 Processing\r\n\r\n".repeat(100);
     upstream.answer_next(Answer::raw(ANSWER).after_interim(interim));
     let mut client = sentinel.client().await;
     assert_eq!(client.request(get("")).await.text(), "hello");
