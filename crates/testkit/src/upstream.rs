@@ -1,11 +1,11 @@
 //! An upstream on a port of its own that records what it sees and answers as a test scripted it.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use http::HeaderMap;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -254,10 +254,15 @@ impl Drop for ScriptedUpstream {
     }
 }
 
-/// An address on 127.0.0.1 where nothing listens.
+/// An address on 127.0.0.1 where nothing listens, nor ever will while the test's process runs: the port is taken, and no connection
+/// to it is.
 pub async fn unreachable_address() -> SocketAddr {
-    let listener = TcpListener::bind(("127.0.0.1", 0))
-        .await
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket
+        .bind((Ipv4Addr::LOCALHOST, 0).into())
         .expect("a free port on 127.0.0.1");
-    listener.local_addr().expect("a bound listener has an address")
+    let address = socket.local_addr().expect("a bound socket has an address");
+    // Given back with the process; until then nobody else gets the port.
+    std::mem::forget(socket);
+    address
 }
