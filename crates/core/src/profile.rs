@@ -7,6 +7,7 @@ mod builtin;
 mod written;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use http::header::HeaderName;
 
@@ -61,6 +62,18 @@ pub enum Place {
     WebSocketProtocol,
     /// In the query, under this name.
     Query(Cow<'static, str>),
+}
+
+/// As an operator knows it: `authorization`, `?key`.
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header { name, .. } => formatter.write_str(name.as_str()),
+            Self::BasicPassword => formatter.write_str("authorization (Basic)"),
+            Self::WebSocketProtocol => formatter.write_str("sec-websocket-protocol"),
+            Self::Query(name) => write!(formatter, "?{name}"),
+        }
+    }
 }
 
 /// One place where the gateway looks for a key.

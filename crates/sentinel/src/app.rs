@@ -9,7 +9,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
 use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
-use sentinel_core::profile::Profile;
 use sentinel_core::time::{Clock, SystemClock};
 use sentinel_proxy::{Bounds, Dependencies, Engine, ProxyConfig, StartError};
 use sentinel_store::{CacheBounds, CachedLookup, InvalidatingAdmin, OpenError, SqliteStore};
@@ -253,7 +252,7 @@ fn proxy_config(config: &Config) -> ProxyConfig {
         cores: cores(proxy.cores),
         upstream: upstream.upstream().expect("serving requires it"),
         host_header: upstream.host_header,
-        profile: Profile::built_in(&upstream.profile).expect("only known profiles are accepted"),
+        profile: upstream.profile.clone(),
         client_ip: proxy.client_ip_rules(),
         rules: config.rules.clone(),
         bounds,

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use sentinel_core::ports::StoreError;
-use sentinel_core::profile::Profile;
 use sentinel_core::time::SystemClock;
 
 use crate::app::AppError;
@@ -148,11 +147,7 @@ pub(crate) fn exit(outcome: Result<(), CliError>) -> ExitCode {
 
 /// The configuration for a command that serves or checks; warnings are left to the caller.
 pub(crate) fn load(sources: &Sources, upstream: bool) -> Result<Loaded, ConfigErrors> {
-    let requirements = Requirements {
-        upstream,
-        profiles: &Profile::BUILT_IN,
-    };
-    config::load(sources, requirements)
+    config::load(sources, Requirements { upstream })
 }
 
 /// Runs a command that needs no running server; `serve` and `demo` are the caller's.

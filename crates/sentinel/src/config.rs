@@ -10,6 +10,7 @@ mod file;
 mod given;
 mod parse;
 mod problem;
+mod profile;
 #[cfg(test)]
 mod reference;
 mod secret;
@@ -100,7 +101,7 @@ pub(crate) struct Loaded {
 }
 
 /// Reads and checks the configuration.
-pub(crate) fn load(sources: &Sources, requirements: Requirements<'_>) -> Result<Loaded, ConfigErrors> {
+pub(crate) fn load(sources: &Sources, requirements: Requirements) -> Result<Loaded, ConfigErrors> {
     let given = sources.gather();
     let mut values = Values::new(&given);
     let config = build::build(&mut values, requirements);
@@ -145,11 +146,7 @@ pub(crate) fn of_variables(variables: &[(&str, &str)]) -> Config {
             .collect(),
         file: None,
     };
-    let requirements = Requirements {
-        upstream: false,
-        profiles: &["new-api", "litellm"],
-    };
-    load(&sources, requirements)
+    load(&sources, Requirements { upstream: false })
         .expect("the test's variables are right")
         .config
 }

@@ -115,7 +115,7 @@ fn greet(out: &mut dyn Write, app: &App, config: &Config, is_demo: bool) -> io::
     writeln!(
         out,
         "  profile   {}, {}",
-        config.upstream.profile,
+        config.upstream.profile.name,
         mode_word(config.rules.mode)
     )?;
     if let Some(password) = &app.first_password {

@@ -78,6 +78,13 @@ impl Gateway {
             checked.key,
             checked.forwarded
         );
+        // What the database takes for one key has one fingerprint.
+        let fingerprint = |key: &String| proxy::fingerprint(&profile, key);
+        prop_assert!(
+            used.iter().all(|key| fingerprint(key) == checked.fingerprint),
+            "checked {:?}, used {used:?} under another fingerprint",
+            checked.key
+        );
         no_other_goes_on(&profile, request, &checked)
     }
 }

@@ -2,6 +2,7 @@
 
 use http::header::CONNECTION;
 use sentinel_core::credential::{CredentialAmbiguous, CredentialFilter, Passage, PresentedKey, read};
+use sentinel_core::fingerprint::{FingerprintHasher, KeyFingerprint, NormalisedKey};
 use sentinel_core::header::OwnedHeaderLines;
 use sentinel_core::path::RequestPath;
 use sentinel_core::profile::{Place, Profile};
@@ -13,10 +14,22 @@ const HOP: [&str; 3] = ["connection", "upgrade", "proxy-authorization"];
 
 /// A request that goes on.
 pub(crate) struct Checked {
+    /// What the key that was checked is bound under.
+    pub(crate) fingerprint: Option<KeyFingerprint>,
     /// The key that was checked, as it was presented.
     pub(crate) key: Option<String>,
     /// What the upstream gets.
     pub(crate) forwarded: Request,
+}
+
+/// What a key is bound under.
+pub(crate) fn fingerprint(profile: &Profile, key: &str) -> Option<KeyFingerprint> {
+    profile.normalisation.apply(key).as_ref().map(hash)
+}
+
+fn hash(normalised: &NormalisedKey<'_>) -> KeyFingerprint {
+    let hasher = FingerprintHasher::new(b"of no importance").expect("long enough");
+    hasher.fingerprint(normalised)
 }
 
 /// The outcome, or why the request is refused.
@@ -67,6 +80,7 @@ pub(crate) fn pass(profile: &Profile, request: &Request) -> Result<Checked, Cred
     let query = request.query.as_deref();
     let query = query.map(|query| filter.query(&path, query).unwrap_or_else(|| query.to_owned()));
     Ok(Checked {
+        fingerprint: found.as_ref().map(|found| hash(&found.normalised())),
         key: found.map(|found| found.key().expose().to_owned()),
         forwarded: Request {
             path: request.path.clone(),

@@ -116,6 +116,7 @@ const SCHEMES: &[&str] = &[
     "Token ",
     "AWS4-HMAC-SHA256 Credential=",
     "AWS4-HMAC-SHA256 Credential=Bearer ",
+    "AWS4-HMAC-SHA256Credential=",
     "aws4-hmac-sha256 Credential=",
     "sk- ",
 ];

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anstyle::AnsiColor;
+use sentinel_core::profile::Profile;
 
 use sentinel_core::time::{Clock as _, SystemClock};
 
@@ -140,6 +141,7 @@ fn configuration(file: Option<&Path>, loaded: &Loaded) -> Vec<Finding> {
         };
         Finding::good("", format!("{} = {} ({source})", setting.name, setting.value))
     }));
+    findings.push(profile(&loaded.config));
     findings.extend(
         loaded
             .warnings
@@ -147,6 +149,25 @@ fn configuration(file: Option<&Path>, loaded: &Loaded) -> Vec<Finding> {
             .map(|warning| Finding::warning("configuration", warning.to_string())),
     );
     findings
+}
+
+/// Which profile is in use, and where it looks for keys, in the order of precedence.
+fn profile(config: &Config) -> Finding {
+    let profile = &config.upstream.profile;
+    let kind = if Profile::BUILT_IN.contains(&&*profile.name) {
+        "built in"
+    } else {
+        "of the configuration file"
+    };
+    let mut places: Vec<String> = Vec::new();
+    for carrier in profile.carriers.iter() {
+        let place = carrier.place.to_string();
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    let text = format!("{} ({kind}); keys in {}", profile.name, places.join(", "));
+    Finding::good("profile", text)
 }
 
 #[cfg(test)]

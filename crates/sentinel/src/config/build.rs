@@ -10,6 +10,7 @@ use http::HeaderName;
 use sentinel_admin::JWT_SECRET_BYTES_MIN;
 use sentinel_core::fingerprint::SECRET_BYTES_MIN;
 use sentinel_core::policy::{Failsafe, Keyless, Mode, Rules};
+use sentinel_core::profile::Profile;
 use sentinel_proxy::{Certificate, HostHeader, TlsConfig, UpstreamTarget};
 
 use super::parse;
@@ -25,15 +26,13 @@ const PASSWORD_CHARACTERS_GOOD: usize = 12;
 
 /// What the command that loads the configuration needs of it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Requirements<'r> {
+pub(crate) struct Requirements {
     /// Whether the gateway's URL must be there.
     pub(crate) upstream: bool,
-    /// The names of the profiles that exist.
-    pub(crate) profiles: &'r [&'r str],
 }
 
 /// The configuration; of use only when `values` has no errors afterwards.
-pub(crate) fn build(values: &mut Values<'_>, requirements: Requirements<'_>) -> Config {
+pub(crate) fn build(values: &mut Values<'_>, requirements: Requirements) -> Config {
     let config = Config {
         proxy: proxy(values, requirements),
         upstream: upstream(values, requirements),
@@ -66,7 +65,7 @@ fn listen(values: &mut Values<'_>, setting: &'static Setting) -> SocketAddr {
         .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
-fn proxy(values: &mut Values<'_>, requirements: Requirements<'_>) -> ProxyConfig {
+fn proxy(values: &mut Values<'_>, requirements: Requirements) -> ProxyConfig {
     let trusted_proxies = values.list(&table::PROXY_TRUSTED_PROXIES, parse::trusted_network);
     if !values.is_given(&table::PROXY_TRUSTED_PROXIES) && values.is_given(&table::PROXY_CLIENT_IP_HEADER) {
         values.warning(
@@ -93,7 +92,7 @@ fn proxy(values: &mut Values<'_>, requirements: Requirements<'_>) -> ProxyConfig
 }
 
 /// Both files or neither. Only whoever serves has to be able to read them.
-fn tls(values: &mut Values<'_>, requirements: Requirements<'_>) -> Option<TlsConfig> {
+fn tls(values: &mut Values<'_>, requirements: Requirements) -> Option<TlsConfig> {
     let (certificate, key) = (&table::PROXY_TLS_CERT, &table::PROXY_TLS_KEY);
     for (given, missing) in [(certificate, key), (key, certificate)] {
         if values.is_given(given) && !values.is_given(missing) {
@@ -118,7 +117,7 @@ fn tls(values: &mut Values<'_>, requirements: Requirements<'_>) -> Option<TlsCon
     Some(config)
 }
 
-fn upstream(values: &mut Values<'_>, requirements: Requirements<'_>) -> UpstreamConfig {
+fn upstream(values: &mut Values<'_>, requirements: Requirements) -> UpstreamConfig {
     if requirements.upstream && !values.is_given(&table::UPSTREAM_URL) {
         values.error(
             &table::UPSTREAM_URL,
@@ -141,11 +140,7 @@ fn upstream(values: &mut Values<'_>, requirements: Requirements<'_>) -> Upstream
     UpstreamConfig {
         url,
         trust: values.parsed(&table::UPSTREAM_CA_FILE, parse::ca_file),
-        profile: values
-            .parsed(&table::UPSTREAM_PROFILE, |text| {
-                parse::profile(text, requirements.profiles)
-            })
-            .unwrap_or_default(),
+        profile: profile(values),
         host_header: values.choice(
             &table::UPSTREAM_HOST_HEADER,
             &[by_scheme, HostHeader::Preserve, HostHeader::Upstream],
@@ -158,6 +153,24 @@ fn upstream(values: &mut Values<'_>, requirements: Requirements<'_>) -> Upstream
         health_path: values.parsed(&table::UPSTREAM_HEALTH_PATH, parse::health_path),
         health_interval: values.seconds(&table::UPSTREAM_HEALTH_SECONDS),
     }
+}
+
+/// The gateway's profile. Nothing that says who the client is may be one of its credentials.
+fn profile(values: &mut Values<'_>) -> Profile {
+    let own = values.profiles();
+    let profile = values
+        .parsed(&table::UPSTREAM_PROFILE, |text| parse::profile(text, own))
+        .expect("the default profile is built in");
+    let header = values.text(&table::PROXY_CLIENT_IP_HEADER).unwrap_or_default();
+    let is_credential = |name: &HeaderName| name.as_str().eq_ignore_ascii_case(header);
+    if profile.credential_headers.iter().any(is_credential) {
+        let text = format!(
+            "holds keys in the profile {}; wanted another header",
+            profile.name
+        );
+        values.error(&table::PROXY_CLIENT_IP_HEADER, text);
+    }
+    profile
 }
 
 fn rules(values: &mut Values<'_>) -> Rules {

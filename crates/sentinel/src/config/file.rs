@@ -11,6 +11,7 @@ use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::given::Given;
 use super::problem::{Origin, Problem};
+use super::profile;
 use super::secret::Secret;
 use super::secret_file;
 use super::setting::{Kind, Setting};
@@ -79,6 +80,12 @@ impl FileReader<'_> {
         let secrets_before = self.secrets_written();
         for (section, entry) in root.get_ref() {
             match entry.get_ref() {
+                DeValue::Table(profiles) if section.get_ref() == profile::SECTION => {
+                    let origin = |position| self.origin(position);
+                    let (profiles, problems) = profile::read(profiles, section.span().start, &origin);
+                    self.given.profiles.extend(profiles);
+                    self.given.errors.extend(problems);
+                }
                 DeValue::Table(entries) => {
                     for (key, value) in entries {
                         let name = format!("{}.{}", section.get_ref(), key.get_ref());

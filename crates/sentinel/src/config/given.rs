@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use sentinel_core::profile::Profile;
+
 use super::problem::{Origin, Problem};
 use super::secret::Secret;
 use super::setting::{Kind, Setting};
@@ -21,6 +23,8 @@ pub(crate) struct GivenValue {
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     values: BTreeMap<&'static str, GivenValue>,
+    /// The operator's own profiles.
+    pub(crate) profiles: Vec<Profile>,
     /// What makes the configuration unusable.
     pub(crate) errors: Vec<Problem>,
     /// What is worth saying.

@@ -8,6 +8,7 @@ use http::{HeaderName, Uri};
 use sentinel_admin::{PasswordHash, is_password_hash};
 use sentinel_core::event::printable;
 use sentinel_core::network::Network;
+use sentinel_core::profile::Profile;
 use sentinel_proxy::{HEALTH_PATH_BYTES_MAX, HealthPath, UpstreamTarget, UpstreamTrust};
 use tracing_subscriber::EnvFilter;
 
@@ -200,18 +201,22 @@ pub(crate) fn client_ip_header(text: &str) -> Result<HeaderName, String> {
     Ok(name)
 }
 
-/// One of the profiles that are known.
-pub(crate) fn profile(text: &str, known: &[&str]) -> Result<String, String> {
+/// One of the operator's own profiles, or a built-in one.
+pub(crate) fn profile(text: &str, own: &[Profile]) -> Result<Profile, String> {
     let wanted = text.to_ascii_lowercase();
-    if known.contains(&wanted.as_str()) {
-        Ok(wanted)
-    } else {
-        Err(format!(
-            "{} is no profile; wanted one of {}",
-            quoted(text),
-            known.join(", ")
-        ))
-    }
+    let found = own.iter().find(|profile| profile.name == wanted);
+    found
+        .cloned()
+        .or_else(|| Profile::built_in(&wanted))
+        .ok_or_else(|| {
+            let own = own.iter().map(|profile| &*profile.name);
+            let known: Vec<&str> = Profile::BUILT_IN.into_iter().chain(own).collect();
+            format!(
+                "{} is no profile; wanted one of {}",
+                quoted(text),
+                known.join(", ")
+            )
+        })
 }
 
 /// The account's name.

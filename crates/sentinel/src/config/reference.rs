@@ -13,6 +13,36 @@ const UPDATE_VARIABLE: &str = "UPDATE_GENERATED";
 /// How wide the comments are.
 const WIDTH: usize = 100;
 
+/// What the file says of profiles of the operator's own; without the `# ` in front it is one.
+const OWN_PROFILE: &str = r#"
+# A gateway that none of the built-in profiles fits gets one of its own, here, with SENTINEL_PROFILE = its name.
+# A base fills in what is left out; without one, carriers and claim_paths must be there. Rules about paths are
+# "/exact", "/prefix*", "*contained*" or "*".
+#
+# [profiles.my-gateway]
+# base = "openai"
+# # Where it looks for a key, in its own order: the first place that holds one wins. A header's value is a key behind
+# # one of the schemes, or as it is (bare); paths says where the place counts, which is everywhere when left out.
+# carriers = [
+#   { header = "x-my-key", schemes = ["Bearer "], bare = true, paths = ["/v1/*"] },
+#   { header = "authorization", schemes = ["Bearer ", "bearer "] },
+#   { websocket_protocol = true },
+#   { query = "key", paths = ["/v1beta/*"] },
+# ]
+# # Which spellings are one key: each its own (exact), or without sk- in front and up to the next dash, in any case.
+# normalisation = "exact"
+# # Where an unknown key is bound to the network that it comes from.
+# claim_paths = ["/v1/*", "/chat", "*:generate*"]
+# # How refusals are worded: the first that fits; plain where none does.
+# dialects = [
+#   { paths = ["/v1/messages*"], dialect = "anthropic" },
+#   { paths = ["*:generate*"], dialect = "gemini" },
+#   { paths = ["*"], dialect = "openai" },
+# ]
+# # Further headers in which it takes keys, and which therefore never go on unchecked.
+# credential_headers = ["x-other-key"]
+"#;
+
 /// Every setting with its help, its name in the environment and its default, all commented out.
 fn example() -> String {
     let mut text = String::from(
@@ -37,7 +67,15 @@ fn example() -> String {
         text.extend(wrapped(&about).iter().map(|line| format!("# {line}\n")));
         let _ = writeln!(text, "#{key} = {}", written(setting));
     }
-    text
+    text + OWN_PROFILE
+}
+
+/// The profile of the example, as somebody would write it.
+pub(super) fn own_profile() -> String {
+    let uncommented = OWN_PROFILE.lines().skip_while(|line| !line.starts_with("# ["));
+    uncommented.fold(String::new(), |text, line| {
+        text + line.strip_prefix("# ").unwrap_or(line) + "\n"
+    })
 }
 
 fn sentence(text: &str) -> String {

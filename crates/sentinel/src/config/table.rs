@@ -63,7 +63,7 @@ settings! {
     UPSTREAM_CA_FILE = "upstream.ca_file" ["SENTINEL_UPSTREAM_CA_FILE"] Kind::Text, None,
         "A PEM file with the certificate authorities that an https gateway is believed by, and no others; without it the public ones that this build knows.";
     UPSTREAM_PROFILE = "upstream.profile" ["SENTINEL_PROFILE"] Kind::Text, Some("new-api"),
-        "Which kind of gateway it is: where it takes keys from and how it answers.";
+        "Which kind of gateway it is, where it takes keys from and how it answers: new-api, one-api, sub2api, litellm, openai, anthropic, gemini, or one of your own below.";
     UPSTREAM_HOST_HEADER = "upstream.host_header" ["SENTINEL_UPSTREAM_HOST_HEADER"]
         Kind::Choice(&["auto", "preserve", "upstream"]), Some("auto"),
         "Whether the gateway sees the Host that the client sent (preserve), or its own (upstream); auto means its own with https, where a CDN would refuse any other, and the client's with http.";

@@ -15,8 +15,6 @@ use tempfile::TempDir;
 
 use super::*;
 
-const PROFILES: &[&str] = &["new-api", "litellm"];
-
 /// A folder with files that a test reads settings from.
 struct Fixture {
     folder: TempDir,
@@ -51,10 +49,7 @@ impl Fixture {
     }
 
     fn load(&self) -> Result<Loaded, ConfigErrors> {
-        let requirements = Requirements {
-            upstream: false,
-            profiles: PROFILES,
-        };
+        let requirements = Requirements { upstream: false };
         load(&self.sources, requirements)
     }
 
@@ -99,7 +94,7 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(config.proxy.header_timeout, Duration::from_secs(75));
     assert_eq!(config.proxy.drain, Duration::from_secs(30));
     assert_eq!(config.upstream.url, None);
-    assert_eq!(config.upstream.profile, "new-api");
+    assert_eq!(config.upstream.profile.name, "new-api");
     assert_eq!(config.upstream.host_header, HostHeader::Preserve);
     assert_eq!(config.upstream.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.upstream.idle_timeout, Duration::from_mins(15));
@@ -138,10 +133,7 @@ fn zero_means_what_its_help_says() {
 
 #[test]
 fn a_command_that_serves_needs_an_upstream() {
-    let requirements = Requirements {
-        upstream: true,
-        profiles: PROFILES,
-    };
+    let requirements = Requirements { upstream: true };
     let errors = load(&Sources::default(), requirements).expect_err("there is no upstream");
     assert_eq!(
         errors.to_string(),
@@ -162,10 +154,7 @@ fn a_certificate_and_its_key_come_together_and_are_read_by_who_serves() {
         (tls.certificate, tls.key),
         ("/nowhere/cert.pem".into(), "/nowhere/key.pem".into())
     );
-    let requirements = Requirements {
-        upstream: true,
-        profiles: PROFILES,
-    };
+    let requirements = Requirements { upstream: true };
     let serving = both().variable("UPSTREAM_URL", "http://gateway");
     let errors = load(&serving.sources, requirements)
         .expect_err("no such file")

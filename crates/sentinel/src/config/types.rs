@@ -11,6 +11,7 @@ use http::HeaderName;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
 use sentinel_core::network::Network;
 use sentinel_core::policy::Rules;
+use sentinel_core::profile::Profile;
 use sentinel_proxy::{HealthPath, HostHeader, TlsConfig, Upstream, UpstreamTarget, UpstreamTrust};
 
 use super::secret::Secret;
@@ -76,8 +77,8 @@ pub(crate) struct UpstreamConfig {
     pub(crate) url: Option<UpstreamTarget>,
     /// Whom to believe about its certificates; the public authorities when none.
     pub(crate) trust: Option<UpstreamTrust>,
-    /// The name of its profile, one of those that were handed in as known.
-    pub(crate) profile: String,
+    /// Its ways.
+    pub(crate) profile: Profile,
     /// Which Host it sees.
     pub(crate) host_header: HostHeader,
     /// For how long connecting may take.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use sentinel_core::event::printable;
+use sentinel_core::profile::Profile;
 
 use super::given::{Given, GivenValue};
 use super::problem::{Origin, Problem};
@@ -31,6 +32,11 @@ impl<'g> Values<'g> {
             errors: Vec::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// The operator's own profiles.
+    pub(crate) fn profiles(&self) -> &'g [Profile] {
+        &self.given.profiles
     }
 
     /// Whether the setting was written anywhere.

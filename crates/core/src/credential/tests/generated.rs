@@ -81,7 +81,9 @@ proptest! {
     fn the_forwarded_request_holds_the_checked_key_and_no_other((target, headers) in requests(), profile in prop::sample::select(Profile::BUILT_IN.to_vec())) {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let checked = read_in(profile, &target, &headers);
-        prop_assume!(!["Repeated", "Malformed", "Path", "Nominated"].contains(&checked.as_str()));
+        if ["Repeated", "Malformed", "Path", "Nominated"].contains(&checked.as_str()) {
+            return Ok(());
+        }
         let (target, left) = forwarded(profile, &target, &headers);
         let left: Vec<(&str, &str)> = left.iter().filter_map(|line| line.split_once(": ")).collect();
         prop_assert_eq!(read_in(profile, &target, &left), checked.clone());

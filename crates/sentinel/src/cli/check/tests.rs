@@ -57,6 +57,7 @@ async fn a_fresh_installation_is_in_order_and_stays_untouched() {
     assert!(!text.contains("problem") && !text.contains("warning"), "{text}");
     for part in [
         "configuration",
+        "profile        new-api (built in); keys in x-goog-api-key, ?key, x-api-key, ",
         "data folder",
         "store",
         "secrets",

@@ -142,12 +142,13 @@ fn names_and_profiles() {
     assert!(username(&"x".repeat(USERNAME_CHARACTERS_MAX)).is_ok());
     assert!(username(&"x".repeat(USERNAME_CHARACTERS_MAX + 1)).is_err());
     assert!(username("a\u{202e}b").is_err());
+    let mut own = Profile::built_in("openai").expect("built in");
+    own.name = "mine".into();
+    let name = |text| profile(text, std::slice::from_ref(&own)).map(|profile| profile.name);
+    assert_eq!(name("LiteLLM").as_deref(), Ok("litellm"));
+    assert_eq!(name("mine").as_deref(), Ok("mine"));
     assert_eq!(
-        profile("LiteLLM", &["new-api", "litellm"]),
-        Ok("litellm".to_owned())
-    );
-    assert_eq!(
-        profile("gpt", &["new-api", "litellm"]),
-        Err("'gpt' is no profile; wanted one of new-api, litellm".to_owned())
+        name("gpt").expect_err("no such profile"),
+        "'gpt' is no profile; wanted one of new-api, one-api, sub2api, litellm, openai, anthropic, gemini, mine"
     );
 }
