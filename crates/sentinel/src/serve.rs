@@ -95,10 +95,8 @@ async fn start_demo_upstream(sources: &mut Sources) -> Result<DemoUpstream, CliE
 fn greet(out: &mut dyn Write, app: &App, config: &Config, is_demo: bool) -> io::Result<()> {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
-    let (proxy, admin) = (reachable(app.proxy_addr()), reachable(app.admin_addr()));
     let upstream = config.upstream.url.as_ref();
     let upstream = upstream.map_or_else(String::new, ToString::to_string);
-    let key = if is_demo { DEMO_KEY } else { "sk-…" };
     writeln!(
         out,
         "\n{bold}Key-IP Sentinel {} serves{bold:#}",
@@ -127,19 +125,31 @@ fn greet(out: &mut dyn Write, app: &App, config: &Config, is_demo: bool) -> io::
         )?;
         writeln!(out, "  {dim}shown this once; only its hash is kept{dim:#}")?;
     }
+    next_steps(out, app, config, if is_demo { DEMO_KEY } else { "sk-…" })
+}
+
+/// What to type next.
+fn next_steps(out: &mut dyn Write, app: &App, config: &Config, key: &str) -> io::Result<()> {
+    let bold = anstyle::Style::new().bold();
+    let (proxy, admin) = (reachable(app.proxy_addr()), reachable(app.admin_addr()));
+    let scheme = if config.proxy.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     writeln!(
         out,
         "\n{bold}Next{bold:#}: use a key; its first use binds it to the network it comes from"
     )?;
     writeln!(
         out,
-        "  curl http://{proxy}/v1/models -H 'Authorization: Bearer {key}'"
+        "  curl {scheme}://{proxy}/v1/models -H 'Authorization: Bearer {key}'"
     )?;
     if proxy.ip().is_loopback() {
         writeln!(out, "then the same key from another address, which is refused")?;
         writeln!(
             out,
-            "  curl --interface 127.0.0.2 http://{proxy}/v1/models -H 'Authorization: Bearer {key}'"
+            "  curl --interface 127.0.0.2 {scheme}://{proxy}/v1/models -H 'Authorization: Bearer {key}'"
         )?;
     }
     writeln!(out, "and look at what happened")?;
