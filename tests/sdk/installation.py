@@ -61,6 +61,17 @@ class Installation:
         assert len(bindings) == 1, bindings
         return bindings[0]
 
+    def ban(self, binding: int) -> None:
+        """Bans a binding's key."""
+        answer = httpx2.post(
+            f"{self.admin_url}/admin/api/bindings/ban",
+            json={"id": binding},
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=30.0,
+            trust_env=False,
+        )
+        assert answer.status_code == 200, answer.text
+
     def intercept(self, reference: str) -> dict[str, Any]:
         """The audit record with this reference, as soon as it is written."""
         rows = until(
