@@ -1,8 +1,8 @@
--- The load: POST /v1/chat/completions with a 300-byte JSON body and a Bearer of 1,000 distinct keys in turn. The
+-- The load: POST /v1/chat/completions with a 300-byte JSON body and a Bearer of 10,000 distinct keys in turn. The
 -- requests are put together before the first one is sent; when done, one line of JSON goes to standard output.
 -- Must be the same for every proxy.
 
-local keys, body_bytes = 1000, 300
+local keys, body_bytes = 10000, 300
 local head = '{"model":"gpt-4o-mini","stream":false,"messages":[{"role":"user","content":"'
 local tail = '"}]}'
 local body = head .. string.rep("x", body_bytes - #head - #tail) .. tail

@@ -12,6 +12,8 @@ from pathlib import Path
 
 START_SECONDS_MAX = 15
 STOP_SECONDS_MAX = 10
+# The run itself keeps to the load's core; what is not pinned may use all that it was given.
+ALL_CORES = os.sched_getaffinity(0)
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -20,7 +22,7 @@ class BenchError(Exception):
 
 
 class Process:
-    """One server: `command` runs pinned to `cores` in a process group of its own, its output in a log file."""
+    """One server: `command` runs pinned to `cores`, if given, in a process group of its own, its output in a log file."""
 
     def __init__(self, name, command, log, cores=None, environment=None):
         self.name = name
@@ -33,7 +35,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=environment,
                 start_new_session=True,
-                preexec_fn=(lambda: os.sched_setaffinity(0, cores)) if cores else None,
+                preexec_fn=lambda: os.sched_setaffinity(0, cores or ALL_CORES),
             )
 
     def check_alive(self):
@@ -62,14 +64,34 @@ class Process:
             system += int(fields[12])
         return user / TICKS_PER_SECOND, system / TICKS_PER_SECOND
 
+    def cpu_us(self):
+        """User and system time so far, in microseconds, exact where cpu_seconds counts in ticks of 10 ms."""
+        return sum(time.clock_gettime_ns(process_clock(pid)) for pid in process_tree(self.child.pid)) / 1000
+
     def resident_kib(self):
         """Resident memory of the process and its children, in KiB."""
+        return self._memory_kib("VmRSS:")
+
+    def peak_resident_kib(self):
+        """The most resident memory since forget_peak, in KiB."""
+        return self._memory_kib("VmHWM:")
+
+    def forget_peak(self):
+        """Lets the peak of resident memory begin anew: proc(5), clear_refs."""
+        for pid in process_tree(self.child.pid):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def _memory_kib(self, name):
         total = 0
         for pid in process_tree(self.child.pid):
             for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-                if line.startswith("VmRSS:"):
+                if line.startswith(name):
                     total += int(line.split()[1])
         return total
+
+    def pids(self):
+        """The process and all its descendants."""
+        return process_tree(self.child.pid)
 
     def stop(self):
         """Asks the process to end, then makes it; returns its exit status."""
@@ -92,6 +114,11 @@ def process_tree(pid):
     return found
 
 
+def process_clock(pid):
+    """The clock of a process's user and system time, as clock_getcpuclockid(3) names it."""
+    return (~pid << 3) | 2
+
+
 def free_port():
     """A port of the loopback that nothing listens on right now."""
     with socket.socket() as probe:
@@ -99,11 +126,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def core_busy_seconds(core):
-    """How long a core has not been idle since the machine started, in seconds."""
+def core_idle_seconds(core):
+    """How long a core has been idle since the machine started, in seconds. Its busy times are counted at timer ticks and miss
+    what works in short bursts; the idle time is exact."""
     for line in Path("/proc/stat").read_text().splitlines():
         fields = line.split()
         if fields[0] == f"cpu{core}":
-            user, nice, system, _idle, _wait, interrupts, softirqs, stolen = map(int, fields[1:9])
-            return (user + nice + system + interrupts + softirqs + stolen) / TICKS_PER_SECOND
+            return (int(fields[4]) + int(fields[5])) / TICKS_PER_SECOND
     raise BenchError(f"/proc/stat has no core {core}")

@@ -1,4 +1,4 @@
-"""Medians, ratios and the two forms they are told in: a table and JSON.
+"""The two forms in which results are told: tables of text and JSON files.
 
 Must never hold a path or a name of the machine: results are committed.
 """
@@ -8,16 +8,21 @@ import json
 import os
 import platform
 import re
-import statistics
 import subprocess
 from pathlib import Path
 
+import targets
+from busy import warnings
+from parts import PARTS
 from servers import BINARY
 
 RESULTS = Path(__file__).resolve().parent / "results"
-REFERENCE = "nginx"
-MEDIANS = ("requests_per_second", "user_us", "system_us", "cpu_us", "p50_us", "p99_us", "proxy_busy", "load_core_busy")
-OTHERS_SHARE_MAX = 0.10
+TITLES = {
+    "requests": "Requests",
+    "streams": "Streams",
+    "memory": "Memory per connection",
+    "bodies": "Large bodies",
+}
 
 
 def first_line(command):
@@ -46,58 +51,39 @@ def describe_versions(proxies):
     commands = {"nginx": ["nginx", "-v"], "haproxy": ["haproxy", "-v"], "sentinel": [str(BINARY), "--version"]}
     versions = {name: first_line(command) for name, command in commands.items() if name in proxies}
     versions["wrk"] = first_line(["wrk", "-v"])
+    versions["compiler"] = first_line(["cc", "--version"])
     commit = first_line(["git", "-C", str(RESULTS.parent), "describe", "--always", "--dirty"])
     versions["commit"] = None if commit and commit.startswith("fatal:") else commit
     return versions
 
 
-def summarise(rounds):
-    """Per connection count and proxy: medians over the rounds, and the medians of the ratios within each round."""
-    summary = []
-    for connections in sorted({row["connections"] for row in rounds}):
-        rows = [row for row in rounds if row["connections"] == connections]
-        reference = {row["round"]: row for row in rows if row["proxy"] == REFERENCE}
-        for proxy in dict.fromkeys(row["proxy"] for row in rows):
-            own = [row for row in rows if row["proxy"] == proxy]
-            entry = {"connections": connections, "proxy": proxy}
-            entry |= {name: statistics.median(row[name] for row in own) for name in MEDIANS}
-            if reference:
-                for name in ("requests_per_second", "cpu_us"):
-                    ratios = [row[name] / reference[row["round"]][name] for row in own]
-                    entry[f"{name}_ratio"] = statistics.median(ratios)
-                    entry[f"{name}_ratio_range"] = [min(ratios), max(ratios)]
-            summary.append(entry)
-    return summary
+def is_numeric(rows, column):
+    """Whether the cells of a column are all numbers (limits and shares too) or left out."""
+    return all(re.fullmatch(r"-|[≤≥]? ?[\d.,]+%?", row[column]) for row in rows)
 
 
-def table(summary):
-    """The summary as lines of text."""
-    lines = [
-        f"{'conns':>5}  {'proxy':<9} {'req/s':>8} {'÷ nginx':>8} {'CPU µs':>7} {'÷ nginx':>8} {'user':>6} {'sys':>6}"
-        f" {'p50 µs':>7} {'p99 µs':>7} {'proxy':>6} {'load':>5}"
-    ]
-    for row in summary:
-        lines.append(
-            f"{row['connections']:>5}  {row['proxy']:<9} {row['requests_per_second']:>8.0f}"
-            f" {row.get('requests_per_second_ratio', float('nan')):>8.2f} {row['cpu_us']:>7.1f}"
-            f" {row.get('cpu_us_ratio', float('nan')):>8.2f} {row['user_us']:>6.1f} {row['system_us']:>6.1f}"
-            f" {row['p50_us']:>7.0f} {row['p99_us']:>7.0f} {row['proxy_busy']:>6.0%} {row['load_core_busy']:>5.0%}"
-        )
-    return "\n".join(lines)
+def aligned(head, rows):
+    """A table as lines of text; columns of numbers stand to the right."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    left = [not is_numeric(rows, column) for column in range(len(head))]
+
+    def line(row):
+        cells = [cell.ljust(width) if is_left else cell.rjust(width) for cell, width, is_left in zip(row, widths, left)]
+        return "  ".join(cells).rstrip()
+
+    return "\n".join(line(row) for row in [head, *rows])
 
 
-def warnings(rounds):
-    """What makes the figures worth less than they look."""
-    noisy = [row for row in rounds if row["others_on_proxy_core"] > OTHERS_SHARE_MAX]
-    if noisy:
-        worst = max(row["others_on_proxy_core"] for row in noisy)
-        yield (
-            f"{len(noisy)} of {len(rounds)} measurements had others on the proxy's core (up to {worst:.0%} of it): "
-            "run again on a quiet machine"
-        )
-    idle = sorted({row["proxy"] for row in rounds if row["proxy_busy"] < 0.9 and row["load_core_busy"] > 0.97})
-    if idle:
-        yield f"the load's core was the limit for {', '.join(idle)}: compare CPU per request, not requests/s"
+def tell(results):
+    """Prints the tables of all parts, and the targets last."""
+    for name, part in results["parts"].items():
+        print(f"\n{TITLES[name]}\n{aligned(*PARTS[name].table(part))}")
+        for text in PARTS[name].remarks(part):
+            print(text)
+        for text in warnings(name, part.get("rounds", [])):
+            print(f"Note: {text}")
+    print(f"\nTargets\n{aligned(*targets.table(results['targets']))}")
+    print("\nMedians over the rounds; ratios are medians of the ratios within each round; busy: shares of the core.")
 
 
 def save(results, name):
@@ -106,7 +92,8 @@ def save(results, name):
     stamp = datetime.datetime.now(datetime.timezone.utc)
     path = RESULTS / f"{name or stamp.strftime('%Y-%m-%dT%H%M%SZ')}.json"
     unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps({"date": stamp.isoformat(timespec="seconds")} | rounded(results), indent=2) + "\n")
+    text = json.dumps({"date": stamp.isoformat(timespec="seconds")} | rounded(results), indent=2, ensure_ascii=False)
+    unfinished.write_text(text + "\n")
     unfinished.replace(path)
     return path
 

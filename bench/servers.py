@@ -1,11 +1,13 @@
-"""The servers of the benchmark: the light upstream and each proxy in front of it.
+"""The servers of the benchmark: the two upstreams and each proxy in front of them.
 
 Must never read or change the configuration of a service that the system runs: every file lies in the run's own
 temporary folder.
 """
 
 import os
+import resource
 import string
+from functools import partial
 from pathlib import Path
 
 from processes import BenchError, Process, free_port
@@ -13,6 +15,9 @@ from processes import BenchError, Process, free_port
 CONFIG = Path(__file__).resolve().parent / "config"
 BINARY = Path(__file__).resolve().parent.parent / "target" / "release" / "sentinel"
 REPLY_BYTES = 400
+# What the proxies accept at once; all of it comes from one address.
+CONNECTIONS_MAX = 30_000
+HAPROXY_DESCRIPTORS = 100
 
 
 def reply():
@@ -33,22 +38,31 @@ def write_config(folder, template, **values):
 
 
 class Proxy:
-    """A running proxy: its process and the port that it listens on."""
+    """A running proxy: its process, the port that it listens on, and how many connections it takes."""
 
-    def __init__(self, name, process, port, admin_port=None, data=None):
+    def __init__(self, name, process, port, admin_port=None, data=None, connections_max=CONNECTIONS_MAX):
         self.name = name
         self.process = process
         self.port = port
         self.admin_port = admin_port
         self.data = data
+        self.connections_max = connections_max
 
 
-def start_upstream(folder, cores):
-    """Starts the upstream and returns its process and port."""
+def start_fixed_upstream(folder, cores):
+    """Starts the upstream with the fixed reply and returns its process and port."""
     port = free_port()
     config = write_config(folder, "upstream.conf", upstream_port=port, reply=reply())
     command = ["nginx", "-c", str(config), "-p", str(folder)]
     process = Process("upstream", command, Path(folder) / "upstream.out", cores)
+    process.wait_for_port(port)
+    return process, port
+
+
+def start_scripted_upstream(folder, binary, cores):
+    """Starts tools/upstream.c and returns its process and port."""
+    port = free_port()
+    process = Process("upstream", [str(binary), str(port), reply()], Path(folder) / "scripted.out", cores)
     process.wait_for_port(port)
     return process, port
 
@@ -61,17 +75,22 @@ def start_nginx(folder, upstream_port, cores):
     return Proxy("nginx", Process("nginx", command, Path(folder) / "nginx.out", cores), port)
 
 
-def start_haproxy(folder, upstream_port, cores):
-    """Starts HAProxy as a reverse proxy."""
+def start_haproxy(folder, upstream_port, cores, option=""):
+    """Starts HAProxy as a reverse proxy, with one more option if given."""
     port = free_port()
-    config = write_config(folder, "haproxy.cfg", upstream_port=upstream_port, port=port)
+    # HAProxy does not start when it may not open two descriptors for each connection, and some more.
+    room = (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - HAPROXY_DESCRIPTORS) // 2
+    connections_max = min(CONNECTIONS_MAX, room)
+    values = {"upstream_port": upstream_port, "port": port, "connections_max": connections_max, "option": option}
+    config = write_config(folder, "haproxy.cfg", **values)
     command = ["haproxy", "-db", "-f", str(config)]
-    return Proxy("haproxy", Process("haproxy", command, Path(folder) / "haproxy.out", cores), port)
+    process = Process("haproxy", command, Path(folder) / "haproxy.out", cores)
+    return Proxy("haproxy", process, port, connections_max=connections_max)
 
 
 def start_sentinel(folder, upstream_port, cores=None, data=None, binary=BINARY):
-    """Starts Sentinel on one core with its decisions on, and without the limit on first uses per minute:
-    the thousand keys of the load all come from one address."""
+    """Starts Sentinel on one core with its decisions on, and without the limits on first uses and connections per
+    address: all of the load comes from one address."""
     if not binary.is_file():
         raise BenchError(f"{binary.name} is not built: run `make build` first")
     port, admin_port = free_port(), free_port()
@@ -84,6 +103,8 @@ def start_sentinel(folder, upstream_port, cores=None, data=None, binary=BINARY):
         "SENTINEL_DATA_DIR": str(data),
         "SENTINEL_MODE": "enforce",
         "SENTINEL_POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS": "0",
+        "SENTINEL_PROXY_CONNECTIONS_MAX": str(CONNECTIONS_MAX),
+        "SENTINEL_PROXY_CONNECTIONS_PER_ADDRESS_MAX": "0",
     }
     if cores:
         environment["SENTINEL_PROXY_CORES"] = str(len(cores))
@@ -92,3 +113,5 @@ def start_sentinel(folder, upstream_port, cores=None, data=None, binary=BINARY):
 
 
 STARTERS = {"nginx": start_nginx, "haproxy": start_haproxy, "sentinel": start_sentinel}
+# By itself HAProxy holds back what looks unfinished, for up to 200 ms.
+STREAM_STARTERS = STARTERS | {"haproxy": partial(start_haproxy, option="option http-no-delay")}

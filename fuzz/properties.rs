@@ -11,6 +11,7 @@ use sentinel_core::header::{HeaderLines, OwnedHeaderLines};
 use sentinel_core::network::PeerAddr;
 use sentinel_core::path::{READINGS_MAX, RequestPath};
 use sentinel_core::profile::{Carrier, PathRule, Profile};
+use sentinel_core::proxy_protocol::{self, HEADER_BYTES_MAX};
 
 /// A request as text: the target on the first line, a header on each further one.
 struct Request<'t> {
@@ -228,4 +229,40 @@ fn spellings(path: &str) -> Vec<String> {
         spellings.push(format!("{}{escaped}{}", &path[..at], &path[at + 1..]));
     }
     spellings
+}
+
+/// Input: what a balancer sends. One verdict wherever it is cut, and whoever reads as much as is wanted never reads past the header.
+pub(crate) fn proxy_header(input: &[u8]) {
+    let whole = proxy_protocol::parse(input);
+    for cut in 0..input.len().min(HEADER_BYTES_MAX + 1) {
+        let early = proxy_protocol::parse(&input[..cut]);
+        assert!(
+            early == Ok(None) || early == whole,
+            "what is known of {cut} bytes is known for good"
+        );
+    }
+    if let Ok(Some(header)) = whole {
+        assert!(header.length <= input.len().min(HEADER_BYTES_MAX));
+        let text = header.client.map(|client| client.to_string());
+        assert_eq!(
+            text.as_deref().map(parse_address),
+            header.client.map(Some),
+            "one canonical form"
+        );
+    }
+    let mut read = 0;
+    while read <= input.len() {
+        match proxy_protocol::parse(&input[..read]) {
+            Ok(None) => {}
+            Ok(Some(header)) => return assert_eq!(header.length, read, "not a byte past the header"),
+            Err(error) => return assert_eq!(whole, Err(error)),
+        }
+        let wanted = proxy_protocol::bytes_wanted(&input[..read]);
+        assert!(wanted > 0, "reading goes on");
+        read += wanted;
+    }
+    assert!(
+        !matches!(whole, Ok(Some(_))),
+        "a whole header is found by reading"
+    );
 }

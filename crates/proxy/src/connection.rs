@@ -151,7 +151,11 @@ async fn relay<S: Stream>(worker: &Worker, forwarded: Forwarded<'_, S>, request:
     // Without chunks, an answer of unknown length ends with its connection.
     let ends_with_connection =
         matches!(head.body, BodyLength::Chunked | BodyLength::UntilClose) && encoding == BodyEncoding::Plain;
-    let closes = !request.keeps_alive || ends_with_connection || worker.phase() != Phase::Serving;
+    // An answer that comes before the whole request leaves a rest that would be taken for the next one.
+    let closes = !request.keeps_alive
+        || ends_with_connection
+        || exchange.is_sending()
+        || worker.phase() != Phase::Serving;
     let context = ResponseContext {
         chunked: encoding == BodyEncoding::Chunked,
         closes,

@@ -282,6 +282,11 @@ impl<'e, S: Stream> Exchange<'e, S> {
         }
     }
 
+    /// Whether some of the request is still to be passed on.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.sending != Sending::Done
+    }
+
     /// Whether the upstream may have read a byte of the request.
     fn may_have_sent(&self) -> bool {
         self.has_sent || self.upstream.outbound.is_partly_sent() || self.upstream.stream.hides_what_was_sent()

@@ -1,6 +1,8 @@
 //! What must hold of this crate's parsers for any bytes at all: what the fuzz targets call, and a test over their seeds. No part of the crate's
 //! interface: it is there only with the feature `fuzzing`, and nothing else may use it.
 
+mod refusal;
+
 use sentinel_core::credential::CredentialFilter;
 use sentinel_core::profile::Profile;
 
@@ -10,6 +12,8 @@ use crate::http1::chunked::{ChunkedDecoder, MalformedChunk};
 use crate::http1::framing::{BodyLength, Version};
 use crate::http1::request::{HeadBounds, RequestError, RequestHead};
 use crate::http1::response::{ResponseError, ResponseHead};
+
+pub use refusal::refusal;
 
 const BOUNDS: HeadBounds = HeadBounds {
     bytes_max: 4_096,
@@ -216,5 +220,10 @@ mod tests {
     #[test]
     fn the_seeds_of_answers_heads_hold() {
         over_seeds("response_head", response_head);
+    }
+
+    #[test]
+    fn the_seeds_of_refusals_hold() {
+        over_seeds("refusal", refusal);
     }
 }

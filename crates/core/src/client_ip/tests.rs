@@ -22,6 +22,7 @@ fn resolve(rules: &ClientIpRules, peer: &str, headers: &[(&str, &str)]) -> Resul
         .map(|address| address.to_string())
 }
 
+/// gin GHSA-h395-qcrw-5vmq, sub2api#6112, axonhub PR 2424, Kong#1661: no header must be believed while nobody is trusted.
 #[test]
 fn by_default_no_header_is_believed() {
     let nobody = rules(&[], "x-real-ip");
@@ -32,6 +33,7 @@ fn by_default_no_header_is_believed() {
     );
 }
 
+/// oauth2-proxy CVE-2026-76835, gin GHSA-h395-qcrw-5vmq: a stranger must not choose its address.
 #[test]
 fn only_a_trusted_peer_is_believed() {
     let nginx = rules(&["10.0.0.0/24"], "x-real-ip");
@@ -50,6 +52,8 @@ fn only_a_trusted_peer_is_believed() {
     );
 }
 
+/// CVE-2022-31813, CVE-2024-45410, CVE-2026-29054: a header that is gone must not make the proxy the client. Heimdall GHSA-38x9-25wx-7fg2: zones and
+/// text that is no address must not pass for one.
 #[test]
 fn a_trusted_peer_must_name_its_client_in_one_clear_way() {
     let nginx = rules(&["10.0.0.0/24"], "x-real-ip");
@@ -90,6 +94,7 @@ fn a_trusted_peer_must_name_its_client_in_one_clear_way() {
     }
 }
 
+/// LiteLLM#33324, spicedb PR 3184, ntpd-rs PR 2350, GO-2024-2917, APISIX on `[v6]:port`: another spelling must not be another client.
 #[test]
 fn every_spelling_gives_one_canonical_address() {
     let nginx = rules(&["10.0.0.0/24"], "x-real-ip");
@@ -110,6 +115,8 @@ fn every_spelling_gives_one_canonical_address() {
     }
 }
 
+/// gin GHSA-h395-qcrw-5vmq, sub2api#6112, axonhub PR 2424, oauth2-proxy CVE-2026-76835: what a client writes in front of a list, or on another
+/// line of it, must have no say; an unreadable hop and a list without end must not pass.
 #[test]
 fn a_list_is_walked_from_the_right_past_trusted_hops() {
     let balancer = rules(&["10.0.0.0/24", "192.0.2.1"], "x-forwarded-for");

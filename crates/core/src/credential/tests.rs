@@ -235,6 +235,7 @@ fn whatever_could_be_read_in_two_ways_is_refused() {
     assert_eq!(read_in("new-api", "/v1beta/models/x?key=%ff", &[]), "Malformed");
 }
 
+/// Heimdall GHSA-3q34-rx83-r6mq, CVE-2025-71399, CVE-2026-50559: another spelling of a path must not change which key is checked.
 #[test]
 fn a_path_that_hides_the_route_is_refused_where_that_changes_the_key() {
     let both = [("authorization", "Bearer sk-a"), ("x-api-key", "sk-b")];

@@ -4,6 +4,7 @@ fn ip(text: &str) -> ClientIp {
     ClientIp::new(text.parse().expect("an address"))
 }
 
+/// spicedb PR 3184, ntpd-rs PR 2350, GO-2024-2917: `::ffff:1.2.3.4` must not slip past a network of version 4.
 #[test]
 fn mapped_ipv4_is_folded_and_matches_its_ipv4_network() {
     let network: Network = "1.2.3.0/24".parse().expect("a network");
@@ -11,6 +12,7 @@ fn mapped_ipv4_is_folded_and_matches_its_ipv4_network() {
     assert_eq!(ip("::ffff:1.2.3.4").to_string(), "1.2.3.4");
 }
 
+/// spicedb PR 3184, GO-2024-2917, Heimdall GHSA-38x9-25wx-7fg2: a network that would match nothing, or something else, must not be taken.
 #[test]
 fn mapped_networks_and_nonsense_are_refused() {
     assert!(matches!(

@@ -7,6 +7,7 @@ use sentinel_testkit::{Answer, RawClient, unreachable_address};
 
 use crate::support::{CHAT, KEY, Sentinel, upstream};
 
+/// Endless headers: a head must not grow for ever.
 #[tokio::test]
 async fn a_head_beyond_the_bound_is_a_431() {
     let upstream = upstream().await;
@@ -35,6 +36,7 @@ fn request(headers: &[(&str, &str)]) -> String {
     format!("GET /v1/models HTTP/1.1\r\nhost: x\r\n{}\r\n", lines.concat())
 }
 
+/// Slowloris: a head that does not end must not hold a connection.
 #[tokio::test]
 async fn a_head_that_takes_too_long_ends_its_connection() {
     let upstream = upstream().await;
@@ -88,6 +90,7 @@ async fn idle_upstream_connections_are_bounded() {
     assert_eq!(upstream.connections(), 2);
 }
 
+/// hyper#2136: an idle connection must not be kept until the upstream closes it.
 #[tokio::test]
 async fn idle_upstream_connections_have_a_short_life() {
     let upstream = upstream().await;
@@ -109,6 +112,7 @@ async fn a_port_in_use_is_said_at_the_start() {
     );
 }
 
+/// Slowloris: one address must not hold all connections.
 #[tokio::test]
 async fn one_address_cannot_take_all_connections() {
     let upstream = upstream().await;

@@ -71,6 +71,7 @@ async fn every_spelling_of_a_key_is_the_same_key() {
     assert_eq!(sentinel.lookup.bindings().len(), 1);
 }
 
+/// Heimdall GHSA-3q34-rx83-r6mq, CVE-2025-71399, CVE-2026-50559: no spelling of a path must get around a binding.
 #[tokio::test]
 async fn no_path_and_no_method_is_a_way_around_a_binding() {
     let upstream = upstream().await;
@@ -229,6 +230,8 @@ async fn without_the_store_unknown_keys_follow_the_failsafe_mode() {
     );
 }
 
+/// sub2api#6112, oauth2-proxy CVE-2026-76835: nobody else must be believed. new-api#6627, new-api#6752, sub2api#1724, Vault#2559, Vault#12334: the
+/// proxy's own address must not be bound.
 #[tokio::test]
 async fn behind_a_trusted_proxy_its_header_decides() {
     let upstream = upstream().await;

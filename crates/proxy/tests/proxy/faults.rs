@@ -316,6 +316,7 @@ async fn an_upstream_that_vanishes_within_its_answer_leaves_nothing() {
 }
 
 /// The time for a head runs from its beginning, whatever comes in it.
+/// Slowloris: a byte now and then must not begin the time anew.
 #[tokio::test]
 async fn a_head_that_comes_byte_by_byte_ends_by_the_header_timeout() {
     let upstream = upstream().await;

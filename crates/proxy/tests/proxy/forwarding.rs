@@ -34,6 +34,7 @@ async fn events_pass_one_by_one() {
     );
 }
 
+/// Slowloris: a body must not wait in memory for its end.
 #[tokio::test]
 async fn a_request_body_passes_before_it_is_complete() {
     let upstream = upstream().await;
@@ -68,6 +69,8 @@ async fn a_body_of_known_length_keeps_its_length() {
     assert_eq!(seen.body, body.as_bytes());
 }
 
+/// new-api believes the `X-Forwarded-For` of private addresses: nothing that a client says of itself must reach it. CVE-2022-31813, CVE-2024-45410,
+/// CVE-2026-29054: nor must `Connection` take our own lines away.
 #[tokio::test]
 async fn headers_of_one_hop_end_and_forwarding_ones_are_ours() {
     let upstream = upstream().await;

@@ -76,6 +76,7 @@ async fn an_unbind_ends_them_too_and_a_network_that_still_fits_does_not() {
     assert!(client.try_read_chunk().await.is_err());
 }
 
+/// axum-server#40: an upgraded connection must not outlive what permitted it.
 #[tokio::test]
 async fn a_changed_network_ends_a_tunnel() {
     let upstream = upstream().await;

@@ -9,6 +9,7 @@ mod faults;
 mod forwarding;
 mod http2;
 mod live;
+mod pitfalls;
 mod proxied;
 mod support;
 mod tls;

@@ -73,6 +73,7 @@ async fn a_refused_upgrade_is_an_ordinary_403() {
 }
 
 /// CVE-2026-2833: no raw bytes before the upstream has switched.
+/// Echo CVE-2026-118264: nor must what follows a refused upgrade get past the decision.
 #[tokio::test]
 async fn nothing_is_spliced_before_the_upstreams_101() {
     let upstream = upstream().await;

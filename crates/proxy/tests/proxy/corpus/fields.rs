@@ -96,6 +96,8 @@ const ENDING: &[(&str, &str)] = &[
     ),
 ];
 
+/// CVE-2026-54763, CVE-2026-88011: no underscore or dot alias must go on. CVE-2022-31813, CVE-2024-45410, CVE-2026-29054: `Connection` must not
+/// take our own lines away. new-api believes private addresses: no header of any proxy or CDN that names a client must reach it.
 #[tokio::test]
 async fn what_is_of_one_hop_or_says_who_the_client_is_ends_here() {
     let case = |(name, lines): &(&str, &str)| {

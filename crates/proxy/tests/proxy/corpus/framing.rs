@@ -147,12 +147,15 @@ const AMBIGUOUS: &[(&str, &str)] = &[
     ),
 ];
 
+/// CVE-2021-32715, RUSTSEC-2021-0078, RUSTSEC-2021-0020, CVE-2026-2835, CVE-2026-2836: a request whose end can be read in two ways must not
+/// go on, and nothing behind it must be served.
 #[tokio::test]
 async fn what_leaves_a_choice_is_refused() {
     let case = |(name, lines): &(&str, &str)| Case::refused(name, post(lines, "0\r\n\r\n"), 400);
     run(AMBIGUOUS.iter().map(case).collect()).await;
 }
 
+/// CVE-2026-2835: a transfer coding on HTTP/1.0 must not be believed.
 #[tokio::test]
 async fn a_coding_is_nothing_that_http_1_0_knows() {
     let old = |lines: &str| format!("POST /v1/x HTTP/1.0\r\nhost: x\r\n{lines}\r\n0\r\n\r\n");

@@ -258,6 +258,7 @@ const MALFORMED: &[(&str, &str)] = &[
     ("the greeting of SSH", "SSH-2.0-OpenSSH_9.2\r\n\r\n"),
 ];
 
+/// RUSTSEC-2021-0078, RUSTSEC-2021-0020: folded lines and bare line feeds must not go on.
 #[tokio::test]
 async fn what_two_parsers_could_read_differently_is_refused() {
     let case = |(name, head): &(&str, &str)| {

@@ -95,6 +95,7 @@ async fn requests_follow_each_other() {
     .await;
 }
 
+/// CVE-2026-2833, CVE-2026-2835: what stands behind a refused or a last request must not be served.
 #[tokio::test]
 async fn nothing_is_served_behind_what_ends_a_connection() {
     let bad = "GET /bad HTTP/1.1\r\nhost: x\r\na : b\r\n\r\n";

@@ -38,6 +38,7 @@ fn the_seeds_of_the_domain_hold() {
         ("client_ip", properties::client_ip as fn(&[u8])),
         ("credential", properties::credential),
         ("path", properties::path),
+        ("proxy_header", properties::proxy_header),
     ] {
         for (name, seed) in seeds(target) {
             println!("{target}: {name}");

@@ -29,6 +29,7 @@ fn streams(count: u32) -> impl Iterator<Item = u32> {
     (0..count).map(|index| 2 * index + 1)
 }
 
+/// hyper#3623: as many requests as one connection may have must not wait for each other at the upstream.
 #[tokio::test]
 async fn a_connection_has_so_many_requests_under_way() {
     let upstream = upstream().await;
@@ -57,6 +58,7 @@ async fn a_connection_has_so_many_requests_under_way() {
     assert_eq!(client.next_of(HEADERS).await.stream, 2 * STREAMS_MAX + 3);
 }
 
+/// CVE-2023-44487 (rapid reset): requests that are taken back must not cost more than a few.
 #[tokio::test]
 async fn requests_taken_back_at_once_end_the_connection() {
     let upstream = upstream().await;
@@ -117,6 +119,7 @@ async fn what_still_comes_on_a_stream_that_was_reset_is_no_mistake() {
     );
 }
 
+/// CVE-2023-44487 (rapid reset): nor when each of them reaches the upstream first.
 #[tokio::test]
 async fn requests_taken_back_one_by_one_end_it_too() {
     let upstream = sentinel_testkit::ScriptedUpstream::start(Answer::never()).await;
@@ -185,6 +188,7 @@ async fn malformed_requests_end_the_connection_at_last() {
     assert!(upstream.requests().is_empty());
 }
 
+/// RUSTSEC-2024-0332 (CONTINUATION flood): a head without end must not be collected.
 #[tokio::test]
 async fn a_head_without_end_ends_the_connection() {
     let upstream = upstream().await;

@@ -120,6 +120,7 @@ async fn a_tunnel_passes_through_tls() {
 }
 
 /// Its name is asked for, and HTTP/1.1 spoken, whatever else it would like.
+/// hyper#3623: one HTTP/2 connection must not be what all requests to an upstream wait for.
 #[tokio::test]
 async fn the_server_is_told_its_name_and_offered_http1_only() {
     let certified = certified("gateway.test");

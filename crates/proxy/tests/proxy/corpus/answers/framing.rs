@@ -232,6 +232,7 @@ const FRAMING: &[Row] = &[
     ),
 ];
 
+/// hyper#4181: an answer must not leave with a length beside a transfer coding.
 #[tokio::test]
 async fn an_answer_leaves_with_one_framing() {
     run(FRAMING, &get("")).await;

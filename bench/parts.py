@@ -1,0 +1,8 @@
+"""The parts of the benchmark by name, in the order in which they run."""
+
+import part_bodies
+import part_memory
+import part_requests
+import part_streams
+
+PARTS = {"requests": part_requests, "streams": part_streams, "memory": part_memory, "bodies": part_bodies}
