@@ -26,6 +26,8 @@ pub(crate) struct Live {
     pub(crate) fingerprint: KeyFingerprint,
     /// Where from.
     pub(crate) client_ip: ClientIp,
+    /// Whether it had a binding when it was let on.
+    pub(crate) was_bound: bool,
 }
 
 /// An open connection.
@@ -102,13 +104,13 @@ impl Connections {
             .collect()
     }
 
-    /// Ends the connections that carry a request of this key, unless it `may` go on from where it comes. Says how many.
-    pub(crate) fn judge(&mut self, fingerprint: &KeyFingerprint, may: impl Fn(ClientIp) -> bool) -> usize {
+    /// Ends the connections that carry a request of this key, unless it `may` go on. Says how many.
+    pub(crate) fn judge(&mut self, fingerprint: &KeyFingerprint, may: impl Fn(Live) -> bool) -> usize {
         let mut ended = 0;
         for slot in self.slots.iter_mut().flatten().filter(|slot| !slot.is_cut) {
             if slot
                 .live
-                .is_some_and(|live| live.fingerprint == *fingerprint && !may(live.client_ip))
+                .is_some_and(|live| live.fingerprint == *fingerprint && !may(live))
             {
                 slot.is_cut = true;
                 slot.waker.wake_by_ref();
@@ -206,12 +208,13 @@ mod tests {
                 Some(Live {
                     fingerprint: key(byte),
                     client_ip: ip(last),
+                    was_bound: true,
                 }),
             );
         }
         let between_requests = connections.enter(Waker::noop().clone());
         assert_eq!(connections.live_keys().len(), 2);
-        assert_eq!(connections.judge(&key(1), |address| address == ip(1)), 1);
+        assert_eq!(connections.judge(&key(1), |live| live.client_ip == ip(1)), 1);
         assert_eq!(
             [0, 1, 2, between_requests].map(|index| connections.is_over(index)),
             [false, true, false, false]

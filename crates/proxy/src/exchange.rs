@@ -187,7 +187,7 @@ impl<'e, S: Stream> Exchange<'e, S> {
         drop(head);
         poll_fn(|context| self.poll_answer(&mut answer, context)).await?;
         let is_clean = self.sending == Sending::Done;
-        if is_clean && answer.keeps_alive && !has_rest && self.upstream.inbound.is_empty() {
+        if is_clean && answer.keeps_alive && !has_rest {
             self.worker.pool.give_back(self.upstream);
         }
         Ok(is_clean)

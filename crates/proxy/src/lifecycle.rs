@@ -118,11 +118,12 @@ pub(crate) async fn serve<'e, S: Stream>(
     if let Some(known) = standing.known() {
         shared.lookup.record_use(known, now);
     }
-    // From here on a change of the binding reaches the request, too.
-    let bound = standing.known().and(fingerprint);
-    let live = bound.map(|fingerprint| Live {
+    // From here on a change of the binding reaches the request, too, be it bound only later.
+    let was_bound = standing.known().is_some();
+    let live = fingerprint.map(|fingerprint| Live {
         fingerprint,
         client_ip,
+        was_bound,
     });
     worker.connections.borrow_mut().set_live(client.place, live);
 

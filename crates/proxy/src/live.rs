@@ -13,6 +13,7 @@ use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::ports::{BindingChange, BindingWatcher};
 use tokio::sync::mpsc;
 
+use crate::connections::Live;
 use crate::worker::Worker;
 
 /// The most changes that wait for one worker; beyond, it looks all its keys up again.
@@ -111,12 +112,15 @@ pub(crate) async fn recheck(worker: &Rc<Worker>) {
 fn judge(worker: &Worker, fingerprint: &KeyFingerprint, binding: Option<&Binding>) {
     let shared = &worker.shared;
     let now = shared.clock.now();
-    let ended = worker.connections.borrow_mut().judge(fingerprint, |client_ip| {
-        binding.is_some_and(|binding| {
-            let verdict = decide(Subject::Bound(binding), client_ip, &shared.rules, now, false);
+    let may = |live: Live| match binding {
+        Some(binding) => {
+            let verdict = decide(Subject::Bound(binding), live.client_ip, &shared.rules, now, false);
             matches!(verdict, Verdict::Allowed(_) | Verdict::Observed(..))
-        })
-    });
+        }
+        // What was let on without a binding has none to lose.
+        None => !live.was_bound,
+    };
+    let ended = worker.connections.borrow_mut().judge(fingerprint, may);
     for _ in 0..ended {
         worker.figures().requests_ended.increment();
     }

@@ -25,6 +25,11 @@ impl Outbound {
         &mut self.bytes
     }
 
+    /// Whether nothing waits: everything that was added has been taken and flushed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Whether the socket has taken some of what is there, and not all.
     pub(crate) fn is_partly_sent(&self) -> bool {
         self.sent > 0

@@ -3,7 +3,9 @@
 use http::header::USER_AGENT;
 use sentinel_core::binding::BindingId;
 use sentinel_core::decision::RefusalReason;
-use sentinel_core::event::{Intercept, InterceptOutcome, Reference, path_shown, printable, user_agent_shown};
+use sentinel_core::event::{
+    Intercept, InterceptOutcome, Reference, path_shown, printable_without_keys, user_agent_shown,
+};
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::ClientIp;
 use sentinel_core::time::Timestamp;
@@ -61,7 +63,7 @@ pub(crate) fn intercept(
         fingerprint,
         hint,
         client_ip,
-        method: printable(request.method().as_bytes(), METHOD_CHARACTERS_MAX),
+        method: printable_without_keys(request.method().as_bytes(), METHOD_CHARACTERS_MAX, presented),
         path: path_shown(request.path(), presented),
         user_agent: user_agent_shown(user_agent, presented),
         count: 1,

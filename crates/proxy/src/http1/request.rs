@@ -222,7 +222,8 @@ fn judge_target<'t>(
         let rest = strip_scheme(target).ok_or(RequestError::Malformed)?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, origin) = rest.split_at(end);
-        if authority.is_empty() || host.is_some_and(|host| !authority.as_bytes().eq_ignore_ascii_case(host)) {
+        let is_host = !authority.is_empty() && authority.bytes().all(is_host_byte);
+        if !is_host || host.is_some_and(|host| !authority.as_bytes().eq_ignore_ascii_case(host)) {
             return Err(RequestError::Malformed);
         }
         (Some(authority), origin)

@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::directory::{Directory, Listing};
@@ -166,7 +167,8 @@ impl Pool {
     /// An idle connection to this address that still seems open and has nothing to say; the address itself when there is none. What an
     /// upstream says unasked would be taken for the answer to the next request, so a connection with any of it is closed.
     pub(crate) async fn take_idle(&self, address: InUse, scratch: &Scratch) -> Result<Connection, InUse> {
-        let found = poll_fn(|context| {
+        // Without tokio's budget: once that is spent, a poll is pending whatever the socket holds.
+        let found = unconstrained(poll_fn(|context| {
             while let Some(mut idle) = address.0.pop_idle() {
                 let is_young = idle.since.elapsed() < self.idle_life;
                 if is_young && scratch.poll_read(&mut idle.stream, context, |_| ()).is_pending() {
@@ -174,7 +176,7 @@ impl Pool {
                 }
             }
             Poll::Ready(None)
-        })
+        }))
         .await;
         match found {
             Some(stream) => Ok(Connection::used(stream, address)),
@@ -242,10 +244,12 @@ impl Pool {
         deadline.duration_since(Instant::now()) / u32::try_from(attempts).unwrap_or(1).max(1)
     }
 
-    /// Takes a connection back whose exchange is over, without its buffers. Beyond the bound it is closed.
+    /// Takes a connection back whose exchange is over. Beyond the bound it is closed, and so is one with bytes that wait in either
+    /// direction: the rest of a request would run into the next one, and the rest of an answer be taken for its answer.
     pub(crate) fn give_back(&self, connection: Connection) {
+        let is_clean = connection.outbound.is_empty() && connection.inbound.is_empty();
         let Connection { stream, address, .. } = connection;
-        if address.0.is_retired.get() || self.idle_count() >= self.idle_max {
+        if !is_clean || address.0.is_retired.get() || self.idle_count() >= self.idle_max {
             return;
         }
         address.0.idle.borrow_mut().push_back(Idle {

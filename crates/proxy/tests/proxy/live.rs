@@ -148,3 +148,18 @@ async fn what_was_never_bound_goes_on() {
     events.send("data: 1\n\n");
     assert_eq!(client.read_chunk().await.expect("goes on"), b"data: 1\n\n");
 }
+
+/// A key that was held back after a 401 is bound only when its next answer comes: the request was let on without a binding.
+#[tokio::test]
+async fn a_key_that_its_own_answer_bound_is_reached_too() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    upstream.answer_next(Answer::unauthorized());
+    assert_eq!(sentinel.chat().await.status(), 401);
+    let (mut client, _events) = stream(&sentinel, &upstream, KEY).await;
+    sentinel
+        .lookup
+        .change(|binding| binding.status = BindingStatus::Banned);
+    tell(&sentinel);
+    assert!(client.try_read_chunk().await.is_err());
+}
