@@ -7,6 +7,8 @@ use std::task::Waker;
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::{ClientIp, Network};
 
+use crate::throttle::source;
+
 /// What open connections should do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -121,9 +123,6 @@ impl Connections {
     }
 }
 
-/// The part of an IPv6 address that one customer of a network usually has.
-const IPV6_PREFIX: u8 = 64;
-
 /// How many connections each address has open on one worker. Bounded by the connections that are open.
 #[derive(Debug, Default)]
 pub(crate) struct PerAddress {
@@ -151,10 +150,6 @@ impl PerAddress {
             }
         }
     }
-}
-
-fn source(address: ClientIp) -> Network {
-    Network::widen(address, 32, IPV6_PREFIX)
 }
 
 #[cfg(test)]

@@ -80,19 +80,9 @@ impl<'e, S: Stream> Exchange<'e, S> {
             BodyEncoding::Plain
         };
         let mut input = request.following();
-        loop {
-            match body.decode(&mut input) {
-                Ok(Some(data)) => encoding.data(data, upstream.outbound.buffer()),
-                Ok(None) => break,
-                Err(_) => {
-                    worker.pool.give_back(upstream);
-                    return Err(ExchangeError::ClientMalformed);
-                }
-            }
-        }
+        pass(&mut body, encoding, &mut input, upstream.outbound.buffer())?;
         let mut sending = Sending::Going;
         if body.is_done() {
-            encoding.end(upstream.outbound.buffer());
             client.inbound.extend_from_slice(input);
             client.has_taken_following = true;
             sending = Sending::Done;

@@ -12,7 +12,7 @@ use sentinel_core::proxy_protocol::{self, ProxyHeader};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, timeout};
 
 use crate::connections::Phase;
 use crate::live::{self, Changes};
@@ -143,7 +143,8 @@ async fn accept(
 
 /// Judges what is under way anew when a binding changes, and now and then. Ends with the worker.
 async fn watch_bindings(worker: Rc<Worker>, mut changes: Changes) {
-    let mut recheck = interval(live::RECHECK_INTERVAL);
+    // Nothing is under way yet, so the first look is after the interval.
+    let mut recheck = interval_at(Instant::now() + live::RECHECK_INTERVAL, live::RECHECK_INTERVAL);
     recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

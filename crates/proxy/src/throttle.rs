@@ -80,7 +80,8 @@ impl ClaimThrottle {
     }
 }
 
-fn source(address: ClientIp) -> Network {
+/// Whom an address stands for where strangers are counted: itself, or the /64 that one customer usually has.
+pub(crate) fn source(address: ClientIp) -> Network {
     Network::widen(address, 32, IPV6_PREFIX)
 }
 
