@@ -26,6 +26,15 @@ impl fmt::Display for BindingId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Version(pub i64);
 
+impl Version {
+    /// What stands for the absence of a binding once the row with this version was removed: newer than that row, and not newer than
+    /// any row that is made later.
+    #[must_use]
+    pub fn of_absence(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 /// Whether a bound key may be used at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BindingStatus {

@@ -3,6 +3,7 @@
 //! The data plane sees [`BindingLookup`] and [`InterceptSink`] only. Both have synchronous calls for the way of every
 //! request, and asynchronous ones for what happens once per key.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -246,6 +247,76 @@ pub trait AdminEventStore: Send + Sync {
 
     /// The newest events, at most `limit`.
     async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError>;
+}
+
+/// Which bindings one run of the archive takes, in two steps: a binding that has not been used for long is marked first, and moved
+/// by a later run if it is still unused then. In between every replica has written the uses that it still held.
+#[derive(Clone, Copy, Debug)]
+pub struct ArchiveRun {
+    /// Unused is what was neither used, nor bound, nor changed, at or after this moment.
+    pub unused_since: Timestamp,
+    /// Moved is what is unused and was marked at or before this moment.
+    pub marked_until: Timestamp,
+    /// When this run is; what it marks carries this moment.
+    pub now: Timestamp,
+    /// At most so many are moved, and at most so many marked.
+    pub batch_max: u32,
+}
+
+/// What one run of the archive did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Archived {
+    /// Another replica is at it: nothing was done.
+    Elsewhere,
+    /// It was done here.
+    Here {
+        /// The keys whose bindings were moved, each with the version of its absence ([`Version::of_absence`]).
+        moved: Vec<(KeyFingerprint, Version)>,
+        /// How many were marked.
+        marked: u32,
+    },
+}
+
+/// Puts bindings away that nobody uses.
+#[async_trait]
+pub trait ArchiveStore: Send + Sync {
+    /// One batch. Banned bindings are never moved, however long unused: the key would be free to be bound again. A use that is written
+    /// in between takes the mark away. Leaves one admin event for the batch, when it moved any.
+    async fn archive_unused(&self, run: ArchiveRun) -> Result<Archived, StoreError>;
+}
+
+/// The settings that operators changed while the server runs, as the authority holds them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredSettings {
+    /// Grows with every change; 0 when nothing was ever changed.
+    pub version: i64,
+    /// The changed ones by name, each value as JSON.
+    pub values: BTreeMap<String, String>,
+}
+
+/// How a change of settings ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingsChanged {
+    /// It was made; these are the settings afterwards.
+    Done(StoredSettings),
+    /// Somebody else was first; these are the settings, and nothing was changed.
+    Outdated(StoredSettings),
+}
+
+/// The settings that may change while the server runs.
+#[async_trait]
+pub trait SettingStore: Send + Sync {
+    /// All of them.
+    async fn settings(&self) -> Result<StoredSettings, StoreError>;
+
+    /// Sets (`Some`, JSON) or takes back (`None`) settings, all together, if `version` is still the stored one. Leaves an admin event with
+    /// what was before and after in the same transaction.
+    async fn change_settings(
+        &self,
+        version: i64,
+        changes: BTreeMap<String, Option<String>>,
+        actor: Actor,
+    ) -> Result<SettingsChanged, StoreError>;
 }
 
 /// Whether a part that requests depend on works; `/readyz` asks.

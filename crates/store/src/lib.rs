@@ -4,9 +4,11 @@
 //! arrives is a fingerprint and a hint.
 
 pub mod bounds;
+pub mod changes;
 pub mod error;
 pub mod lookup;
 pub mod memory;
+pub mod shared;
 pub mod sqlite;
 
 mod change;
