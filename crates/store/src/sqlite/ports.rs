@@ -6,7 +6,7 @@ use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Health, InterceptBucket,
+    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Found, Health, InterceptBucket,
     InterceptFilter, InterceptStore, StoreError, StoredIntercept, UseStore,
 };
 use sentinel_core::time::Timestamp;
@@ -16,10 +16,12 @@ use super::{HEALTH_WAIT_MAX, SqliteStore, admin, bindings, events, intercepts, r
 
 #[async_trait]
 impl BindingStore for SqliteStore {
-    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Binding>, StoreError> {
+    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
         let fingerprint = *fingerprint;
-        self.read(move |connection| bindings::find(connection, &fingerprint))
-            .await
+        let found = self
+            .read(move |connection| bindings::find(connection, &fingerprint))
+            .await?;
+        Ok(found.map(Found::from))
     }
 
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
