@@ -20,7 +20,7 @@ mod sink;
 mod upstream;
 mod wait;
 
-pub use self::redis::{RedisBuilder, RedisServer};
+pub use self::redis::{RedisBuilder, RedisCluster, RedisSentinel, RedisServer};
 pub use answer::{Answer, ChunkSender};
 pub use client::{RawClient, RawHead, RawResponse};
 pub use clock::SettableClock;
