@@ -3,10 +3,13 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use rustix::process::Signal;
 use tokio_postgres::{Client, NoTls};
 
+use self::template::give;
+use crate::certificates::{self, Authority};
 use crate::process::{Account, HeldPort, Invocation, ServerProcess};
 use crate::wait::bounded;
 
@@ -33,6 +36,7 @@ memory=$(sed -n '7s/.* //p' data/postmaster.pid)
 #[derive(Clone, Debug, Default)]
 pub struct PostgresBuilder {
     durable: bool,
+    tls: bool,
     settings: Vec<(String, String)>,
 }
 
@@ -42,6 +46,14 @@ impl PostgresBuilder {
     #[must_use]
     pub fn durable(mut self) -> Self {
         self.durable = true;
+        self
+    }
+
+    /// Offers TLS, with a certificate for `127.0.0.1` and `localhost` of [`PostgresServer::authority_pem`]. Who asks for
+    /// none is served as well.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 
@@ -71,8 +83,13 @@ impl PostgresBuilder {
         let installation = installation::find();
         let account = Account::if_root();
         let folder = template::copy(&installation, account, self.durable);
+        if self.tls {
+            Authority::of_the_process().write(folder.path());
+            give(&folder.path().join(certificates::CERTIFICATE), account);
+            give(&folder.path().join(certificates::KEY), account);
+        }
         let port = HeldPort::new();
-        let arguments = self.arguments(&folder.path().join("data"), port.address());
+        let arguments = self.arguments(folder.path(), port.address());
         let invocation = Invocation {
             program: installation.server,
             arguments,
@@ -82,8 +99,9 @@ impl PostgresBuilder {
         ServerProcess::new(invocation, folder, port)
     }
 
-    fn arguments(self, data: &std::path::Path, address: SocketAddr) -> Vec<OsString> {
-        let fsync = if self.durable { "on" } else { "off" };
+    fn arguments(self, folder: &Path, address: SocketAddr) -> Vec<OsString> {
+        let on_or_off = |on: bool| if on { "on" } else { "off" }.to_owned();
+        let file = |name: &str| folder.join(name).display().to_string();
         let ours = [
             ("listen_addresses", address.ip().to_string()),
             ("port", address.port().to_string()),
@@ -91,10 +109,13 @@ impl PostgresBuilder {
             // In the data folder, which goes with the server however that ends.
             ("dynamic_shared_memory_type", "mmap".to_owned()),
             ("shared_buffers", "16MB".to_owned()),
-            ("fsync", fsync.to_owned()),
+            ("fsync", on_or_off(self.durable)),
+            ("ssl", on_or_off(self.tls)),
+            ("ssl_cert_file", file(certificates::CERTIFICATE)),
+            ("ssl_key_file", file(certificates::KEY)),
         ];
         let ours = ours.map(|(name, value)| (name.to_owned(), value));
-        let mut arguments = vec!["-D".into(), data.into()];
+        let mut arguments = vec!["-D".into(), folder.join("data").into()];
         // Of two settings with one name the later counts.
         for (name, value) in ours.into_iter().chain(self.settings) {
             arguments.extend(["-c".into(), format!("{name}={value}").into()]);
@@ -137,6 +158,11 @@ impl PostgresServer {
     /// The URL of a database that [`PostgresServer::create_database`] made, as its owner, through another address.
     pub fn database_dsn_through(&self, name: &str, address: SocketAddr) -> String {
         format!("postgres://{name}:{PASSWORD}@{address}/{name}")
+    }
+
+    /// The certificate of the authority that signs the certificates of all servers with TLS, in PEM.
+    pub fn authority_pem() -> &'static str {
+        &Authority::of_the_process().pem
     }
 
     /// Makes an empty database that belongs to a plain role of the same name, and returns its URL as that role.

@@ -114,7 +114,7 @@ fn initialise(installation: &Installation, data: &Path, account: Option<Account>
     succeeded("initdb", &command.output().expect("initdb can be started"));
 }
 
-fn give(path: &Path, account: Option<Account>) {
+pub(super) fn give(path: &Path, account: Option<Account>) {
     if let Some(account) = account {
         chown(path, Some(account.uid), Some(account.gid)).expect("root gives away what it likes");
     }

@@ -6,8 +6,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::certificates::{self, Authority};
 use super::{MISSING, RedisCluster, RedisSentinel, RedisServer, SERVER_NAMES};
+use crate::certificates::{self, Authority};
 use crate::process::{HeldPort, Invocation, Program, ServerProcess};
 
 /// How a [`RedisServer`] is started when the defaults do not serve.
