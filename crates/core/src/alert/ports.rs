@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Alert, AlertId, AlertState, ChannelId, RuleKind, Seen, Severity, Subject};
+use super::{Alert, AlertId, AlertState, ChannelId, RuleKind, Seen, Severity};
 use crate::ports::StoreError;
 use crate::time::Timestamp;
 
@@ -16,63 +16,27 @@ pub const ALERT_PAGE_MAX: u32 = 1_000;
 /// The most characters of an error that are kept with a delivery.
 pub const DELIVERY_ERROR_CHARACTERS_MAX: usize = 512;
 
-/// What is counted: for one rule, about one subject.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CountKey {
-    /// The rule that counts.
-    pub rule: RuleKind,
-    /// About whom; the word `crowd` in [`CountKey::name`] keeps the count of a rule's subjects apart.
-    pub of: Counted,
-}
+/// The most bytes of a counter's name.
+pub const COUNT_NAME_BYTES_MAX: usize = 128;
+/// The most names in one batch.
+pub const COUNT_BATCH_MAX: usize = 1_000;
 
-/// What a [`CountKey`] counts.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Counted {
-    /// What one subject does.
-    Subject(Subject),
-    /// How many subjects crossed the rule's threshold.
-    Crowd,
-}
-
-impl CountKey {
-    /// The name under which a shared counter keeps it.
-    pub fn name(&self) -> String {
-        match &self.of {
-            Counted::Subject(subject) => format!("{}|{subject}", self.rule.as_str()),
-            Counted::Crowd => format!("{}|crowd", self.rule.as_str()),
-        }
-    }
-}
-
-/// One thing to count, or to look up.
+/// So many times more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tally {
-    /// What is counted.
-    pub key: CountKey,
-    /// Over which time, back from now.
-    pub window: Duration,
-    /// How.
-    pub act: TallyAct,
+pub struct Count {
+    /// Of what: 1 to [`COUNT_NAME_BYTES_MAX`] bytes. Never a key.
+    pub name: String,
+    /// How many times; none, to be told how often it was.
+    pub times: u64,
 }
 
-/// How something is counted. One key is always counted in the same way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TallyAct {
-    /// So many more events.
-    Add(u64),
-    /// One more thing, named by a hash; the same one counts once per window.
-    AddDifferent(u64),
-    /// Nothing more: how many events are in the window?
-    ReadEvents,
-    /// Nothing more: how many different things are in the window?
-    ReadDifferent,
-}
-
-/// Counts over sliding windows, shared by all replicas where that can be.
+/// Counts over windows that move along with time, shared by replicas where there are several.
 #[async_trait]
-pub trait WindowCounts: Send + Sync {
-    /// Counts each of the batch, in order, and gives the count of each window afterwards. One call for all: a shared counter is asked once.
-    async fn tally(&self, batch: &[Tally], now: Timestamp) -> Result<Vec<u64>, StoreError>;
+pub trait WindowCounters: Send + Sync {
+    /// Adds a batch of at most [`COUNT_BATCH_MAX`] names, no name twice, and gives how often each of them happened in the window that ends
+    /// now, in their order. Counts of one window know nothing of another window's. While what replicas share is away, this replica's own
+    /// counts are given, and merged when it is back.
+    async fn add(&self, window: Duration, batch: Vec<Count>) -> Result<Vec<u64>, StoreError>;
 }
 
 /// A step in an alert's life that somebody wants to make.
