@@ -10,7 +10,7 @@ use tokio_postgres::{Client, NoTls};
 
 use self::template::give;
 use crate::certificates::{self, Authority};
-use crate::process::{Account, HeldPort, Invocation, ServerProcess};
+use crate::process::{Account, HeldPort, Invocation, LOOK_AGAIN, ServerProcess};
 use crate::wait::bounded;
 
 mod installation;
@@ -24,13 +24,6 @@ const SUPERUSER: &str = "sentinel_testkit";
 const PASSWORD: &str = "a-password-of-the-testkit";
 /// The database that every server has.
 const MAINTENANCE_DATABASE: &str = "postgres";
-
-/// A server that is killed leaves a few bytes of System V shared memory, of which a machine has a limited number of
-/// pieces. Its number ends the seventh line of `postmaster.pid`.
-const FREE_SHARED_MEMORY: &str = r#"
-memory=$(sed -n '7s/.* //p' data/postmaster.pid)
-[ -z "$memory" ] || ipcrm --shmem-id "$memory"
-"#;
 
 /// How a [`PostgresServer`] is started when the defaults do not serve.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +87,6 @@ impl PostgresBuilder {
             program: installation.server,
             arguments,
             account,
-            parting: FREE_SHARED_MEMORY,
         };
         ServerProcess::new(invocation, folder, port)
     }
@@ -207,18 +199,20 @@ impl PostgresServer {
     /// that are open follow too. Waits until the server has taken it over.
     pub async fn read_only(&self, on: bool) {
         let value = if on { "on" } else { "off" };
-        // The superuser's own statement must pass while it is on: a session may say otherwise.
         let client = self.connect().await;
-        let set = format!(
-            "SET default_transaction_read_only = off; ALTER SYSTEM SET default_transaction_read_only = {value}"
-        );
-        for statement in set.split("; ").chain(["SELECT pg_reload_conf()"]) {
+        let statements = [
+            // A session may say otherwise, and this one has to write.
+            "SET default_transaction_read_only = off",
+            &format!("ALTER SYSTEM SET default_transaction_read_only = {value}"),
+            "SELECT pg_reload_conf()",
+        ];
+        for statement in statements {
             let run = client.batch_execute(statement);
             bounded(statement, run).await.expect("the superuser may");
         }
         bounded("the setting to hold", async {
             while self.setting("default_transaction_read_only").await != value {
-                tokio::time::sleep(crate::process::LOOK_AGAIN).await;
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
         })
         .await;
@@ -232,16 +226,28 @@ impl PostgresServer {
     }
 
     /// Ends every client's session, as an operator or a fail-over does, and returns how many there were.
-    pub async fn terminate_backends(&self) -> u64 {
+    pub async fn terminate_backends(&self) -> usize {
         let client = self.connect().await;
-        let end = client.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
-             WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
-            &[],
-        );
-        bounded("the sessions to end", end)
-            .await
+        let end = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        let ended = bounded("the sessions to be told", client.query(end, &[])).await;
+        let ended: Vec<i32> = ended
             .expect("the superuser may")
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        let listed = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY($1))";
+        let some_left = async || -> bool {
+            let row = client.query_one(listed, &[&ended]).await;
+            row.expect("the superuser may").get(0)
+        };
+        bounded("the sessions to end", async {
+            while some_left().await {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+        ended.len()
     }
 
     /// Shuts down the way a planned restart does: sessions are ended, the log is folded.
