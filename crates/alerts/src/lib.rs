@@ -6,11 +6,16 @@
 
 pub mod callbacks;
 pub mod channel;
+pub mod delivery;
 mod escape;
 pub mod links;
 mod mac;
+pub mod memory;
 pub mod outbound;
 mod secret;
 pub mod text;
+pub mod watch;
 
+pub use delivery::Couriers;
 pub use secret::Secret;
+pub use watch::Watch;
