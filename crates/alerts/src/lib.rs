@@ -13,6 +13,8 @@ mod mac;
 pub mod memory;
 pub mod outbound;
 mod secret;
+#[cfg(test)]
+mod testing;
 pub mod text;
 pub mod watch;
 

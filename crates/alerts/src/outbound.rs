@@ -4,16 +4,16 @@
 //! that are no public host's are refused, and the connection goes to the address that was judged. No redirect is followed, and no
 //! proxy of the environment is asked. Must never put a URL's path or query into an error: they hold secrets.
 
+mod client;
 mod destination;
 mod dialer;
 mod guard;
-mod http;
 mod special;
 
+pub use client::{ANSWER_BYTES_MAX, HTTP_TIMEOUT, HttpClient, RETRY_AFTER_MAX, Reply};
 pub use destination::{Destination, DestinationProblem, HttpUrl};
 pub use dialer::{CONNECT_ADDRESSES_MAX, CONNECT_TIMEOUT, Dialer, OutboundStream, TrustProblem, trust};
 pub use guard::{Guard, RESOLVED_MAX, Resolve, SystemResolver};
-pub use http::{ANSWER_BYTES_MAX, HTTP_TIMEOUT, HttpClient, RETRY_AFTER_MAX, Reply};
 pub use special::is_special;
 
 /// Why nothing, or no answer, came of it.
@@ -70,3 +70,6 @@ impl OutboundError {
         !matches!(self, Self::Forbidden { .. } | Self::Unwritable)
     }
 }
+
+#[cfg(test)]
+mod tests;
