@@ -234,3 +234,6 @@ enum Tone {
     Loud,
     Alarm,
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,11 @@ impl Email {
         self
     }
 
+    #[cfg(test)]
+    pub(super) fn lead_to(&mut self, server: Destination) {
+        self.server = server;
+    }
+
     async fn deliver(&self, mail: &lettre::Message) -> Result<(), Failure> {
         let hello = hello();
         let stream = self.connect(&hello).await?;
