@@ -2,7 +2,9 @@
 //!
 //! Nothing in it is bounded or kept; it must never serve an installation.
 
+mod archive;
 mod ports;
+mod settings;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -5,6 +5,7 @@
 //! away. Nothing in here may block a caller's thread, apart from opening and closing.
 
 mod admin;
+mod archive;
 mod bindings;
 mod events;
 mod failure;
@@ -14,6 +15,7 @@ mod intercepts;
 mod ports;
 mod rows;
 mod schema;
+mod settings;
 mod threads;
 mod uses;
 

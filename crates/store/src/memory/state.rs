@@ -9,7 +9,9 @@ use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::policy::PolicyOverride;
-use sentinel_core::ports::{BindingFilter, Claim, InterceptBucket, InterceptFilter, StoredIntercept};
+use sentinel_core::ports::{
+    BindingFilter, Claim, InterceptBucket, InterceptFilter, StoredIntercept, StoredSettings,
+};
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
@@ -20,6 +22,9 @@ use crate::change::{self, Action};
 pub(super) struct State {
     pub(super) bindings: BTreeMap<BindingId, BindingRecord>,
     pub(super) events: Vec<AdminEvent>,
+    pub(super) settings: StoredSettings,
+    /// When the archive found a binding unused.
+    pub(super) marks: BTreeMap<BindingId, Timestamp>,
     intercepts: Vec<StoredIntercept>,
     last_id: i64,
     last_version: i64,
@@ -83,6 +88,7 @@ impl State {
             record.binding.version = version;
             record.binding.networks = binding.networks.iter().copied().chain([network]).collect();
             record.updated_at = now;
+            self.marks.remove(&id);
         }
         Some(self.bindings.get(&id)?.binding.clone())
     }
@@ -129,6 +135,7 @@ impl State {
         record.binding.version = version;
         record.updated_at = actor.at;
         let after = record.clone();
+        self.marks.remove(&id);
         self.events
             .push(change::event(action, actor, &before, Some(&after)));
         Some(after)
@@ -144,6 +151,7 @@ impl State {
                 .saturating_add(uses.count)
                 .min(i64::MAX.unsigned_abs());
             record.last_used_at = record.last_used_at.max(Some(uses.last_used_at));
+            self.marks.remove(&uses.binding);
         }
     }
 

@@ -88,7 +88,9 @@ pub(super) fn learn(
     }
     binding.version = next_version(connection)?;
     connection
-        .prepare_cached("UPDATE bindings SET version = ?, updated_at = ? WHERE id = ?")?
+        .prepare_cached(
+            "UPDATE bindings SET version = ?, updated_at = ?, archive_marked_at = NULL WHERE id = ?",
+        )?
         .execute([binding.version.0, now.unix_ms(), id.0])?;
     insert_network(connection, id, binding.networks.len(), network)?;
     let mut networks = binding.networks.into_vec();

@@ -1,18 +1,23 @@
 //! The domain's ports on the SQLite store: each call goes to a reader or to the writer, and nowhere else.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use sentinel_core::binding::{Binding, BindingCounts, BindingId, BindingRecord, NewBinding, Version};
 use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Health, InterceptBucket,
-    InterceptFilter, InterceptStore, StoreError, StoredIntercept, UseStore,
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingStore, Claim,
+    Health, InterceptBucket, InterceptFilter, InterceptStore, SettingStore, SettingsChanged, StoreError,
+    StoredIntercept, StoredSettings, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
-use super::{HEALTH_WAIT_MAX, SqliteStore, admin, bindings, events, intercepts, rows, uses};
+use super::{
+    HEALTH_WAIT_MAX, SqliteStore, admin, archive, bindings, events, intercepts, rows, settings, uses,
+};
 
 #[async_trait]
 impl BindingStore for SqliteStore {
@@ -124,6 +129,31 @@ impl AdminEventStore for SqliteStore {
 
     async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
         self.read(move |connection| events::newest(connection, limit))
+            .await
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for SqliteStore {
+    async fn archive_unused(&self, run: ArchiveRun) -> Result<Archived, StoreError> {
+        self.write(move |connection| archive::archive_unused(connection, run))
+            .await
+    }
+}
+
+#[async_trait]
+impl SettingStore for SqliteStore {
+    async fn settings(&self) -> Result<StoredSettings, StoreError> {
+        self.read(settings::all).await
+    }
+
+    async fn change_settings(
+        &self,
+        version: i64,
+        changes: BTreeMap<String, Option<String>>,
+        actor: Actor,
+    ) -> Result<SettingsChanged, StoreError> {
+        self.write(move |connection| settings::change(connection, version, &changes, &actor))
             .await
     }
 }
