@@ -6,7 +6,9 @@ pub(crate) mod admin;
 pub(crate) mod archive;
 pub(crate) mod bindings;
 pub(crate) mod intercepts;
+pub(crate) mod retention;
 pub(crate) mod settings;
+pub(crate) mod transfer;
 pub(crate) mod uses;
 
 use sentinel_core::binding::{Binding, BindingId, NewBinding};
@@ -14,8 +16,8 @@ use sentinel_core::event::Actor;
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Claim, Health, InterceptStore, SettingStore,
-    UseStore,
+    AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Claim, Health, InterceptRetention,
+    InterceptStore, SettingStore, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 
@@ -27,6 +29,8 @@ pub(crate) trait AnyStore:
     + ArchiveStore
     + SettingStore
     + InterceptStore
+    + InterceptRetention
+    + TransferStore
     + AdminEventStore
     + Health
     + Clone
@@ -40,6 +44,8 @@ impl<S> AnyStore for S where
         + UseStore
         + ArchiveStore
         + SettingStore
+        + InterceptRetention
+        + TransferStore
         + InterceptStore
         + AdminEventStore
         + Health
@@ -87,6 +93,16 @@ macro_rules! conformance_suite {
             archive::a_batch_has_a_maximum
             archive::a_moved_key_is_free_and_its_absence_is_no_newer_than_its_next_binding
             archive::a_batch_that_moves_leaves_one_event
+            retention::what_is_older_is_removed
+            retention::removing_goes_on_past_one_step
+            retention::what_comes_next_is_taken_in
+            transfer::everything_comes_over_page_by_page
+            transfer::taking_the_same_again_changes_nothing
+            transfer::a_binding_that_is_here_is_kept_or_replaced
+            transfer::a_replaced_binding_is_newer_and_under_the_same_id
+            transfer::a_rehearsal_changes_nothing
+            transfer::an_intercept_names_the_binding_of_its_key
+            transfer::a_page_of_moved_items_has_a_maximum
             settings::nothing_was_ever_changed
             settings::settings_are_set_and_taken_back_together
             settings::a_change_needs_the_stored_version

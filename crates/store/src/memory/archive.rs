@@ -26,8 +26,7 @@ impl State {
         let due: Vec<BindingId> = unused.iter().filter(is_due).take(batch).copied().collect();
         let mut moved = Vec::new();
         for id in due {
-            self.marks.remove(&id);
-            if let Some(record) = self.bindings.remove(&id) {
+            if let Some(record) = self.put_away(id, change::UNUSED, run.now) {
                 moved.push((record.binding.fingerprint, record.binding.version.of_absence()));
             }
         }

@@ -19,9 +19,15 @@ pub(super) fn find(
     connection: &Connection,
     fingerprint: &KeyFingerprint,
 ) -> Result<Option<Binding>, Failure> {
+    Ok(by_fingerprint(connection, fingerprint)?.map(|record| record.binding))
+}
+
+pub(super) fn by_fingerprint(
+    connection: &Connection,
+    fingerprint: &KeyFingerprint,
+) -> Result<Option<BindingRecord>, Failure> {
     let statement = format!("{SELECT_RECORD} WHERE fingerprint = ?");
-    let found = rows::first(connection, &statement, [fingerprint.as_bytes()], rows::record)?;
-    Ok(found.map(|record| record.binding))
+    rows::first(connection, &statement, [fingerprint.as_bytes()], rows::record)
 }
 
 pub(super) fn by_id(connection: &Connection, id: BindingId) -> Result<Option<BindingRecord>, Failure> {
@@ -122,7 +128,7 @@ pub(super) fn replace_networks(
     Ok(())
 }
 
-fn insert_network(
+pub(super) fn insert_network(
     connection: &Connection,
     id: BindingId,
     position: usize,

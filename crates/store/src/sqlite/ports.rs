@@ -9,14 +9,16 @@ use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
     AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingStore, Claim,
-    Health, InterceptBucket, InterceptFilter, InterceptStore, SettingStore, SettingsChanged, StoreError,
-    StoredIntercept, StoredSettings, UseStore,
+    Existing, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, SettingStore,
+    SettingsChanged, StoreError, StoredIntercept, StoredSettings, TakenIn, TransferItem, TransferKind,
+    TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
 use super::{
-    HEALTH_WAIT_MAX, SqliteStore, admin, archive, bindings, events, intercepts, rows, settings, uses,
+    HEALTH_WAIT_MAX, RETENTION_ROWS_MAX, SqliteStore, admin, archive, bindings, events, intercepts, rows,
+    settings, transfer, uses,
 };
 
 #[async_trait]
@@ -137,6 +139,46 @@ impl AdminEventStore for SqliteStore {
 impl ArchiveStore for SqliteStore {
     async fn archive_unused(&self, run: ArchiveRun) -> Result<Archived, StoreError> {
         self.write(move |connection| archive::archive_unused(connection, run))
+            .await
+    }
+}
+
+/// In many small transactions: whatever else is to be written gets in between them.
+#[async_trait]
+impl InterceptRetention for SqliteStore {
+    async fn keep_from(&self, oldest: Timestamp, _now: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let rows = self
+                .write(move |connection| intercepts::remove_before(connection, oldest, RETENTION_ROWS_MAX))
+                .await?;
+            removed += u64::from(rows);
+            if rows < RETENTION_ROWS_MAX {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl TransferStore for SqliteStore {
+    async fn page(
+        &self,
+        kind: TransferKind,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, TransferItem)>, StoreError> {
+        self.read(move |connection| transfer::page(connection, kind, after, limit))
+            .await
+    }
+
+    async fn take_in(
+        &self,
+        items: Vec<TransferItem>,
+        existing: Existing,
+        is_rehearsal: bool,
+    ) -> Result<TakenIn, StoreError> {
+        self.write(move |connection| transfer::take_in(connection, &items, existing, is_rehearsal))
             .await
     }
 }
