@@ -4,12 +4,11 @@
 //! The store decides every race. A key that the upstream refused a moment ago is not claimed again at once; it goes on to the upstream, and
 //! is claimed after all should the upstream accept it: no answer but a 401 leaves a key unbound.
 
-use std::sync::Arc;
-
 use sentinel_core::binding::NewBinding;
 use sentinel_core::decision::{RefusalReason, Subject, Verdict, decide};
+use sentinel_core::known::Known;
 use sentinel_core::network::{ClientIp, Network};
-use sentinel_core::ports::{Claim, KnownBinding, StoreError};
+use sentinel_core::ports::{Claim, StoreError};
 use sentinel_core::time::Timestamp;
 
 use crate::record::{Breach, KeyEvidence};
@@ -23,9 +22,9 @@ pub(crate) enum Standing {
     /// There is none.
     Keyless,
     /// It has a binding.
-    Bound(Arc<KnownBinding>),
+    Bound(Known),
     /// This request bound it.
-    Claimed(Arc<KnownBinding>),
+    Claimed(Known),
     /// It has no binding, and this path makes none.
     OffClaimPath,
     /// It has no binding because the upstream refused it a moment ago.
@@ -50,7 +49,7 @@ impl Standing {
     }
 
     /// The binding, if there is one.
-    pub(crate) fn known(&self) -> Option<&Arc<KnownBinding>> {
+    pub(crate) fn known(&self) -> Option<&Known> {
         match self {
             Self::Bound(known) | Self::Claimed(known) => Some(known),
             _ => None,

@@ -101,7 +101,7 @@ pub(crate) fn archived(record: &BindingRecord) -> Value {
         "hint": record.hint.as_str(),
         "status": record.binding.status.as_str(),
         "networks": networks(&record.binding.networks),
-        "policy": record.binding.policy,
+        "policy": *record.binding.policy,
         "version": record.binding.version.0,
         "bound_at": record.binding.bound_at.unix_ms(),
         "updated_at": record.updated_at.unix_ms(),

@@ -45,7 +45,7 @@ impl From<BindingRecord> for MovedBinding {
             hint: record.hint,
             status: binding.status,
             networks: binding.networks.to_vec(),
-            policy: binding.policy.clone(),
+            policy: (*binding.policy).clone(),
             bound_at: binding.bound_at,
             updated_at: record.updated_at,
             last_used_at: record.last_used_at,

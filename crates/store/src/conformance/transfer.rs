@@ -110,7 +110,12 @@ pub(crate) async fn everything_comes_over_page_by_page(store: impl AnyStore) {
     }
     assert_eq!(here, samples());
     // It is a binding like any other.
-    let found = store.find(&fingerprint(1)).await.unwrap().expect("a binding");
+    let found = store
+        .find(&fingerprint(1))
+        .await
+        .unwrap()
+        .expect("a binding")
+        .binding;
     assert_eq!(found.status, BindingStatus::Banned);
     assert_eq!(*found.networks, ["203.0.113.0/24", "2001:db8::/48"].map(network));
     let next = claimed(&store, 7, "192.0.2.1").await;
@@ -140,7 +145,7 @@ pub(crate) async fn a_binding_that_is_here_is_kept_or_replaced(store: impl AnySt
     let moved = || vec![TransferItem::Binding(binding(1))];
     let taken = keep(&store, moved()).await;
     assert_eq!((taken.kept, taken.added, taken.replaced), (1, 0, 0));
-    assert_eq!(store.find(&fingerprint(1)).await.unwrap(), Some(stored));
+    assert_eq!(store.find(&fingerprint(1)).await.unwrap(), Some(stored.into()));
     let taken = store.take_in(moved(), Existing::Replace, false).await.unwrap();
     assert_eq!((taken.kept, taken.added, taken.replaced), (0, 0, 1));
     assert_eq!(all(&store, TransferKind::Bindings).await, moved());
@@ -150,7 +155,12 @@ pub(crate) async fn a_replaced_binding_is_newer_and_under_the_same_id(store: imp
     let stored = claimed(&store, 1, "192.0.2.1").await;
     let moved = vec![TransferItem::Binding(binding(1))];
     store.take_in(moved, Existing::Replace, false).await.unwrap();
-    let replaced = store.find(&fingerprint(1)).await.unwrap().expect("a binding");
+    let replaced = store
+        .find(&fingerprint(1))
+        .await
+        .unwrap()
+        .expect("a binding")
+        .binding;
     assert_eq!(replaced.id, stored.id);
     assert!(replaced.version > stored.version);
 }

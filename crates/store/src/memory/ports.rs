@@ -8,7 +8,7 @@ use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Health, InterceptBucket,
+    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Found, Health, InterceptBucket,
     InterceptFilter, InterceptRetention, InterceptStore, StoreError, StoredIntercept, UseStore,
 };
 use sentinel_core::time::Timestamp;
@@ -20,8 +20,8 @@ use crate::change::{self, Action};
 
 #[async_trait]
 impl BindingStore for MemoryStore {
-    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Binding>, StoreError> {
-        Ok(self.state().find(fingerprint))
+    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
+        Ok(self.state().find(fingerprint).map(Found::from))
     }
 
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
@@ -94,7 +94,7 @@ impl BindingAdmin for MemoryStore {
         actor: Actor,
     ) -> Result<Option<BindingRecord>, StoreError> {
         Ok(self.state().change(id, Action::SetNetworks, &actor, |record| {
-            record.binding.networks = change::without_repetition(networks).into_boxed_slice();
+            record.binding.networks = change::without_repetition(networks).into();
         }))
     }
 }

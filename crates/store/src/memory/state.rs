@@ -8,7 +8,7 @@ use sentinel_core::binding::{
 use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
-use sentinel_core::policy::PolicyOverride;
+use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
     ArchivedBinding, BindingFilter, Claim, InterceptBucket, InterceptFilter, StoredIntercept, StoredSettings,
 };
@@ -48,8 +48,8 @@ impl State {
             id: BindingId(self.last_id),
             fingerprint: new.fingerprint,
             status: BindingStatus::Active,
-            networks: Box::new([new.network]),
-            policy: PolicyOverride::default(),
+            networks: new.network.into(),
+            policy: OwnPolicy::default(),
             version: self.next_version(),
             bound_at: new.bound_at,
         };

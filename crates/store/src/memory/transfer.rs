@@ -112,7 +112,7 @@ impl State {
                 fingerprint: moved.fingerprint,
                 status: moved.status,
                 networks: moved.networks.into_iter().collect(),
-                policy: moved.policy,
+                policy: moved.policy.into(),
                 version: self.next_version(),
                 bound_at: moved.bound_at,
             },

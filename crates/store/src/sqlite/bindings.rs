@@ -8,7 +8,7 @@ use sentinel_core::binding::{
 };
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
-use sentinel_core::policy::PolicyOverride;
+use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::Claim;
 use sentinel_core::time::Timestamp;
 
@@ -63,8 +63,8 @@ pub(super) fn claim(connection: &Connection, new: &NewBinding) -> Result<Claim<B
         id,
         fingerprint: new.fingerprint,
         status: BindingStatus::Active,
-        networks: Box::new([new.network]),
-        policy: PolicyOverride::default(),
+        networks: new.network.into(),
+        policy: OwnPolicy::default(),
         version,
         bound_at: new.bound_at,
     }))
@@ -99,9 +99,7 @@ pub(super) fn learn(
         )?
         .execute([binding.version.0, now.unix_ms(), id.0])?;
     insert_network(connection, id, binding.networks.len(), network)?;
-    let mut networks = binding.networks.into_vec();
-    networks.push(network);
-    binding.networks = networks.into_boxed_slice();
+    binding.networks = binding.networks.iter().copied().chain([network]).collect();
     Ok(Some(binding))
 }
 

@@ -9,9 +9,9 @@ use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
     AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingStore, Claim,
-    Existing, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, SettingStore,
-    SettingsChanged, StoreError, StoredIntercept, StoredSettings, TakenIn, TransferItem, TransferKind,
-    TransferStore, UseStore,
+    Existing, Found, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore,
+    SettingStore, SettingsChanged, StoreError, StoredIntercept, StoredSettings, TakenIn, TransferItem,
+    TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -23,10 +23,12 @@ use super::{
 
 #[async_trait]
 impl BindingStore for SqliteStore {
-    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Binding>, StoreError> {
+    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
         let fingerprint = *fingerprint;
-        self.read(move |connection| bindings::find(connection, &fingerprint))
-            .await
+        let found = self
+            .read(move |connection| bindings::find(connection, &fingerprint))
+            .await?;
+        Ok(found.map(Found::from))
     }
 
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {

@@ -348,7 +348,7 @@ async fn a_file_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
         Err(OpenError::SchemaOlder { found: 1, .. })
     ));
     let store = SqliteStore::open(&path).unwrap();
-    assert_eq!(store.find(&fingerprint(1)).await.unwrap(), Some(binding));
+    assert_eq!(store.find(&fingerprint(1)).await.unwrap(), Some(binding.into()));
     assert_eq!(store.settings().await.unwrap().version, 0);
     let run = ArchiveRun {
         unused_since: actor(100_000).at,
