@@ -2,12 +2,16 @@
 //!
 //! [`Binding`] is what a decision needs and what caches hold; [`BindingRecord`] adds what an operator looks at.
 
+mod networks;
+
 use std::fmt;
 
 use crate::fingerprint::{KeyFingerprint, KeyHint};
 use crate::network::{ClientIp, Network};
-use crate::policy::PolicyOverride;
+use crate::policy::OwnPolicy;
 use crate::time::Timestamp;
+
+pub use networks::Networks;
 
 /// The most networks that one binding may hold.
 pub const BINDING_NETWORKS_MAX: usize = 64;
@@ -71,9 +75,9 @@ pub struct Binding {
     /// Whether the key may be used.
     pub status: BindingStatus,
     /// Where from: at least one.
-    pub networks: Box<[Network]>,
+    pub networks: Networks,
     /// Where it departs from the general policy.
-    pub policy: PolicyOverride,
+    pub policy: OwnPolicy,
     /// The row's version.
     pub version: Version,
     /// When the key was claimed; the learning window counts from here.

@@ -10,6 +10,7 @@ pub mod decision;
 pub mod event;
 pub mod fingerprint;
 pub mod header;
+pub mod known;
 pub mod network;
 pub mod path;
 pub mod policy;

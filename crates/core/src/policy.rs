@@ -1,8 +1,13 @@
 //! The rules that an operator sets: for all keys, and for one key where its binding departs from them.
 
+mod live;
+
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use live::LiveRules;
 
 /// What happens to a key that is used from elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +43,7 @@ pub enum Failsafe {
 }
 
 /// The general rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Enforce or observe.
     pub mode: Mode,
@@ -54,6 +59,8 @@ pub struct Rules {
     pub ipv4_prefix: u8,
     /// How many bits of an IPv6 address are bound.
     pub ipv6_prefix: u8,
+    /// Fresh claims per address and minute; above: 429. Zero for no bound.
+    pub claims_per_minute: u32,
 }
 
 impl Default for Rules {
@@ -66,6 +73,7 @@ impl Default for Rules {
             learning_window: None,
             ipv4_prefix: 32,
             ipv6_prefix: 64,
+            claims_per_minute: 60,
         }
     }
 }
@@ -85,7 +93,32 @@ pub struct PolicyOverride {
     pub learning_window_seconds: Option<u64>,
 }
 
+/// A binding's own policy; hardly any has one, so it takes room only where it says something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnPolicy(Option<Box<PolicyOverride>>);
+
+impl From<PolicyOverride> for OwnPolicy {
+    fn from(policy: PolicyOverride) -> Self {
+        Self((policy != PolicyOverride::NONE).then(|| Box::new(policy)))
+    }
+}
+
+impl Deref for OwnPolicy {
+    type Target = PolicyOverride;
+
+    fn deref(&self) -> &PolicyOverride {
+        self.0.as_deref().unwrap_or(&PolicyOverride::NONE)
+    }
+}
+
 impl PolicyOverride {
+    /// No departure at all.
+    pub const NONE: Self = Self {
+        mode: None,
+        slots: None,
+        learning_window_seconds: None,
+    };
+
     /// The mode for this key.
     pub fn mode(&self, rules: &Rules) -> Mode {
         self.mode.unwrap_or(rules.mode)
@@ -101,5 +134,21 @@ impl PolicyOverride {
         self.learning_window_seconds
             .map(Duration::from_secs)
             .or(rules.learning_window)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_says_nothing_takes_no_room() {
+        assert_eq!(OwnPolicy::from(PolicyOverride::default()).0, None);
+        assert_eq!(*OwnPolicy::default(), PolicyOverride::NONE);
+        let observing = PolicyOverride {
+            mode: Some(Mode::Observe),
+            ..PolicyOverride::NONE
+        };
+        assert_eq!(*OwnPolicy::from(observing.clone()), observing);
     }
 }

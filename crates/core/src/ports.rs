@@ -3,8 +3,11 @@
 //! The data plane sees [`BindingLookup`] and [`InterceptSink`] only. Both have synchronous calls for the way of every
 //! request, and asynchronous ones for what happens once per key.
 
+mod retention;
+mod transfer;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -12,9 +15,15 @@ use crate::binding::{Binding, BindingCounts, BindingId, BindingRecord, BindingSt
 use crate::decision::RefusalReason;
 use crate::event::{Actor, AdminEvent, Intercept};
 use crate::fingerprint::KeyFingerprint;
+use crate::known::{Known, KnownBinding};
 use crate::network::{ClientIp, Network};
 use crate::time::Timestamp;
-use crate::usage::{UseCounter, Uses};
+use crate::usage::Uses;
+
+pub use retention::InterceptRetention;
+pub use transfer::{
+    ArchivedBinding, Existing, MovedBinding, Taken, TakenIn, TransferItem, TransferKind, TransferStore,
+};
 
 /// Why a store did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,16 +39,6 @@ pub enum StoreError {
     Damaged(String),
 }
 
-/// A binding as the data plane holds it.
-#[derive(Debug)]
-pub struct KnownBinding {
-    /// What decides.
-    pub binding: Binding,
-    /// Counts its uses, and knows whether the upstream accepted one; the same counter in every cached copy of the binding on
-    /// this replica.
-    pub uses: Arc<UseCounter>,
-}
-
 /// How a claim ended.
 #[derive(Clone, Debug)]
 pub enum Claim<B> {
@@ -53,20 +52,16 @@ pub enum Claim<B> {
 #[async_trait]
 pub trait BindingLookup: Send + Sync {
     /// The binding as the in-process cache holds it, while it is fresh. Never blocks, allocates nothing.
-    fn cached(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Option<Arc<KnownBinding>>;
+    fn cached(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Option<Known>;
 
     /// The binding from the store. While the store is away, a cached binding past its life is still given.
-    async fn find(
-        &self,
-        fingerprint: &KeyFingerprint,
-        now: Timestamp,
-    ) -> Result<Option<Arc<KnownBinding>>, StoreError>;
+    async fn find(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Result<Option<Known>, StoreError>;
 
     /// Makes the binding unless there is one: exactly one of all concurrent claims wins.
-    async fn claim(&self, new: NewBinding) -> Result<Claim<Arc<KnownBinding>>, StoreError>;
+    async fn claim(&self, new: NewBinding) -> Result<Claim<Known>, StoreError>;
 
     /// Takes a claim back, unless the binding changed since (`claimed` is no longer the stored version), or the upstream accepted
-    /// the key under it ([`UseCounter::confirm`]).
+    /// the key under it ([`crate::usage::UseCounter::confirm`]).
     async fn release(&self, claimed: &KnownBinding) -> Result<(), StoreError>;
 
     /// Adds a network while the binding holds fewer than `networks_max`; gives the binding as it is afterwards, none when it is gone.
@@ -76,10 +71,10 @@ pub trait BindingLookup: Send + Sync {
         network: Network,
         networks_max: u16,
         now: Timestamp,
-    ) -> Result<Option<Arc<KnownBinding>>, StoreError>;
+    ) -> Result<Option<Known>, StoreError>;
 
     /// Counts one use. Never blocks, allocates nothing.
-    fn record_use(&self, known: &Arc<KnownBinding>, now: Timestamp);
+    fn record_use(&self, known: &Known, now: Timestamp);
 }
 
 /// What became of a key's binding.
@@ -105,11 +100,31 @@ pub trait InterceptSink: Send + Sync {
     fn record(&self, intercept: Intercept);
 }
 
-/// The authority on bindings.
+/// A binding, and how long ago the authority gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The binding.
+    pub binding: Binding,
+    /// Zero when the authority itself answered just now. Caches between here and the authority hold answers; one that is older than the
+    /// life of a cached binding is given only because the authority is away.
+    pub age: Duration,
+}
+
+impl From<Binding> for Found {
+    /// The authority's own answer.
+    fn from(binding: Binding) -> Self {
+        Self {
+            binding,
+            age: Duration::ZERO,
+        }
+    }
+}
+
+/// The authority on bindings, or a cache that asks it.
 #[async_trait]
 pub trait BindingStore: Send + Sync {
     /// The binding of a key.
-    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Binding>, StoreError>;
+    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError>;
 
     /// As [`BindingLookup::claim`].
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError>;

@@ -1,50 +1,52 @@
 //! Uses of a key, counted where the request runs and written elsewhere, later, in batches.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::binding::BindingId;
 use crate::time::Timestamp;
 
-/// Counts the uses of one binding between two batches. Shared by every cached copy of the binding.
+/// Counts the uses of one binding between two batches: of one copy of it, when several are in use.
 #[derive(Debug, Default)]
 pub struct UseCounter {
     last_used_ms: AtomicI64,
-    count: AtomicU64,
-    queued: AtomicBool,
-    confirmed: AtomicBool,
+    /// The count, in steps of [`UseCounter::ONE`], over the two flags.
+    state: AtomicU64,
 }
 
 impl UseCounter {
+    const QUEUED: u64 = 1;
+    const CONFIRMED: u64 = 2;
+    const ONE: u64 = 4;
+
     /// Counts one use. True when this is the first one since the last batch: then the caller hands the counter to the next batch.
     pub fn count(&self, now: Timestamp) -> bool {
         self.last_used_ms.fetch_max(now.unix_ms(), Ordering::Relaxed);
-        self.count.fetch_add(1, Ordering::Release);
-        !self.queued.load(Ordering::Relaxed) && !self.queued.swap(true, Ordering::AcqRel)
+        let before = self.state.fetch_add(Self::ONE, Ordering::AcqRel);
+        before & Self::QUEUED == 0 && self.state.fetch_or(Self::QUEUED, Ordering::AcqRel) & Self::QUEUED == 0
     }
 
     /// Notes that the upstream accepted the key at least once under this binding. Whoever relies on it hears nothing
     /// else from here, so no order is needed; only the first call writes.
     pub fn confirm(&self) {
         if !self.is_confirmed() {
-            self.confirmed.store(true, Ordering::Relaxed);
+            self.state.fetch_or(Self::CONFIRMED, Ordering::Relaxed);
         }
     }
 
-    /// Whether the upstream accepted the key at least once under this binding, as far as this replica saw. Such a binding is
-    /// in use, so no late refusal by the upstream may release it.
+    /// Whether the upstream accepted the key at least once under this copy of the binding, as far as this replica saw. Such a
+    /// binding is in use, so no late refusal by the upstream may release it.
     pub fn is_confirmed(&self) -> bool {
-        self.confirmed.load(Ordering::Relaxed)
+        self.state.load(Ordering::Relaxed) & Self::CONFIRMED != 0
     }
 
     /// Says that the counter could not be handed over, so that the next use tries again.
     pub fn not_queued(&self) {
-        self.queued.store(false, Ordering::Release);
+        self.state.fetch_and(!Self::QUEUED, Ordering::AcqRel);
     }
 
     /// Takes what was counted. A use that arrives meanwhile is in this batch or queues the counter for the next one.
     pub fn take(&self, binding: BindingId) -> Option<Uses> {
-        self.queued.store(false, Ordering::Release);
-        let count = self.count.swap(0, Ordering::AcqRel);
+        let count = self.state.fetch_and(Self::CONFIRMED, Ordering::AcqRel) / Self::ONE;
         let last_used_at = Timestamp::from_unix_ms(self.last_used_ms.load(Ordering::Relaxed));
         (count > 0).then_some(Uses {
             binding,
@@ -55,7 +57,8 @@ impl UseCounter {
 
     /// Puts back what a failed batch did not write.
     pub fn give_back(&self, uses: &Uses) {
-        self.count.fetch_add(uses.count, Ordering::Release);
+        self.state
+            .fetch_add(uses.count.saturating_mul(Self::ONE), Ordering::AcqRel);
     }
 }
 

@@ -4,12 +4,11 @@
 //! The store decides every race. A key that the upstream refused a moment ago is not claimed again at once; it goes on to the upstream, and
 //! is claimed after all should the upstream accept it: no answer but a 401 leaves a key unbound.
 
-use std::sync::Arc;
-
 use sentinel_core::binding::NewBinding;
 use sentinel_core::decision::{RefusalReason, Subject, Verdict, decide};
+use sentinel_core::known::Known;
 use sentinel_core::network::{ClientIp, Network};
-use sentinel_core::ports::{Claim, KnownBinding, StoreError};
+use sentinel_core::ports::{Claim, StoreError};
 use sentinel_core::time::Timestamp;
 
 use crate::record::{Breach, KeyEvidence};
@@ -23,9 +22,9 @@ pub(crate) enum Standing {
     /// There is none.
     Keyless,
     /// It has a binding.
-    Bound(Arc<KnownBinding>),
+    Bound(Known),
     /// This request bound it.
-    Claimed(Arc<KnownBinding>),
+    Claimed(Known),
     /// It has no binding, and this path makes none.
     OffClaimPath,
     /// It has no binding because the upstream refused it a moment ago.
@@ -50,7 +49,7 @@ impl Standing {
     }
 
     /// The binding, if there is one.
-    pub(crate) fn known(&self) -> Option<&Arc<KnownBinding>> {
+    pub(crate) fn known(&self) -> Option<&Known> {
         match self {
             Self::Bound(known) | Self::Claimed(known) => Some(known),
             _ => None,
@@ -92,7 +91,10 @@ pub(crate) async fn find_or_claim(
     if shared.throttle.is_held(key.fingerprint, client_ip, now) {
         return Ok(Standing::Held(key));
     }
-    if !shared.throttle.admit(client_ip, now) {
+    if !shared
+        .throttle
+        .admit(client_ip, shared.rules.now().claims_per_minute, now)
+    {
         return Err(breach(RefusalReason::ClaimRateLimited, key));
     }
     Ok(claim(worker, key, client_ip, now).await)
@@ -131,7 +133,7 @@ pub(crate) async fn learn(
     else {
         return standing;
     };
-    let slots = known.binding.policy.slots(&shared.rules);
+    let slots = known.binding.policy.slots(&shared.rules.now());
     match shared
         .lookup
         .learn(known, widened(worker, client_ip), slots, now)
@@ -187,7 +189,8 @@ async fn claim_late(
     now: Timestamp,
 ) -> Result<(), Breach> {
     let standing = claim(worker, key.clone(), client_ip, now).await;
-    match decide(standing.subject(), client_ip, &worker.shared.rules, now, false) {
+    let rules = worker.shared.rules.now();
+    match decide(standing.subject(), client_ip, &rules, now, false) {
         Verdict::Refused(reason) => Err(Breach {
             reason,
             binding: standing.known().map(|known| known.binding.id),
@@ -198,7 +201,7 @@ async fn claim_late(
 }
 
 fn widened(worker: &Worker, client_ip: ClientIp) -> Network {
-    let rules = &worker.shared.rules;
+    let rules = worker.shared.rules.now();
     Network::widen(client_ip, rules.ipv4_prefix, rules.ipv6_prefix)
 }
 

@@ -112,9 +112,10 @@ pub(crate) async fn recheck(worker: &Rc<Worker>) {
 fn judge(worker: &Worker, fingerprint: &KeyFingerprint, binding: Option<&Binding>) {
     let shared = &worker.shared;
     let now = shared.clock.now();
+    let rules = shared.rules.now();
     let may = |live: Live| match binding {
         Some(binding) => {
-            let verdict = decide(Subject::Bound(binding), live.client_ip, &shared.rules, now, false);
+            let verdict = decide(Subject::Bound(binding), live.client_ip, &rules, now, false);
             matches!(verdict, Verdict::Allowed(_) | Verdict::Observed(..))
         }
         // What was let on without a binding has none to lose.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::fingerprint::FingerprintHasher;
-use sentinel_core::policy::Rules;
+use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingLookup, InterceptSink};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Clock;
@@ -25,7 +25,7 @@ use crate::upstream::{Directory, Pool};
 pub(crate) struct Shared {
     pub(crate) profile: Profile,
     pub(crate) client_ip: ClientIpRules,
-    pub(crate) rules: Rules,
+    pub(crate) rules: LiveRules,
     pub(crate) bounds: Bounds,
     pub(crate) directory: Arc<Directory>,
     pub(crate) host_header: HostHeader,
@@ -48,7 +48,7 @@ impl Shared {
         tls: Option<Tls>,
     ) -> Self {
         Self {
-            throttle: ClaimThrottle::new(config.bounds.claims_per_minute),
+            throttle: ClaimThrottle::new(),
             profile: config.profile,
             client_ip: config.client_ip,
             rules: config.rules,

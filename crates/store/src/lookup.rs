@@ -1,7 +1,8 @@
 //! The cached lookup: what the data plane asks about keys, answered from memory wherever that is allowed.
 //!
-//! - A binding is fresh for [`CacheBounds::fresh`]; past that it is loaded again. So a change made by another process is
-//!   noticed within that time.
+//! - A binding is fresh for [`CacheBounds::fresh`], counted from when the authority gave it; past that it is loaded again. So a change
+//!   made by another process is noticed within that time, whatever messages are lost. One that is in use is loaded again a little
+//!   earlier, beside the requests.
 //! - While the store is away, the last binding that was known is still given, however old, as long as it was not thrown out.
 //! - Of two copies of a binding the one with the higher version wins, whenever they arrive; and what a load brings that was
 //!   under way when its key was invalidated is not kept.
@@ -12,6 +13,8 @@
 mod cache;
 mod flights;
 mod invalidating_admin;
+mod renewals;
+mod table;
 mod uses;
 
 use std::sync::Arc;
@@ -19,10 +22,12 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use sentinel_core::binding::{Binding, NewBinding, Version};
 use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::known::{Known, KnownBinding};
 use sentinel_core::network::Network;
-use sentinel_core::ports::{BindingLookup, BindingStore, Claim, KnownBinding, StoreError, UseStore};
+use sentinel_core::ports::{BindingLookup, BindingStore, Claim, Found, StoreError, UseStore};
 use sentinel_core::time::Timestamp;
 
 use cache::{Installed, KnownCache, Ticket};
@@ -34,6 +39,8 @@ pub use uses::TakenUses;
 
 /// How often one lookup loads a key whose cache entry is invalidated again and again while it loads.
 pub const LOAD_ATTEMPTS_MAX: u32 = 3;
+/// The most bindings that are renewed at the same time.
+pub const RENEWALS_AT_ONCE_MAX: usize = 16;
 /// The most bindings whose uses are written in one transaction.
 pub const USES_BATCH_MAX: usize = 1_000;
 /// How often the log says at most that the store is away.
@@ -42,10 +49,12 @@ const AWAY_SAID_EVERY: Duration = Duration::from_secs(10);
 /// The bounds of a [`CachedLookup`].
 #[derive(Clone, Copy, Debug)]
 pub struct CacheBounds {
-    /// The most bindings that are kept; beyond, the least used ones are thrown out. About 400 bytes each.
+    /// The most bindings that are kept; beyond, little used ones are thrown out. About 150 bytes each.
     pub entries_max: usize,
     /// How long a binding is given without asking the store.
     pub fresh: Duration,
+    /// The same while changes made elsewhere are not heard of; at most [`CacheBounds::fresh`].
+    pub fresh_out_of_touch: Duration,
     /// For how long a binding is given again after the store failed to answer; at most [`CacheBounds::fresh`].
     pub retry_pause: Duration,
     /// How long one call waits for the store; then the store counts as away.
@@ -54,6 +63,8 @@ pub struct CacheBounds {
     pub loads_max: usize,
     /// The most bindings that wait for their uses to be written.
     pub uses_queued_max: usize,
+    /// The most bindings that wait for their renewal.
+    pub renewals_queued_max: usize,
 }
 
 impl Default for CacheBounds {
@@ -61,10 +72,12 @@ impl Default for CacheBounds {
         Self {
             entries_max: 100_000,
             fresh: Duration::from_secs(5),
+            fresh_out_of_touch: Duration::from_secs(1),
             retry_pause: Duration::from_millis(500),
             store_wait_max: Duration::from_secs(2),
             loads_max: 1_024,
             uses_queued_max: 65_536,
+            renewals_queued_max: 16_384,
         }
     }
 }
@@ -76,6 +89,8 @@ pub struct LookupCounts {
     pub given_past_life: u64,
     /// Times that a binding with new uses found the queue full. Its uses stay counted while it is cached.
     pub uses_queue_full: u64,
+    /// Times that the authority gave an older version of a binding than it had given before.
+    pub store_went_back: u64,
 }
 
 /// [`BindingLookup`] over a store. One per process, shared by all cores. Its asynchronous calls need a tokio runtime with
@@ -108,16 +123,41 @@ impl CachedLookup {
     }
 
     /// Forgets the key's binding, because it changed elsewhere; loads under way will not bring the old one back. Does
-    /// nothing to a cached binding that is at least as new as `changed`, when the new version is known.
-    pub fn invalidate(&self, fingerprint: &KeyFingerprint, changed: Option<Version>) {
+    /// nothing to a cached binding that is at least as new as `changed`, when the new version is known; then it gives false.
+    pub fn invalidate(&self, fingerprint: &KeyFingerprint, changed: Option<Version>) -> bool {
         self.flights.detach(fingerprint);
-        self.cache.invalidate(fingerprint, changed);
+        self.cache.invalidate(fingerprint, changed)
     }
 
     /// Ends the life of everything that is cached: each key is loaded again at its next use. What was known is still
     /// given while the store is away.
     pub fn expire_all(&self) {
         self.cache.expire_all();
+    }
+
+    /// Says whether changes made elsewhere are heard of; while they are not, bindings live for [`CacheBounds::fresh_out_of_touch`] only.
+    pub fn set_out_of_touch(&self, is_out_of_touch: bool) {
+        self.cache.set_out_of_touch(is_out_of_touch);
+    }
+
+    /// Loads bindings in use whose life ends soon, all that were asked for by now, and says how many. Whatever does not come of it
+    /// is loaded by the next request that needs it.
+    pub async fn renew_due(&self, now: Timestamp) -> usize {
+        let due = self.cache.take_renewals(usize::MAX);
+        let renewals = due.iter().map(|known| self.renew(known, now));
+        futures_util::stream::iter(renewals)
+            .buffer_unordered(RENEWALS_AT_ONCE_MAX)
+            .for_each(|()| std::future::ready(()))
+            .await;
+        due.len()
+    }
+
+    async fn renew(&self, known: &KnownBinding, now: Timestamp) {
+        let fingerprint = &known.binding.fingerprint;
+        if let Some(flight) = self.flights.join(fingerprint) {
+            // A store that is away is said in the log by the load itself.
+            let _ = flight.outcome(|| self.load(fingerprint, now)).await;
+        }
     }
 
     /// Takes note of a binding that was just changed on this replica.
@@ -161,6 +201,7 @@ impl CachedLookup {
         LookupCounts {
             given_past_life: self.given_past_life.load(Ordering::Relaxed),
             uses_queue_full: self.uses.times_full(),
+            store_went_back: self.cache.went_back(),
         }
     }
 
@@ -174,7 +215,7 @@ impl CachedLookup {
         for _ in 0..LOAD_ATTEMPTS_MAX {
             let ticket = self.cache.ticket(fingerprint);
             // A load that ended just before this one began has the answer already.
-            if let Some(known) = self.cache.fresh(fingerprint, now) {
+            if let Some(known) = self.cache.renewed(fingerprint, now) {
                 return Ok(Some(known));
             }
             let loaded = self.in_time(self.store.find(fingerprint)).await;
@@ -194,10 +235,10 @@ impl CachedLookup {
         &self,
         ticket: &Ticket,
         fingerprint: &KeyFingerprint,
-        loaded: Option<Binding>,
+        loaded: Option<Found>,
         now: Timestamp,
-    ) -> Installed<Option<Arc<KnownBinding>>> {
-        match loaded.map(|binding| self.cache.install(ticket, binding, now)) {
+    ) -> Installed<Option<Known>> {
+        match loaded.map(|found| self.cache.install(ticket, found, now)) {
             Some(Installed::Current(known)) => Installed::Current(Some(known)),
             Some(Installed::Invalidated(known)) => Installed::Invalidated(Some(known)),
             None => self.cache.absent(ticket, fingerprint),
@@ -245,15 +286,11 @@ impl CachedLookup {
 impl BindingLookup for CachedLookup {
     /// One step into a sharded table under a read lock that writers hold only to swap an entry, a reference count, and
     /// comparisons of integers: no I/O, no allocation.
-    fn cached(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Option<Arc<KnownBinding>> {
+    fn cached(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Option<Known> {
         self.cache.fresh(fingerprint, now)
     }
 
-    async fn find(
-        &self,
-        fingerprint: &KeyFingerprint,
-        now: Timestamp,
-    ) -> Result<Option<Arc<KnownBinding>>, StoreError> {
+    async fn find(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Result<Option<Known>, StoreError> {
         if let Some(known) = self.cache.fresh(fingerprint, now) {
             return Ok(Some(known));
         }
@@ -266,13 +303,13 @@ impl BindingLookup for CachedLookup {
         }
     }
 
-    async fn claim(&self, new: NewBinding) -> Result<Claim<Arc<KnownBinding>>, StoreError> {
+    async fn claim(&self, new: NewBinding) -> Result<Claim<Known>, StoreError> {
         let ticket = self.cache.ticket(&new.fingerprint);
         let now = new.bound_at;
         match self.in_time(self.store.claim(new)).await? {
             Claim::Won(binding) => {
                 let version = binding.version;
-                let known = self.cache.install(&ticket, binding, now).into_answer();
+                let known = self.cache.install(&ticket, binding.into(), now).into_answer();
                 // Changed since, for example banned: then it is no longer this claim's to release.
                 let unchanged = known.binding.version == version;
                 Ok(if unchanged {
@@ -282,7 +319,7 @@ impl BindingLookup for CachedLookup {
                 })
             }
             Claim::Lost(binding) => {
-                let known = self.cache.install(&ticket, binding, now).into_answer();
+                let known = self.cache.install(&ticket, binding.into(), now).into_answer();
                 Ok(Claim::Lost(known))
             }
         }
@@ -309,18 +346,19 @@ impl BindingLookup for CachedLookup {
         network: Network,
         networks_max: u16,
         now: Timestamp,
-    ) -> Result<Option<Arc<KnownBinding>>, StoreError> {
+    ) -> Result<Option<Known>, StoreError> {
         let fingerprint = &known.binding.fingerprint;
         let ticket = self.cache.ticket(fingerprint);
         let learned = self
             .in_time(self.store.learn(known.binding.id, network, networks_max, now))
             .await?;
+        let learned = learned.map(Found::from);
         Ok(self.take_in(&ticket, fingerprint, learned, now).into_answer())
     }
 
     /// An atomic addition; for the first use since the last batch also a reference count and a slot in a ring that was
     /// allocated at the start.
-    fn record_use(&self, known: &Arc<KnownBinding>, now: Timestamp) {
+    fn record_use(&self, known: &Known, now: Timestamp) {
         if known.uses.count(now) {
             self.uses.queue(known);
         }

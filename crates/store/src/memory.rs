@@ -2,8 +2,11 @@
 //!
 //! Nothing in it is bounded or kept; it must never serve an installation.
 
+mod archive;
 mod ports;
+mod settings;
 mod state;
+mod transfer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

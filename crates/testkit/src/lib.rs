@@ -15,10 +15,12 @@ mod connection;
 mod framing;
 mod postgres;
 mod process;
+mod redis;
 mod sink;
 mod upstream;
 mod wait;
 
+pub use self::redis::{RedisBuilder, RedisServer};
 pub use answer::{Answer, ChunkSender};
 pub use client::{RawClient, RawHead, RawResponse};
 pub use clock::SettableClock;

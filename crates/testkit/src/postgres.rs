@@ -239,7 +239,7 @@ impl PostgresServer {
         self.process.launch();
         let dsn = self.dsn();
         self.process
-            .up(async || tokio_postgres::connect(&dsn, NoTls).await.is_ok())
+            .until(async || tokio_postgres::connect(&dsn, NoTls).await.is_ok())
             .await;
     }
 }

@@ -6,7 +6,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+#[cfg(test)]
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::process::family::Family;
 use crate::process::watchdog::Watchdog;
-use crate::wait::bounded;
+use crate::wait::{WAIT_MAX, bounded};
 
 mod account;
 mod family;
@@ -68,6 +70,7 @@ impl ServerProcess {
         self.port.address()
     }
 
+    #[cfg(test)]
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -161,26 +164,18 @@ impl ServerProcess {
         )
     }
 
-    /// Waits until `is_up` says so; panics with the end of the log when the process ends or the wait does.
-    pub(crate) async fn up<F: Future<Output = bool>>(&self, is_up: impl Fn() -> F) {
+    /// Waits until the server is `ready`; panics with the end of its log when it ends or the wait does.
+    pub(crate) async fn until<F: Future<Output = bool>>(&self, ready: impl Fn() -> F) {
         let wait = async {
-            while !is_up().await {
-                assert!(
-                    self.runs(),
-                    "{} ended instead of serving; {}",
-                    self.invocation.program,
-                    self.log_tail()
-                );
+            while !ready().await {
+                let program = &self.invocation.program;
+                assert!(self.runs(), "{program} ended instead; {}", self.log_tail());
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         };
-        if tokio::time::timeout(crate::WAIT_MAX, wait).await.is_err() {
-            panic!(
-                "waited {} s for {} to serve; {}",
-                crate::WAIT_MAX.as_secs(),
-                self.invocation.program,
-                self.log_tail()
-            );
+        if tokio::time::timeout(WAIT_MAX, wait).await.is_err() {
+            let (program, seconds) = (&self.invocation.program, WAIT_MAX.as_secs());
+            panic!("waited {seconds} s for {program}; {}", self.log_tail());
         }
     }
 

@@ -65,7 +65,7 @@ impl From<BindingRecord> for BindingView {
             status: binding.status.as_str(),
             bound_ip: networks.first().cloned(),
             networks,
-            policy: binding.policy,
+            policy: (*binding.policy).clone(),
             bound_at: binding.bound_at.rfc3339(),
             updated_at: record.updated_at.rfc3339(),
             last_used_at: record.last_used_at.map(Timestamp::rfc3339),

@@ -8,7 +8,7 @@ use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{Actor, AdminEvent, Intercept, InterceptOutcome, Reference};
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
-use sentinel_core::policy::PolicyOverride;
+use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
     AdminEventStore, BindingAdmin, BindingFilter, InterceptBucket, InterceptFilter, InterceptStore,
     StoreError, StoredIntercept,
@@ -31,8 +31,8 @@ pub(crate) fn binding(id: i64) -> BindingRecord {
             id: BindingId(id),
             fingerprint: FINGERPRINT,
             status: BindingStatus::Active,
-            networks: Box::new(["192.0.2.0/24".parse().expect("a network")]),
-            policy: PolicyOverride::default(),
+            networks: "192.0.2.0/24".parse::<Network>().expect("a network").into(),
+            policy: OwnPolicy::default(),
             version: Version(id + 100),
             bound_at: START,
         },

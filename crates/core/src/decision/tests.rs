@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::binding::Version;
 use crate::fingerprint::KeyFingerprint;
-use crate::policy::PolicyOverride;
+use crate::policy::{OwnPolicy, PolicyOverride};
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_000_000);
 
@@ -16,7 +16,7 @@ fn binding(networks: &[&str]) -> Binding {
             .iter()
             .map(|text| text.parse().expect("a network"))
             .collect(),
-        policy: PolicyOverride::default(),
+        policy: OwnPolicy::default(),
         version: Version(1),
         bound_at: Timestamp::from_unix_ms(0),
     }
@@ -88,7 +88,8 @@ fn observing_lets_on_and_names_what_it_saw() {
         policy: PolicyOverride {
             mode: Some(Mode::Enforce),
             ..PolicyOverride::default()
-        },
+        }
+        .into(),
         ..bound
     };
     assert_eq!(

@@ -10,10 +10,11 @@ use sentinel_core::credential;
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{Intercept, PATH_CHARACTERS_MAX, USER_AGENT_CHARACTERS_MAX};
 use sentinel_core::fingerprint::{FingerprintHasher, KeyFingerprint};
+use sentinel_core::known::{Known, KnownBinding};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::path::RequestPath;
-use sentinel_core::policy::Rules;
-use sentinel_core::ports::{BindingLookup, Claim, InterceptSink, KnownBinding, StoreError};
+use sentinel_core::policy::{LiveRules, Rules};
+use sentinel_core::ports::{BindingLookup, Claim, InterceptSink, StoreError};
 use sentinel_core::profile::{Dialect, Profile};
 use sentinel_core::time::{SystemClock, Timestamp};
 
@@ -184,7 +185,7 @@ impl Refusing {
             host_header: HostHeader::default(),
             profile: Profile::built_in("new-api").expect("built in"),
             client_ip: ClientIpRules::new([], ClientIpSource::Forwarded),
-            rules: Rules::default(),
+            rules: LiveRules::new(Rules::default()),
             bounds: Bounds::default(),
         };
         let dependencies = Dependencies {
@@ -230,15 +231,11 @@ fn away<'a, T: Send + 'a>() -> Answered<'a, T> {
 }
 
 impl BindingLookup for NoLookup {
-    fn cached(&self, _: &KeyFingerprint, _: Timestamp) -> Option<Arc<KnownBinding>> {
+    fn cached(&self, _: &KeyFingerprint, _: Timestamp) -> Option<Known> {
         None
     }
 
-    fn find<'a, 'b, 'c>(
-        &'a self,
-        _: &'b KeyFingerprint,
-        _: Timestamp,
-    ) -> Answered<'c, Option<Arc<KnownBinding>>>
+    fn find<'a, 'b, 'c>(&'a self, _: &'b KeyFingerprint, _: Timestamp) -> Answered<'c, Option<Known>>
     where
         'a: 'c,
         'b: 'c,
@@ -246,7 +243,7 @@ impl BindingLookup for NoLookup {
         away()
     }
 
-    fn claim<'a, 'c>(&'a self, _: NewBinding) -> Answered<'c, Claim<Arc<KnownBinding>>>
+    fn claim<'a, 'c>(&'a self, _: NewBinding) -> Answered<'c, Claim<Known>>
     where
         'a: 'c,
     {
@@ -267,7 +264,7 @@ impl BindingLookup for NoLookup {
         _: Network,
         _: u16,
         _: Timestamp,
-    ) -> Answered<'c, Option<Arc<KnownBinding>>>
+    ) -> Answered<'c, Option<Known>>
     where
         'a: 'c,
         'b: 'c,
@@ -275,5 +272,5 @@ impl BindingLookup for NoLookup {
         away()
     }
 
-    fn record_use(&self, _: &Arc<KnownBinding>, _: Timestamp) {}
+    fn record_use(&self, _: &Known, _: Timestamp) {}
 }

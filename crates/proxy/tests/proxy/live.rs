@@ -1,10 +1,15 @@
 //! Streams and tunnels that are under way when their key's binding changes.
 
 use sentinel_core::binding::BindingStatus;
+use sentinel_core::network::Network;
 use sentinel_core::ports::BindingChange;
 use sentinel_testkit::{Answer, ChunkSender, RawClient, ScriptedUpstream};
 
 use crate::support::{CHAT, KEY, Sentinel, upstream};
+
+fn network(text: &str) -> Network {
+    text.parse().expect("a network")
+}
 
 fn post(key: &str) -> String {
     format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: {key}\r\ncontent-length: 2\r\n\r\n{{}}")
@@ -64,7 +69,7 @@ async fn an_unbind_ends_them_too_and_a_network_that_still_fits_does_not() {
     let (mut client, events) = stream(&sentinel, &upstream, KEY).await;
     sentinel
         .lookup
-        .change(|binding| binding.networks = Box::new(["127.0.0.0/8".parse().expect("a network")]));
+        .change(|binding| binding.networks = network("127.0.0.0/8").into());
     tell(&sentinel);
     events.send("data: 2\n\n");
     assert_eq!(client.read_chunk().await.expect("goes on"), b"data: 2\n\n");
@@ -92,7 +97,7 @@ async fn a_changed_network_ends_a_tunnel() {
     client.read_exactly(1).await;
     sentinel
         .lookup
-        .change(|binding| binding.networks = Box::new(["192.0.2.0/24".parse().expect("a network")]));
+        .change(|binding| binding.networks = network("192.0.2.0/24").into());
     tell(&sentinel);
     client.wait_for_close().await;
     upstream.wait_for_clients_gone(1).await;

@@ -11,9 +11,10 @@ use http::HeaderName;
 use sentinel_core::binding::{Binding, BindingId, BindingStatus, NewBinding, Version};
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
 use sentinel_core::fingerprint::{FingerprintHasher, KeyFingerprint};
+use sentinel_core::known::{Known, KnownBinding};
 use sentinel_core::network::Network;
-use sentinel_core::policy::{PolicyOverride, Rules};
-use sentinel_core::ports::{BindingLookup, Claim, KnownBinding, StoreError};
+use sentinel_core::policy::{LiveRules, OwnPolicy, Rules};
+use sentinel_core::ports::{BindingLookup, Claim, StoreError};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Timestamp;
 use sentinel_proxy::{
@@ -28,8 +29,8 @@ pub(crate) const OTHER_ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127,
 /// Bindings in a map. `cached` answers only for keys that were found before, as a cache would.
 #[derive(Default)]
 pub(crate) struct ScriptedLookup {
-    bindings: Mutex<HashMap<KeyFingerprint, Arc<KnownBinding>>>,
-    cached: Mutex<HashMap<KeyFingerprint, Arc<KnownBinding>>>,
+    bindings: Mutex<HashMap<KeyFingerprint, Known>>,
+    cached: Mutex<HashMap<KeyFingerprint, Known>>,
     next: AtomicI64,
     uses: AtomicU64,
     failure: Mutex<Option<StoreError>>,
@@ -70,17 +71,14 @@ impl ScriptedLookup {
             .remove(fingerprint);
     }
 
-    fn put(&self, mut binding: Binding) -> Arc<KnownBinding> {
+    fn put(&self, mut binding: Binding) -> Known {
         binding.version = Version(self.next.fetch_add(1, Ordering::SeqCst));
         let fingerprint = binding.fingerprint;
-        let known = Arc::new(KnownBinding {
-            binding,
-            uses: Arc::default(),
-        });
+        let known = KnownBinding::new(binding);
         self.bindings
             .lock()
             .expect("no panic while locked")
-            .insert(fingerprint, Arc::clone(&known));
+            .insert(fingerprint, known.clone());
         self.cached
             .lock()
             .expect("no panic while locked")
@@ -99,7 +97,7 @@ impl ScriptedLookup {
 
 #[async_trait]
 impl BindingLookup for ScriptedLookup {
-    fn cached(&self, fingerprint: &KeyFingerprint, _now: Timestamp) -> Option<Arc<KnownBinding>> {
+    fn cached(&self, fingerprint: &KeyFingerprint, _now: Timestamp) -> Option<Known> {
         self.cached
             .lock()
             .expect("no panic while locked")
@@ -107,11 +105,7 @@ impl BindingLookup for ScriptedLookup {
             .cloned()
     }
 
-    async fn find(
-        &self,
-        fingerprint: &KeyFingerprint,
-        _now: Timestamp,
-    ) -> Result<Option<Arc<KnownBinding>>, StoreError> {
+    async fn find(&self, fingerprint: &KeyFingerprint, _now: Timestamp) -> Result<Option<Known>, StoreError> {
         self.works()?;
         let found = self
             .bindings
@@ -123,12 +117,12 @@ impl BindingLookup for ScriptedLookup {
             self.cached
                 .lock()
                 .expect("no panic while locked")
-                .insert(*fingerprint, Arc::clone(known));
+                .insert(*fingerprint, known.clone());
         }
         Ok(found)
     }
 
-    async fn claim(&self, new: NewBinding) -> Result<Claim<Arc<KnownBinding>>, StoreError> {
+    async fn claim(&self, new: NewBinding) -> Result<Claim<Known>, StoreError> {
         self.works()?;
         if let Some(known) = self
             .bindings
@@ -136,14 +130,14 @@ impl BindingLookup for ScriptedLookup {
             .expect("no panic while locked")
             .get(&new.fingerprint)
         {
-            return Ok(Claim::Lost(Arc::clone(known)));
+            return Ok(Claim::Lost(known.clone()));
         }
         Ok(Claim::Won(self.put(Binding {
             id: BindingId(self.next.fetch_add(1, Ordering::SeqCst)),
             fingerprint: new.fingerprint,
             status: BindingStatus::Active,
-            networks: Box::new([new.network]),
-            policy: PolicyOverride::default(),
+            networks: new.network.into(),
+            policy: OwnPolicy::default(),
             version: Version(0),
             bound_at: new.bound_at,
         })))
@@ -161,7 +155,7 @@ impl BindingLookup for ScriptedLookup {
         network: Network,
         networks_max: u16,
         _now: Timestamp,
-    ) -> Result<Option<Arc<KnownBinding>>, StoreError> {
+    ) -> Result<Option<Known>, StoreError> {
         self.works()?;
         let mut binding = known.binding.clone();
         if binding.networks.len() < usize::from(networks_max) {
@@ -170,7 +164,7 @@ impl BindingLookup for ScriptedLookup {
         Ok(Some(self.put(binding)))
     }
 
-    fn record_use(&self, _known: &Arc<KnownBinding>, _now: Timestamp) {
+    fn record_use(&self, _known: &Known, _now: Timestamp) {
         self.uses.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -199,7 +193,7 @@ impl Options {
             host_header: self.host_header,
             profile: Profile::built_in("new-api").expect("built in"),
             client_ip: ClientIpRules::new(self.trusted, self.source),
-            rules: self.rules,
+            rules: LiveRules::new(self.rules),
             bounds: self.bounds,
             tls: self.tls,
         }
@@ -250,6 +244,7 @@ pub(crate) struct Sentinel {
     pub(crate) lookup: Arc<ScriptedLookup>,
     pub(crate) sink: Arc<MemorySink>,
     pub(crate) clock: Arc<SettableClock>,
+    pub(crate) rules: LiveRules,
 }
 
 impl Sentinel {
@@ -269,13 +264,16 @@ impl Sentinel {
             clock: clock.clone(),
         };
         let listen = ([127, 0, 0, 1], 0).into();
-        let engine = Engine::start(options.config(listen, upstream), dependencies).expect("a free port");
+        let config = options.config(listen, upstream);
+        let rules = config.rules.clone();
+        let engine = Engine::start(config, dependencies).expect("a free port");
         Self {
             address: engine.local_addr(),
             engine,
             lookup,
             sink,
             clock,
+            rules,
         }
     }
 

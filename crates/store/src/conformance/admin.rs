@@ -26,7 +26,7 @@ pub(crate) async fn a_ban_and_its_end(store: impl AnyStore) {
     assert_eq!(banned.updated_at, at(5_000));
     assert_eq!(store.show(binding.id).await.unwrap(), Some(banned.clone()));
     let found = store.find(&fingerprint(1)).await.unwrap();
-    assert_eq!(found, Some(banned.binding));
+    assert_eq!(found, Some(banned.binding.into()));
     assert!(matches!(
         store.claim(new_binding(1, "192.0.2.9")).await,
         Ok(Claim::Lost(stored)) if stored.status == BindingStatus::Banned

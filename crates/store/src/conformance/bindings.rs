@@ -14,7 +14,7 @@ pub(crate) async fn a_claim_is_found_again(store: impl AnyStore) {
     assert_eq!(won.status, BindingStatus::Active);
     assert_eq!(*won.networks, [network("192.0.2.7/32")]);
     assert_eq!(won.bound_at, at(1_007));
-    assert_eq!(store.find(&fingerprint(7)).await, Ok(Some(won.clone())));
+    assert_eq!(store.find(&fingerprint(7)).await, Ok(Some(won.clone().into())));
     let record = store.show(won.id).await.unwrap().expect("a record");
     assert_eq!(record.binding, won);
     assert_eq!(record.hint.as_str(), "sk-007…end");
@@ -93,7 +93,7 @@ pub(crate) async fn no_more_networks_than_a_binding_may_hold(store: impl AnyStor
         store.learn(binding.id, from, u16::MAX, at(9_000)).await.unwrap();
     }
     let found = store.find(&fingerprint(1)).await.unwrap().expect("the binding");
-    assert_eq!(found.networks.len(), BINDING_NETWORKS_MAX);
+    assert_eq!(found.binding.networks.len(), BINDING_NETWORKS_MAX);
 }
 
 pub(crate) async fn what_is_known_is_not_learned_again(store: impl AnyStore) {
@@ -145,6 +145,6 @@ pub(crate) async fn every_width_of_network_comes_back_as_written(store: impl Any
     for (number, text) in (0..).zip(widths) {
         claimed(&store, number, text).await;
         let found = store.find(&fingerprint(number)).await.unwrap();
-        assert_eq!(*found.expect("the binding").networks, [network(text)]);
+        assert_eq!(*found.expect("the binding").binding.networks, [network(text)]);
     }
 }

@@ -1,35 +1,29 @@
 //! The bindings in memory, and the rules by which one may take the place of another.
 //!
 //! Whoever is about to ask the store takes a [`Ticket`] first. An invalidation makes all tickets of its key worthless, so
-//! that an answer that left the store before the change cannot get in after it. Between two answers the version decides.
-//! Keys share a fixed number of stripes for this; keys of one stripe can spoil each other's tickets, which costs a load
-//! and nothing else.
+//! that an answer that left the store before the change cannot get in after it. Between two answers the version decides; but a
+//! version that was here before the authority was asked is no match for the authority's answer, should that be older: then the
+//! authority itself went back, to a backup or to a standby that had not heard everything.
+//!
+//! Keys of one shard can spoil each other's tickets, which costs a load and nothing else.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use quick_cache::sync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, UnitWeighter};
 use sentinel_core::binding::{Binding, Version};
 use sentinel_core::fingerprint::KeyFingerprint;
-use sentinel_core::ports::KnownBinding;
+use sentinel_core::known::{Known, KnownBinding, Life};
+use sentinel_core::ports::Found;
 use sentinel_core::time::Timestamp;
-use sentinel_core::usage::UseCounter;
 
 use super::CacheBounds;
+use super::renewals::Renewals;
+use super::table::{Shard, Table};
 use super::uses::UseQueue;
 
-const STRIPES: usize = 1_024;
-
-/// A binding, and when it may be given without asking.
-#[derive(Clone)]
-struct Entry {
-    known: Arc<KnownBinding>,
-    from: Timestamp,
-    until: Timestamp,
-    epoch: u64,
-}
+/// A binding's renewal is asked for when this part of its life is left.
+const RENEWED_AHEAD: u32 = 4;
 
 /// What the cache was when somebody began to ask the store.
 pub(super) struct Ticket {
@@ -54,207 +48,207 @@ impl<T> Installed<T> {
     }
 }
 
-/// A binding that is not in the cache, with a counter of its own.
-fn uncached(binding: Binding) -> Arc<KnownBinding> {
-    Arc::new(KnownBinding {
-        binding,
-        uses: Arc::new(UseCounter::default()),
-    })
-}
-
 /// The cache.
 pub(super) struct KnownCache {
-    entries: Cache<KeyFingerprint, Entry, UnitWeighter, DefaultHashBuilder, Leaving>,
-    stripes: Box<[Mutex<u64>]>,
+    table: Table,
     epoch: AtomicU64,
-    fresh: Duration,
+    life: Duration,
+    life_out_of_touch: Duration,
+    is_out_of_touch: AtomicBool,
     retry_pause: Duration,
-    leaving: Leaving,
+    uses: Arc<UseQueue>,
+    renewals: Renewals,
+    went_back: AtomicU64,
 }
 
 impl KnownCache {
     pub(super) fn new(bounds: &CacheBounds, uses: Arc<UseQueue>) -> Self {
-        let leaving = Leaving(uses);
         Self {
-            entries: Cache::with(
-                bounds.entries_max,
-                u64::try_from(bounds.entries_max).unwrap_or(u64::MAX),
-                UnitWeighter,
-                DefaultHashBuilder::default(),
-                leaving.clone(),
-            ),
-            stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+            table: Table::new(bounds.entries_max),
             epoch: AtomicU64::new(0),
-            fresh: bounds.fresh,
+            life: bounds.fresh,
+            life_out_of_touch: bounds.fresh_out_of_touch.min(bounds.fresh),
+            is_out_of_touch: AtomicBool::new(false),
             retry_pause: bounds.retry_pause.min(bounds.fresh),
-            leaving,
+            uses,
+            renewals: Renewals::new(bounds.renewals_queued_max),
+            went_back: AtomicU64::new(0),
         }
     }
 
-    /// The binding while it is fresh. A clock that was set back ends its life: nobody knows how old it is.
-    pub(super) fn fresh(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Option<Arc<KnownBinding>> {
-        let entry = self.entries.get(fingerprint)?;
-        let alive = entry.from <= now && now < entry.until;
-        (alive && entry.epoch == self.epoch.load(Ordering::Acquire)).then_some(entry.known)
+    /// The binding while it is fresh; asks for its renewal when that ends soon. A clock that was set back ends its life: nobody
+    /// knows how old it is.
+    pub(super) fn fresh(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Option<Known> {
+        let known = self.table.get(fingerprint)?;
+        let span = known.life.span();
+        if !Life::is_of(span, self.epoch()) || now >= span.until {
+            return None;
+        }
+        let left = span.until.since(now);
+        if left > self.life {
+            return None;
+        }
+        if left <= self.life / RENEWED_AHEAD && !span.is_due && known.life.ask() {
+            self.renewals.queue(&known);
+        }
+        Some(known)
+    }
+
+    /// The binding while it is fresh and no renewal of it is due.
+    pub(super) fn renewed(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Option<Known> {
+        self.fresh(fingerprint, now)
+            .filter(|known| !known.life.span().is_due)
     }
 
     /// The binding, however old.
-    pub(super) fn any_age(&self, fingerprint: &KeyFingerprint) -> Option<Arc<KnownBinding>> {
-        self.entries.get(fingerprint).map(|entry| entry.known)
+    pub(super) fn any_age(&self, fingerprint: &KeyFingerprint) -> Option<Known> {
+        self.table.get(fingerprint)
+    }
+
+    /// Bindings whose renewal was asked for, at most `bindings_max`.
+    pub(super) fn take_renewals(&self, bindings_max: usize) -> Vec<Known> {
+        self.renewals.take(bindings_max)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.table.len()
+    }
+
+    /// How often the authority gave an older version than was here before it was asked.
+    pub(super) fn went_back(&self) -> u64 {
+        self.went_back.load(Ordering::Relaxed)
     }
 
     pub(super) fn ticket(&self, fingerprint: &KeyFingerprint) -> Ticket {
-        let generation = self.stripe(fingerprint);
+        let shard = self.table.read(fingerprint);
         Ticket {
-            generation: *generation,
-            epoch: self.epoch.load(Ordering::Acquire),
-            seen: self.version(fingerprint),
+            generation: shard.generation,
+            epoch: self.epoch(),
+            seen: version(&shard, fingerprint),
         }
     }
 
     /// Takes in a binding that the store gave, unless a newer one is here or the key was invalidated since the ticket.
-    pub(super) fn install(
-        &self,
-        ticket: &Ticket,
-        binding: Binding,
-        now: Timestamp,
-    ) -> Installed<Arc<KnownBinding>> {
-        let generation = self.stripe(&binding.fingerprint);
-        let here = self.entries.peek(&binding.fingerprint);
-        if let Some(newer) = here
-            .as_ref()
-            .filter(|entry| entry.known.binding.version > binding.version)
-        {
-            return Installed::Current(Arc::clone(&newer.known));
+    pub(super) fn install(&self, ticket: &Ticket, found: Found, now: Timestamp) -> Installed<Known> {
+        let Found { binding, age } = found;
+        let mut shard = self.table.write(&binding.fingerprint);
+        let here = shard.get(&binding.fingerprint);
+        if let Some(newer) = here.filter(|here| here.binding.version > binding.version) {
+            let went_back = age.is_zero() && Some(newer.binding.version) == ticket.seen;
+            if !went_back {
+                return Installed::Current(newer.clone());
+            }
+            self.went_back.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(
+                binding = %binding.id, known = newer.binding.version.0, stored = binding.version.0,
+                "the store went back to an older version: was it restored from a backup?"
+            );
         }
         // With an older copy here the higher version alone shows that this one is newer.
-        if *generation != ticket.generation && here.is_none() {
-            return Installed::Invalidated(uncached(binding));
+        if shard.generation != ticket.generation && here.is_none() {
+            return Installed::Invalidated(KnownBinding::new(binding));
         }
-        Installed::Current(self.insert(here, binding, now, ticket.epoch))
+        Installed::Current(self.put(&mut shard, binding, self.end_of_life(now, age), ticket.epoch))
     }
 
     /// Takes in that the store has no binding for the key, unless one came in, or the key was invalidated, since the ticket.
-    pub(super) fn absent(
-        &self,
-        ticket: &Ticket,
-        fingerprint: &KeyFingerprint,
-    ) -> Installed<Option<Arc<KnownBinding>>> {
-        let generation = self.stripe(fingerprint);
-        let here = self.entries.peek(fingerprint);
-        if let Some(newer) = here.filter(|entry| Some(entry.known.binding.version) > ticket.seen) {
-            return Installed::Current(Some(newer.known));
+    pub(super) fn absent(&self, ticket: &Ticket, fingerprint: &KeyFingerprint) -> Installed<Option<Known>> {
+        let mut shard = self.table.write(fingerprint);
+        let here = shard.get(fingerprint);
+        if let Some(newer) = here.filter(|here| Some(here.binding.version) > ticket.seen) {
+            return Installed::Current(Some(newer.clone()));
         }
-        if *generation != ticket.generation {
+        if shard.generation != ticket.generation {
             return Installed::Invalidated(None);
         }
-        self.remove(fingerprint);
+        self.remove(&mut shard, fingerprint);
         Installed::Current(None)
     }
 
     /// Takes in a change made on this replica; answers that are under way no longer count. A key that is not cached stays
     /// so: two changes may be told in the other order than they were made, and the other one may have removed the binding.
     pub(super) fn changed_here(&self, binding: Binding, now: Timestamp) {
-        let mut generation = self.stripe(&binding.fingerprint);
-        *generation += 1;
-        let here = self.entries.peek(&binding.fingerprint);
-        if here
-            .as_ref()
-            .is_some_and(|entry| entry.known.binding.version < binding.version)
-        {
-            self.insert(here, binding, now, self.epoch.load(Ordering::Acquire));
+        let mut shard = self.table.write(&binding.fingerprint);
+        shard.generation += 1;
+        if version(&shard, &binding.fingerprint).is_some_and(|here| here < binding.version) {
+            let until = self.end_of_life(now, Duration::ZERO);
+            self.put(&mut shard, binding, until, self.epoch());
         }
     }
 
-    pub(super) fn invalidate(&self, fingerprint: &KeyFingerprint, changed: Option<Version>) {
-        let mut generation = self.stripe(fingerprint);
-        *generation += 1;
-        let known_already = changed.is_some_and(|changed| self.version(fingerprint) >= Some(changed));
+    /// Forgets the key's binding, unless it is at least as new as `changed`. False when it was.
+    pub(super) fn invalidate(&self, fingerprint: &KeyFingerprint, changed: Option<Version>) -> bool {
+        let mut shard = self.table.write(fingerprint);
+        shard.generation += 1;
+        let known_already = changed.is_some_and(|changed| version(&shard, fingerprint) >= Some(changed));
         if !known_already {
-            self.remove(fingerprint);
+            self.remove(&mut shard, fingerprint);
         }
+        !known_already
     }
 
     pub(super) fn expire_all(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Says whether changes made elsewhere are heard. While they are not, bindings live shorter.
+    pub(super) fn set_out_of_touch(&self, is_out_of_touch: bool) {
+        self.is_out_of_touch.store(is_out_of_touch, Ordering::Release);
+    }
+
     /// Gives the binding a little more life, so that a store that is away is not asked at every request.
     pub(super) fn postpone(&self, fingerprint: &KeyFingerprint, now: Timestamp) {
-        let _generation = self.stripe(fingerprint);
-        if let Some(entry) = self.entries.peek(fingerprint) {
-            let postponed = Entry {
-                known: entry.known,
-                from: now,
-                until: now.plus(self.retry_pause),
-                epoch: self.epoch.load(Ordering::Acquire),
-            };
-            // Refused only when the entry was thrown out in between.
-            let _ = self.entries.replace(*fingerprint, postponed, true);
+        if let Some(known) = self.table.get(fingerprint) {
+            known.life.renew(now.plus(self.retry_pause), self.epoch());
         }
     }
 
-    /// Puts the binding in the place of `here`. Its counter stays, so that no copy counts apart.
-    fn insert(&self, here: Option<Entry>, binding: Binding, now: Timestamp, epoch: u64) -> Arc<KnownBinding> {
-        let known = match here.map(|entry| entry.known) {
-            Some(known) if known.binding == binding => known,
-            Some(known) if known.binding.id == binding.id => Arc::new(KnownBinding {
-                binding,
-                uses: Arc::clone(&known.uses),
-            }),
-            _ => uncached(binding),
+    /// Until when a binding lives that the authority gave so long ago. One that is older than a life is given because the authority
+    /// is away.
+    fn end_of_life(&self, now: Timestamp, age: Duration) -> Timestamp {
+        let life = if self.is_out_of_touch.load(Ordering::Acquire) {
+            self.life_out_of_touch
+        } else {
+            self.life
         };
-        let entry = Entry {
-            known: Arc::clone(&known),
-            from: now,
-            until: now.plus(self.fresh),
-            epoch,
-        };
-        self.entries.insert(known.binding.fingerprint, entry);
+        let left = life.checked_sub(age).filter(|left| !left.is_zero());
+        now.plus(left.unwrap_or(self.retry_pause))
+    }
+
+    /// Puts the binding in the place of the key's old one, or gives that one a new life when it is the same.
+    fn put(&self, shard: &mut Shard, binding: Binding, until: Timestamp, epoch: u64) -> Known {
+        if let Some(same) = shard
+            .get(&binding.fingerprint)
+            .filter(|here| here.binding == binding)
+        {
+            same.life.renew(until, epoch);
+            return same.clone();
+        }
+        let known = KnownBinding::new(binding);
+        known.life.renew(until, epoch);
+        if let Some(leaving) = shard.put(known.clone()) {
+            self.uses.queue_leaving(&leaving);
+        }
         known
     }
 
-    fn remove(&self, fingerprint: &KeyFingerprint) {
-        if let Some((_, entry)) = self.entries.remove(fingerprint) {
-            self.leaving.0.queue_leaving(&entry.known);
+    fn remove(&self, shard: &mut Shard, fingerprint: &KeyFingerprint) {
+        if let Some(leaving) = shard.remove(fingerprint) {
+            self.uses.queue_leaving(&leaving);
         }
     }
 
     /// What making room does to an entry, without an invalidation.
     #[cfg(test)]
     pub(super) fn throw_out(&self, fingerprint: &KeyFingerprint) {
-        self.remove(fingerprint);
+        self.remove(&mut self.table.write(fingerprint), fingerprint);
     }
 
-    fn version(&self, fingerprint: &KeyFingerprint) -> Option<Version> {
-        self.entries
-            .peek(fingerprint)
-            .map(|entry| entry.known.binding.version)
-    }
-
-    /// Held while entries of the stripe are compared and exchanged; never by [`KnownCache::fresh`].
-    fn stripe(&self, fingerprint: &KeyFingerprint) -> MutexGuard<'_, u64> {
-        // A fingerprint is a MAC: any of its bits are as good as a hash.
-        let [low, high, ..] = *fingerprint.as_bytes();
-        let number = usize::from(u16::from_le_bytes([low, high])) % STRIPES;
-        self.stripes[number]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 }
 
-/// Called for a binding that is thrown out to make room.
-#[derive(Clone)]
-struct Leaving(Arc<UseQueue>);
-
-impl Lifecycle<KeyFingerprint, Entry> for Leaving {
-    type RequestState = ();
-
-    fn on_evict(&self, (): &mut (), _: KeyFingerprint, entry: Entry) {
-        self.0.queue_leaving(&entry.known);
-    }
+fn version(shard: &Shard, fingerprint: &KeyFingerprint) -> Option<Version> {
+    shard.get(fingerprint).map(|known| known.binding.version)
 }

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sentinel_core::fingerprint::KeyFingerprint;
-use sentinel_core::ports::{KnownBinding, StoreError};
+use sentinel_core::known::Known;
+use sentinel_core::ports::StoreError;
 use tokio::sync::OnceCell;
 
 /// What a load gives.
-pub(super) type Outcome = Result<Option<Arc<KnownBinding>>, StoreError>;
+pub(super) type Outcome = Result<Option<Known>, StoreError>;
 
 /// All loads under way.
 pub(super) struct Flights {

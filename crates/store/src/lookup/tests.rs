@@ -3,13 +3,15 @@
 mod admin;
 mod ordering;
 mod reading;
+mod renewing;
 mod scripted;
 mod uses;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::ports::{BindingLookup, KnownBinding};
+use sentinel_core::known::Known;
+use sentinel_core::ports::BindingLookup;
 
 use super::{CacheBounds, CachedLookup};
 use crate::conformance::{at, fingerprint};
@@ -28,7 +30,7 @@ fn lookup_with(bounds: &CacheBounds) -> (Arc<CachedLookup>, Arc<Scripted>) {
 }
 
 /// The binding of key `number`, which has one.
-async fn find(lookup: &CachedLookup, number: u32, now: i64) -> Arc<KnownBinding> {
+async fn find(lookup: &CachedLookup, number: u32, now: i64) -> Known {
     let found = lookup.find(&fingerprint(number), at(now)).await;
     found.unwrap().expect("a binding")
 }

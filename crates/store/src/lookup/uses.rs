@@ -3,11 +3,10 @@
 //! Uses are counted on the binding's own counter; the queue only says which counters to look at. So a full queue costs no
 //! count: the counter stays where it is and is queued again at the next use, or when its binding is thrown out of the cache.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
-use sentinel_core::ports::KnownBinding;
+use sentinel_core::known::Known;
 use sentinel_core::usage::Uses;
 
 /// The uses of one binding, taken out of its counter: to be written or given back.
@@ -15,7 +14,7 @@ use sentinel_core::usage::Uses;
 #[must_use = "uses that are neither written nor given back are lost"]
 pub struct TakenUses {
     uses: Uses,
-    known: Arc<KnownBinding>,
+    known: Known,
 }
 
 impl TakenUses {
@@ -27,7 +26,7 @@ impl TakenUses {
 
 /// The queue.
 pub(super) struct UseQueue {
-    waiting: ArrayQueue<Arc<KnownBinding>>,
+    waiting: ArrayQueue<Known>,
     times_full: AtomicU64,
 }
 
@@ -40,15 +39,15 @@ impl UseQueue {
     }
 
     /// Queues the binding; its counter has just been marked as queued.
-    pub(super) fn queue(&self, known: &Arc<KnownBinding>) {
-        if self.waiting.push(Arc::clone(known)).is_err() {
+    pub(super) fn queue(&self, known: &Known) {
+        if self.waiting.push(known.clone()).is_err() {
             self.times_full.fetch_add(1, Ordering::Relaxed);
             known.uses.not_queued();
         }
     }
 
     /// Makes sure that uses of a binding that leaves the cache are written, even when the queue had been full before.
-    pub(super) fn queue_leaving(&self, known: &Arc<KnownBinding>) {
+    pub(super) fn queue_leaving(&self, known: &Known) {
         // Taking and giving back is the way to look; a batch that runs meanwhile finds the counter empty and passes on.
         if let Some(uses) = known.uses.take(known.binding.id) {
             known.uses.give_back(&uses);

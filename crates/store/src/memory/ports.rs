@@ -8,8 +8,8 @@ use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Health, InterceptBucket,
-    InterceptFilter, InterceptStore, StoreError, StoredIntercept, UseStore,
+    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Found, Health, InterceptBucket,
+    InterceptFilter, InterceptRetention, InterceptStore, StoreError, StoredIntercept, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -20,8 +20,8 @@ use crate::change::{self, Action};
 
 #[async_trait]
 impl BindingStore for MemoryStore {
-    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Binding>, StoreError> {
-        Ok(self.state().find(fingerprint))
+    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
+        Ok(self.state().find(fingerprint).map(Found::from))
     }
 
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
@@ -94,7 +94,7 @@ impl BindingAdmin for MemoryStore {
         actor: Actor,
     ) -> Result<Option<BindingRecord>, StoreError> {
         Ok(self.state().change(id, Action::SetNetworks, &actor, |record| {
-            record.binding.networks = change::without_repetition(networks).into_boxed_slice();
+            record.binding.networks = change::without_repetition(networks).into();
         }))
     }
 }
@@ -120,6 +120,16 @@ impl InterceptStore for MemoryStore {
 
     async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {
         Ok(self.state().buckets(since, bucket_ms))
+    }
+}
+
+#[async_trait]
+impl InterceptRetention for MemoryStore {
+    async fn keep_from(&self, oldest: Timestamp, _now: Timestamp) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let before = state.intercepts.len();
+        state.intercepts.retain(|stored| stored.intercept.at >= oldest);
+        Ok((before - state.intercepts.len()) as u64)
     }
 }
 

@@ -8,7 +8,7 @@ use sentinel_core::binding::{
 };
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
-use sentinel_core::policy::PolicyOverride;
+use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::Claim;
 use sentinel_core::time::Timestamp;
 
@@ -19,9 +19,15 @@ pub(super) fn find(
     connection: &Connection,
     fingerprint: &KeyFingerprint,
 ) -> Result<Option<Binding>, Failure> {
+    Ok(by_fingerprint(connection, fingerprint)?.map(|record| record.binding))
+}
+
+pub(super) fn by_fingerprint(
+    connection: &Connection,
+    fingerprint: &KeyFingerprint,
+) -> Result<Option<BindingRecord>, Failure> {
     let statement = format!("{SELECT_RECORD} WHERE fingerprint = ?");
-    let found = rows::first(connection, &statement, [fingerprint.as_bytes()], rows::record)?;
-    Ok(found.map(|record| record.binding))
+    rows::first(connection, &statement, [fingerprint.as_bytes()], rows::record)
 }
 
 pub(super) fn by_id(connection: &Connection, id: BindingId) -> Result<Option<BindingRecord>, Failure> {
@@ -57,8 +63,8 @@ pub(super) fn claim(connection: &Connection, new: &NewBinding) -> Result<Claim<B
         id,
         fingerprint: new.fingerprint,
         status: BindingStatus::Active,
-        networks: Box::new([new.network]),
-        policy: PolicyOverride::default(),
+        networks: new.network.into(),
+        policy: OwnPolicy::default(),
         version,
         bound_at: new.bound_at,
     }))
@@ -88,12 +94,12 @@ pub(super) fn learn(
     }
     binding.version = next_version(connection)?;
     connection
-        .prepare_cached("UPDATE bindings SET version = ?, updated_at = ? WHERE id = ?")?
+        .prepare_cached(
+            "UPDATE bindings SET version = ?, updated_at = ?, archive_marked_at = NULL WHERE id = ?",
+        )?
         .execute([binding.version.0, now.unix_ms(), id.0])?;
     insert_network(connection, id, binding.networks.len(), network)?;
-    let mut networks = binding.networks.into_vec();
-    networks.push(network);
-    binding.networks = networks.into_boxed_slice();
+    binding.networks = binding.networks.iter().copied().chain([network]).collect();
     Ok(Some(binding))
 }
 
@@ -120,7 +126,7 @@ pub(super) fn replace_networks(
     Ok(())
 }
 
-fn insert_network(
+pub(super) fn insert_network(
     connection: &Connection,
     id: BindingId,
     position: usize,

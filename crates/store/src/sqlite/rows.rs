@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
-use sentinel_core::binding::{Binding, BindingId, BindingRecord, BindingStatus, Version};
+use sentinel_core::binding::{Binding, BindingId, BindingRecord, BindingStatus, Networks, Version};
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
-use sentinel_core::policy::PolicyOverride;
+use sentinel_core::policy::{OwnPolicy, PolicyOverride};
 use sentinel_core::time::Timestamp;
 
 use super::failure::Failure;
@@ -96,7 +96,7 @@ pub(super) fn first_addresses(address: ClientIp) -> Vec<[u8; 16]> {
     first
 }
 
-fn read_networks(text: &str) -> Result<Box<[Network]>, Failure> {
+fn read_networks(text: &str) -> Result<Networks, Failure> {
     text.split_whitespace()
         .map(|network| {
             network
@@ -106,8 +106,10 @@ fn read_networks(text: &str) -> Result<Box<[Network]>, Failure> {
         .collect()
 }
 
-fn read_policy(text: &str) -> Result<PolicyOverride, Failure> {
-    serde_json::from_str(text).map_err(|_| Failure::damaged("bindings.policy"))
+fn read_policy(text: &str) -> Result<OwnPolicy, Failure> {
+    let policy: PolicyOverride =
+        serde_json::from_str(text).map_err(|_| Failure::damaged("bindings.policy"))?;
+    Ok(policy.into())
 }
 
 fn family(address: IpAddr) -> i64 {

@@ -160,7 +160,7 @@ fn print_json(value: &impl Serialize, out: &mut dyn Write) -> Result<(), CliErro
 mod tests {
     use sentinel_core::binding::{Binding, BindingId, Version};
     use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
-    use sentinel_core::policy::PolicyOverride;
+    use sentinel_core::policy::OwnPolicy;
 
     use super::*;
 
@@ -180,7 +180,7 @@ mod tests {
                 networks: (0..count)
                     .map(|last| format!("192.0.2.{last}").parse().expect("a network"))
                     .collect(),
-                policy: PolicyOverride::default(),
+                policy: OwnPolicy::default(),
                 version: Version(1),
                 bound_at: at,
             },

@@ -14,7 +14,7 @@ use sentinel_core::binding::{Binding, BindingCounts, BindingStatus, Version};
 use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
-use sentinel_core::policy::PolicyOverride;
+use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::InterceptBucket;
 use sentinel_core::time::{SystemClock, Timestamp};
 use serde_json::json;
@@ -51,8 +51,8 @@ impl StandIn {
                 id: BindingId(self.ids.fetch_add(1, Ordering::Relaxed)),
                 fingerprint: KeyFingerprint::from_bytes([0; 32]),
                 status: BindingStatus::Active,
-                networks: Box::new([Network::widen(ClientIp::new(from), 32, 64)]),
-                policy: PolicyOverride::default(),
+                networks: Network::widen(ClientIp::new(from), 32, 64).into(),
+                policy: OwnPolicy::default(),
                 version: Version(1),
                 bound_at: at,
             },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use sentinel_core::binding::{Binding, BindingId, BindingStatus, Version};
-use sentinel_core::policy::PolicyOverride;
+use sentinel_core::policy::OwnPolicy;
 
 use super::super::CacheBounds;
 use super::super::cache::{KnownCache, Ticket};
@@ -92,8 +92,8 @@ impl Model {
             id: BindingId(self.id),
             fingerprint: fingerprint(1),
             status: BindingStatus::Active,
-            networks: Box::new([network("192.0.2.1")]),
-            policy: PolicyOverride::default(),
+            networks: network("192.0.2.1").into(),
+            policy: OwnPolicy::default(),
             version: Version(self.version),
             bound_at: at(0),
         };
@@ -123,7 +123,9 @@ impl Model {
                 let Untold { left, version } = self.untold.remove(place);
                 match left {
                     Some(binding) => self.cache.changed_here(binding, at(0)),
-                    None => self.cache.invalidate(&fingerprint(1), None),
+                    None => {
+                        self.cache.invalidate(&fingerprint(1), None);
+                    }
                 }
                 self.told = self.told.max(version);
             }
@@ -141,7 +143,7 @@ impl Model {
                 match self.loading.remove(place) {
                     Load::Begun(_) => {}
                     Load::Read(ticket, Some(binding)) => {
-                        self.cache.install(&ticket, binding, at(0));
+                        self.cache.install(&ticket, binding.into(), at(0));
                     }
                     Load::Read(ticket, None) => {
                         self.cache.absent(&ticket, &fingerprint(1));

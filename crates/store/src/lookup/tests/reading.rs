@@ -1,6 +1,7 @@
 //! Finding: fresh, past its life, with the store away or slow, and by many at once.
 
 use sentinel_core::binding::BindingStatus;
+use sentinel_core::known::Known;
 use sentinel_core::ports::{BindingAdmin, BindingLookup, BindingStore, Claim, StoreError};
 
 use super::super::{CacheBounds, LOAD_ATTEMPTS_MAX};
@@ -16,7 +17,7 @@ async fn a_binding_is_loaded_once_and_given_while_it_is_fresh() {
     let known = find(&lookup, 1, 10).await;
     for now in [10, 11, 10 + fresh_ms() - 1] {
         let cached = lookup.cached(&key, at(now)).expect("fresh");
-        assert!(std::sync::Arc::ptr_eq(&cached, &known));
+        assert!(Known::ptr_eq(&cached, &known));
         find(&lookup, 1, now).await;
     }
     assert_eq!(store.calls(), 1);
@@ -288,7 +289,7 @@ async fn claims_and_lessons_are_known_at_once() {
         panic!("the first claim wins");
     };
     let cached = lookup.cached(&fingerprint(1), now).expect("cached");
-    assert!(std::sync::Arc::ptr_eq(&cached, &won));
+    assert!(Known::ptr_eq(&cached, &won));
     let Ok(Claim::Lost(stored)) = lookup.claim(new_binding(1, "192.0.2.9")).await else {
         panic!("the second claim loses");
     };
@@ -297,7 +298,6 @@ async fn claims_and_lessons_are_known_at_once() {
     let learned = lookup.learn(&won, network("192.0.2.2"), 2, now).await;
     let learned = learned.unwrap().expect("the binding");
     assert_eq!(learned.binding.networks.len(), 2);
-    assert!(std::sync::Arc::ptr_eq(&learned.uses, &won.uses));
     let cached = lookup.cached(&fingerprint(1), now).expect("cached");
     assert_eq!(cached.binding, learned.binding);
 
@@ -322,7 +322,7 @@ async fn a_binding_that_the_upstream_accepted_is_not_released() {
     // Somebody else's request, later, with a copy that was loaded anew.
     let reloaded = find(&lookup, 1, fresh_ms() * 2).await;
     reloaded.uses.confirm();
-    assert!(won.uses.is_confirmed(), "the counter outlives the copy");
+    assert!(won.uses.is_confirmed(), "it is the same copy, with a new life");
     let asked = store.calls();
     assert_eq!(lookup.release(&won).await, Ok(()));
     assert_eq!(store.calls(), asked);

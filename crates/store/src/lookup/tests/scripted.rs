@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sentinel_core::binding::{Binding, BindingId, NewBinding, Version};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
-use sentinel_core::ports::{BindingStore, Claim, StoreError};
+use sentinel_core::ports::{BindingStore, Claim, Found, StoreError};
 use sentinel_core::time::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -19,9 +19,13 @@ const ENTERED_WAIT_MAX: Duration = Duration::from_secs(20);
 pub(super) struct Scripted {
     /// What the store holds; a test may change it as another process would.
     pub(super) memory: MemoryStore,
+    /// What it holds instead, once it was replaced.
+    replacement: Mutex<Option<MemoryStore>>,
     calls: AtomicUsize,
     error: Mutex<Option<StoreError>>,
     gate: Mutex<Option<Arc<Gate>>>,
+    /// How old the answers are that it finds.
+    pub(super) age: Mutex<Duration>,
 }
 
 /// Holds answers back. They are read before, so they may be old when they arrive.
@@ -47,10 +51,17 @@ impl Scripted {
     pub(super) fn new(memory: MemoryStore) -> Self {
         Self {
             memory,
+            replacement: Mutex::default(),
             calls: AtomicUsize::new(0),
             error: Mutex::default(),
             gate: Mutex::default(),
+            age: Mutex::default(),
         }
+    }
+
+    /// From now on `find` reads this store.
+    pub(super) fn replace(&self, store: &MemoryStore) {
+        *self.replacement.lock().unwrap() = Some(store.clone());
     }
 
     /// How often the store was asked.
@@ -100,8 +111,12 @@ impl Scripted {
 
 #[async_trait]
 impl BindingStore for Scripted {
-    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Binding>, StoreError> {
-        self.answer(self.memory.find(fingerprint)).await
+    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
+        let age = *self.age.lock().unwrap();
+        let replacement = self.replacement.lock().unwrap().clone();
+        let memory = replacement.as_ref().unwrap_or(&self.memory);
+        let found = self.answer(memory.find(fingerprint)).await?;
+        Ok(found.map(|found| Found { age, ..found }))
     }
 
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {

@@ -50,8 +50,9 @@ fn taken(lookup: &CachedLookup) -> HashMap<BindingId, u64> {
 }
 
 #[tokio::test]
-async fn every_copy_of_a_binding_counts_on_one_counter() {
+async fn every_copy_of_a_binding_counts_and_is_written() {
     let (lookup, store) = lookup();
+    let ledger = ledger(&store.memory);
     let id = claimed(&store.memory, 1, "192.0.2.1").await.id;
     let first = find(&lookup, 1, 0).await;
     lookup.record_use(&first, at(1));
@@ -60,10 +61,9 @@ async fn every_copy_of_a_binding_counts_on_one_counter() {
     assert_ne!(second.binding.version, first.binding.version);
     lookup.record_use(&second, at(9_000));
     lookup.record_use(&first, at(8_000));
-    let taken = lookup.take_uses(10);
-    assert_eq!(taken.len(), 1);
-    let uses = taken[0].uses();
-    assert_eq!((uses.binding, uses.count, uses.last_used_at), (id, 3, at(9_000)));
+    lookup.flush_uses(&ledger).await.unwrap();
+    let record = store.memory.show(id).await.unwrap().expect("a record");
+    assert_eq!((record.use_count, record.last_used_at), (3, Some(at(9_000))));
     assert!(lookup.take_uses(10).is_empty());
 }
 
