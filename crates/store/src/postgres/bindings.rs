@@ -30,6 +30,22 @@ pub(super) async fn find(
         .map(|record| record.binding))
 }
 
+pub(super) async fn find_many(
+    session: &Session,
+    fingerprints: &[KeyFingerprint],
+) -> Result<Vec<Binding>, Failure> {
+    let statement = format!("{SELECT_RECORD} WHERE fingerprint = ANY($1)");
+    let fingerprints: Vec<&[u8]> = fingerprints
+        .iter()
+        .map(|fingerprint| fingerprint.as_bytes().as_slice())
+        .collect();
+    rows::query(session, &statement, &[&fingerprints])
+        .await?
+        .iter()
+        .map(|row| rows::record(row).map(|record| record.binding))
+        .collect()
+}
+
 pub(super) async fn by_id(session: &Session, id: BindingId) -> Result<Option<BindingRecord>, Failure> {
     let statement = format!("{SELECT_RECORD} WHERE id = $1");
     let row = rows::first(session, &statement, &[&id.0]).await?;

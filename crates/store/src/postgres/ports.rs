@@ -43,6 +43,15 @@ impl BindingStore for PostgresStore {
         Ok(found.map(Found::from))
     }
 
+    async fn find_many(&self, fingerprints: &[KeyFingerprint]) -> Result<Vec<Found>, StoreError> {
+        let fingerprints = fingerprints.to_vec();
+        let found = run!(self, Scope::Question, |session| bindings::find_many(
+            session,
+            &fingerprints
+        ))?;
+        Ok(found.into_iter().map(Found::from).collect())
+    }
+
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
         self.claims.claim(new).await
     }

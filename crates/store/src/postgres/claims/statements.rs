@@ -14,9 +14,10 @@ use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::policy::OwnPolicy;
 use tokio_postgres::Row;
 
+use super::super::bindings;
 use super::super::connector::Session;
 use super::super::failure::Failure;
-use super::super::rows::{self, SELECT_RECORD, column};
+use super::super::rows::{self, column};
 use super::super::values::{self, Moment};
 
 const COUNT_REMOVALS: &str =
@@ -69,7 +70,13 @@ pub(super) async fn claim(session: &Session, new: &[NewBinding]) -> Result<Vec<S
         });
     }
     let lost: Vec<KeyFingerprint> = asked.into_keys().collect();
-    stored.extend(stored_before(session, &lost).await?);
+    if !lost.is_empty() {
+        let before = bindings::find_many(session, &lost).await?;
+        stored.extend(before.into_iter().map(|binding| Stored {
+            binding,
+            is_new: false,
+        }));
+    }
     Ok(stored)
 }
 
@@ -100,27 +107,6 @@ async fn renew_versions(session: &Session, versions: &mut HashMap<i64, i64>) -> 
         versions.insert(column(&row, "id")?, column(&row, "version")?);
     }
     Ok(())
-}
-
-async fn stored_before(session: &Session, lost: &[KeyFingerprint]) -> Result<Vec<Stored>, Failure> {
-    if lost.is_empty() {
-        return Ok(Vec::new());
-    }
-    let fingerprints: Vec<&[u8]> = lost
-        .iter()
-        .map(|fingerprint| fingerprint.as_bytes().as_slice())
-        .collect();
-    let select = format!("{SELECT_RECORD} WHERE fingerprint = ANY($1)");
-    rows::query(session, &select, &[&fingerprints])
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(Stored {
-                binding: rows::record(row)?.binding,
-                is_new: false,
-            })
-        })
-        .collect()
 }
 
 fn binding(id: i64, version: i64, new: &NewBinding) -> Binding {
