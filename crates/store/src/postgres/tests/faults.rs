@@ -5,7 +5,7 @@ use std::time::Instant;
 use sentinel_core::ports::{BindingAdmin as _, BindingStore as _, Health as _};
 use sentinel_testkit::{Fault, FaultProxy, bounded};
 
-use super::super::{ANSWER_GRACE, CONNECT_WAIT_MAX, PostgresStore, STATEMENT_WAIT_MAX};
+use super::super::{ANSWER_GRACE, CONNECT_WAIT_MAX, PostgresOptions, PostgresStore, STATEMENT_WAIT_MAX};
 use super::{DATABASE, answers, fixture, is_damaged, is_unavailable, new_database, opened, outside};
 use crate::conformance::{actor, claimed, fingerprint, new_binding};
 
@@ -98,6 +98,47 @@ async fn a_read_only_server_takes_no_change_until_it_is_writable() {
     assert!(store.ban(id, String::new(), actor(1)).await.unwrap().is_some());
     claimed(&store, 2, "192.0.2.1").await;
     assert_eq!(store.check().await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_standby_is_never_taken_for_the_authority() {
+    let (server, dsn) = new_database().await;
+    let store = opened(&dsn).await;
+    let id = claimed(&store, 1, "192.0.2.1").await.id;
+    // With this file the server starts as a standby, of nobody.
+    server
+        .execute("COPY (SELECT '') TO PROGRAM 'cat > standby.signal'")
+        .await;
+    server.restart().await;
+    let refused = PostgresStore::open(&dsn, PostgresOptions::default()).await;
+    let refused = refused.expect_err("a standby").to_string();
+    assert!(refused.contains("standby"), "{refused}");
+    // Not even for reading: what it says may be old.
+    assert!(is_unavailable(&store.find(&fingerprint(1)).await));
+    assert!(is_unavailable(&store.check().await));
+    server.execute("SELECT pg_promote()").await;
+    answers(&store).await;
+    assert!(store.ban(id, String::new(), actor(1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn when_one_server_goes_the_other_one_serves() {
+    let (server, _) = new_database().await;
+    let first = FaultProxy::in_front_of(server.address()).await;
+    let one = server.database_dsn_through(DATABASE, first.address());
+    let both = one.replacen(
+        &first.address().to_string(),
+        &format!("{},{}", first.address(), server.address()),
+        1,
+    );
+    let store = opened(&both.parse().unwrap()).await;
+    claimed(&store, 1, "192.0.2.1").await;
+    assert!(first.connections() > 0);
+    first.set(Fault::Refuse).await;
+    first.cut().await;
+    answers(&store).await;
+    assert!(store.find(&fingerprint(1)).await.unwrap().is_some());
+    assert_eq!(first.connections(), 0);
 }
 
 #[tokio::test]
