@@ -179,6 +179,9 @@ async fn connections_are_bounded() {
     passes(&mut first, &mut server).await;
 }
 
+/// What fits into the pipe from the sender to the proxy.
+const PIPE_BYTES: usize = 4096;
+
 /// Both outer ends of one direction under a fault, with a clock that jumps.
 fn direction(
     fault: Fault,
@@ -187,7 +190,7 @@ fn direction(
     tokio::io::DuplexStream,
     watch::Sender<Fault>,
 ) {
-    let (sender, from) = duplex(1);
+    let (sender, from) = duplex(PIPE_BYTES);
     let (to, receiver) = duplex(QUEUE_BYTES_MAX);
     let faults = watch::Sender::new(fault);
     let relay = Relay {
@@ -249,9 +252,8 @@ async fn bytes_that_wait_are_bounded() {
     };
     let (mut sender, _receiver, _faults) = direction(fault);
     let begun = Instant::now();
-    // One byte is in the pipe to the proxy.
     sender
-        .write_all(&vec![7; QUEUE_BYTES_MAX + 1])
+        .write_all(&vec![7; QUEUE_BYTES_MAX + PIPE_BYTES])
         .await
         .expect("it is open");
     assert_eq!(begun.elapsed(), Duration::ZERO);
@@ -261,4 +263,32 @@ async fn bytes_that_wait_are_bounded() {
         3600,
         "it waits until something has left"
     );
+}
+
+#[tokio::test]
+async fn real_servers_are_reached_through_it() {
+    let postgres = crate::PostgresServer::start().await;
+    let proxy = FaultProxy::in_front_of(postgres.address()).await;
+    postgres.create_database("bindings").await;
+    let dsn = postgres.database_dsn_through("bindings", proxy.address());
+    let (session, connection) = tokio_postgres::connect(&dsn, tokio_postgres::NoTls)
+        .await
+        .expect("the role may log in");
+    tokio::spawn(connection);
+    session.batch_execute("SELECT 1").await.expect("all passes");
+    proxy.cut().await;
+    assert!(session.batch_execute("SELECT 1").await.is_err());
+
+    let redis = crate::RedisServer::builder().password("secret").start().await;
+    let proxy = FaultProxy::in_front_of(redis.address()).await;
+    let client = ::redis::Client::open(redis.url_through(proxy.address())).expect("a URL");
+    let mut connection = client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("a connection");
+    let pong = ::redis::cmd("PING").query_async::<String>(&mut connection).await;
+    assert_eq!(pong.expect("all passes"), "PONG");
+    proxy.cut().await;
+    let cut = ::redis::cmd("PING").query_async::<String>(&mut connection).await;
+    assert!(cut.is_err());
 }

@@ -1,3 +1,6 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::*;
 
 /// Makes a table with one row in it.
@@ -62,9 +65,10 @@ async fn a_frozen_server_answers_nothing_until_it_is_thawed() {
     let connect = tokio_postgres::connect(&dsn, NoTls);
     tokio::pin!(connect);
     tokio::select! {
+        biased;
         _ = &mut query => panic!("a frozen session answered"),
         _ = &mut connect => panic!("a frozen server took a session"),
-        () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+        () = std::future::ready(()) => {}
     }
     postgres.thaw();
     let row = bounded("the answer", query).await.expect("the session goes on");
@@ -119,6 +123,22 @@ async fn settings_reach_the_server() {
 }
 
 #[tokio::test]
+async fn tls_is_offered_with_a_certificate_of_the_authority() {
+    let postgres = PostgresServer::builder().tls().start().await;
+    let folder = postgres.process.folder();
+    let file = std::fs::read_to_string(folder.join(certificates::AUTHORITY));
+    assert_eq!(file.expect("it was written"), PostgresServer::authority_pem());
+    let mut connection = TcpStream::connect(postgres.address()).await.expect("it listens");
+    // SSLRequest: its length and a code that is no version (PostgreSQL, "Message Formats").
+    connection
+        .write_all(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
+        .await
+        .expect("it reads");
+    let answer = bounded("the answer", connection.read_u8()).await;
+    assert_eq!(answer.expect("it answers"), b'S');
+}
+
+#[tokio::test]
 #[should_panic(expected = "no_such_setting")]
 async fn a_server_that_does_not_start_says_why() {
     PostgresServer::builder()
@@ -128,13 +148,16 @@ async fn a_server_that_does_not_start_says_why() {
 }
 
 #[tokio::test]
-async fn a_dropped_server_leaves_no_folder_and_no_process() {
+async fn a_dropped_server_leaves_no_folder_no_memory_and_no_process() {
     let postgres = PostgresServer::start().await;
+    let memory = shared_memory_of(&postgres);
+    assert!(shared_memory().contains(&memory));
     let session = postgres.connect().await;
     let folder = postgres.process.folder().to_owned();
     let dsn = postgres.dsn();
     drop(postgres);
     assert!(!folder.exists());
+    assert!(!shared_memory().contains(&memory));
     assert!(tokio_postgres::connect(&dsn, NoTls).await.is_err());
     bounded("the session to end", async {
         while !session.is_closed() {
@@ -142,6 +165,25 @@ async fn a_dropped_server_leaves_no_folder_and_no_process() {
         }
     })
     .await;
+}
+
+/// The number of a server's piece of System V shared memory, from `postmaster.pid`.
+fn shared_memory_of(postgres: &PostgresServer) -> String {
+    let file = postgres.process.folder().join("data/postmaster.pid");
+    let text = std::fs::read_to_string(file).expect("a server that runs has one");
+    let line = text.lines().nth(6).expect("the seventh line");
+    let number = line.split_whitespace().next_back();
+    number.expect("a key and a number").to_owned()
+}
+
+/// The numbers of all pieces of the machine.
+fn shared_memory() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/sysvipc/shm").expect("/proc is there");
+    let pieces = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().nth(1));
+    pieces.map(str::to_owned).collect()
 }
 
 #[test]

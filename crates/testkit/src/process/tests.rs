@@ -12,7 +12,7 @@ fn shell(script: &str) -> ServerProcess {
         arguments: ["-c", script].map(OsString::from).to_vec(),
         account: None,
     };
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = WatchedFolder::new_in(&std::env::temp_dir(), "sentinel-testkit-process-", "");
     ServerProcess::new(invocation, folder, HeldPort::new())
 }
 
