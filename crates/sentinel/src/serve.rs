@@ -114,7 +114,7 @@ fn greet(out: &mut dyn Write, app: &App, config: &Config, is_demo: bool) -> io::
         out,
         "  profile   {}, {}",
         config.upstream.profile.name,
-        mode_word(config.rules.mode)
+        mode_word(app.rules().now().mode)
     )?;
     if let Some(password) = &app.first_password {
         writeln!(

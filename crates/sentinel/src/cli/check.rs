@@ -137,6 +137,7 @@ fn configuration(file: Option<&Path>, loaded: &Loaded) -> Vec<Finding> {
         let source = match setting.source {
             Source::Default => "default",
             Source::File => "file",
+            Source::Database => "database",
             Source::Environment => "environment",
         };
         Finding::good("", format!("{} = {} ({source})", setting.name, setting.value))

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use sentinel_store::{OpenError, SqliteStore};
+use sentinel_store::SqliteStore;
 
 use super::CliError;
 use crate::config::Config;
@@ -20,13 +20,4 @@ pub(super) fn migrate(config: &Config, out: &mut dyn Write) -> Result<(), CliErr
         writeln!(out, "{path}: schema {} → {}", migrated.from, migrated.to)?;
     }
     Ok(())
-}
-
-/// Opens the store; a command about bindings makes none.
-pub(super) fn open_existing(config: &Config) -> Result<SqliteStore, CliError> {
-    let path = config.store.database();
-    if !path.exists() {
-        return Err(OpenError::Missing { path }.into());
-    }
-    Ok(SqliteStore::open(&path)?)
 }

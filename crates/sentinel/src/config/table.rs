@@ -136,7 +136,9 @@ settings! {
         number(1, 60, "seconds"), Some("5"),
         "For how long a binding in memory is believed without asking the store again.";
     STORE_ARCHIVE_DAYS = "store.archive_days" ["ARCHIVE_DAYS"] number(1, 3650, "days"), Some("90"),
-        "After how many days without use a binding is archived.";
+        "After how many days without use a binding is archived; its key's next use binds it anew. Banned ones stay.";
+    STORE_INTERCEPT_DAYS = "store.intercept_days" ["SENTINEL_STORE_INTERCEPT_DAYS"] number(1, 3650, "days"), Some("90"),
+        "For how many days the log of refused requests is kept.";
 
     ALERT_WEBHOOK_URL = "alert.webhook_url" ["ALERT_WEBHOOK_URL"] Kind::Secret, None,
         "Where alerts are sent.";
@@ -151,6 +153,27 @@ settings! {
         "How log lines look; auto means human on a terminal and JSON elsewhere.";
     LOG_FILTER = "log.filter" ["SENTINEL_LOG_FILTER"] Kind::Text, Some("info"),
         "What is logged: a level (error, warn, info, debug, trace), or target=level pairs separated by commas.";
+}
+
+/// Those that may change while the server runs.
+pub(crate) static LIVE: &[&Setting] = &[
+    &POLICY_MODE,
+    &POLICY_FAILSAFE_MODE,
+    &POLICY_KEYLESS,
+    &POLICY_SLOTS,
+    &POLICY_LEARNING_WINDOW_SECONDS,
+    &POLICY_IPV4_PREFIX,
+    &POLICY_IPV6_PREFIX,
+    &POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS,
+    &STORE_ARCHIVE_DAYS,
+    &STORE_INTERCEPT_DAYS,
+    &ALERT_THRESHOLD_COUNT,
+    &ALERT_THRESHOLD_SECONDS,
+];
+
+/// Whether the setting may change while the server runs.
+pub(crate) fn is_live(setting: &Setting) -> bool {
+    LIVE.contains(&setting)
 }
 
 /// The setting with this name in the file.

@@ -3,7 +3,7 @@
 //! Printing any of it shows no secret.
 
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,10 +23,8 @@ pub(crate) struct Config {
     pub(crate) proxy: ProxyConfig,
     /// The side of the gateway.
     pub(crate) upstream: UpstreamConfig,
-    /// The general rules.
-    pub(crate) rules: Rules,
-    /// How many unknown keys one address may bring in a minute; without limit when none.
-    pub(crate) claims_per_minute_per_address: Option<NonZeroU32>,
+    /// What may change while the server runs, as it is at the start.
+    pub(crate) live: LiveConfig,
     /// Under which keys are hashed; made at first start when none.
     pub(crate) hmac_secret: Option<Secret>,
     /// Console and API.
@@ -35,6 +33,21 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     /// What is logged and how.
     pub(crate) log: LogConfig,
+}
+
+/// What may change while the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LiveConfig {
+    /// The general rules.
+    pub(crate) rules: Rules,
+    /// After how long without use a binding is archived.
+    pub(crate) archived_after: Duration,
+    /// For how long the log of refused requests is kept.
+    pub(crate) intercepts_kept: Duration,
+    /// How many refusals of one key raise an alert.
+    pub(crate) alert_count: u32,
+    /// Within how long they are counted.
+    pub(crate) alert_within: Duration,
 }
 
 /// The side of the clients.

@@ -61,6 +61,7 @@ const CASES: &[(&str, &str, &str)] = &[
     ("store.cache_entries_max", "1000", "999"),
     ("store.cache_seconds", "60", "61"),
     ("store.archive_days", "3650", "3651"),
+    ("store.intercept_days", "1", "0"),
     ("alert.webhook_url", "https://hooks.example/hunter2", "hunter2"),
     ("alert.threshold_count", "1", "0"),
     ("alert.threshold_seconds", "86400", "86401"),

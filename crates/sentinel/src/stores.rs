@@ -1,0 +1,148 @@
+//! The stores as the configuration asks for them, each behind the ports that it answers. Nothing outside of here may know which one it is.
+
+use std::sync::Arc;
+
+use sentinel_core::ports::{
+    AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention, InterceptStore,
+    SettingStore, TransferStore, UseStore,
+};
+use sentinel_store::changes::{ChangeAnnouncer, ChangeFeed};
+use sentinel_store::{OpenError, SqliteStore};
+
+use crate::config::Config;
+use crate::secrets::{self, SecretsError};
+
+/// Why there is no store to work with.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoresError {
+    /// The data folder cannot be made or used.
+    #[error(transparent)]
+    Folder(#[from] SecretsError),
+    /// The embedded store cannot be opened.
+    #[error(transparent)]
+    Embedded(#[from] OpenError),
+}
+
+/// What decides: all the ports of one store.
+pub(crate) struct Authority {
+    pub(crate) bindings: Arc<dyn BindingStore>,
+    pub(crate) admin: Arc<dyn BindingAdmin>,
+    pub(crate) uses: Arc<dyn UseStore>,
+    pub(crate) intercepts: Arc<dyn InterceptStore>,
+    pub(crate) retention: Arc<dyn InterceptRetention>,
+    pub(crate) events: Arc<dyn AdminEventStore>,
+    pub(crate) settings: Arc<dyn SettingStore>,
+    pub(crate) archive: Arc<dyn ArchiveStore>,
+    pub(crate) transfer: Arc<dyn TransferStore>,
+    pub(crate) health: Arc<dyn Health>,
+    /// Whether replicas may share it.
+    pub(crate) is_shared: bool,
+    /// Where it is, for people; without a password.
+    pub(crate) place: String,
+    kind: Kind,
+}
+
+/// What has to be closed in the end.
+enum Kind {
+    Embedded(SqliteStore),
+}
+
+/// The authority, and what replicas share beside it.
+pub(crate) struct Stores {
+    pub(crate) authority: Authority,
+    /// What `/readyz` asks, by name.
+    pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
+    /// On which changes made elsewhere are heard.
+    pub(crate) feeds: Vec<Box<dyn ChangeFeed>>,
+    /// Tells the other replicas, when there can be any.
+    pub(crate) announcer: Option<Arc<dyn ChangeAnnouncer>>,
+}
+
+impl Stores {
+    /// Opens everything that serving needs; makes what is not there yet, and brings schemas up to date. Blocks for the embedded store.
+    pub(crate) async fn open(config: &Config) -> Result<Self, StoresError> {
+        let authority = Authority::open(config).await?;
+        Ok(Self {
+            health: vec![("store", Arc::clone(&authority.health))],
+            feeds: Vec::new(),
+            announcer: None,
+            authority,
+        })
+    }
+
+    /// Writes what was accepted, and closes. False when that was not possible; why is in the log.
+    pub(crate) async fn close(self) -> bool {
+        self.authority.close().await
+    }
+}
+
+impl Authority {
+    /// Opens the store; makes it where it is not there yet, and brings its schema up to date.
+    #[expect(clippy::unused_async, reason = "a store on a server is waited for")]
+    pub(crate) async fn open(config: &Config) -> Result<Self, StoresError> {
+        secrets::prepare_data_folder(&config.store.data_dir)?;
+        Self::embedded(SqliteStore::open(&config.store.database())?, config)
+    }
+
+    /// Opens the store for a command that makes none.
+    pub(crate) async fn open_existing(config: &Config) -> Result<Self, StoresError> {
+        let path = config.store.database();
+        if !path.exists() {
+            return Err(OpenError::Missing { path }.into());
+        }
+        Self::open(config).await
+    }
+
+    fn embedded(store: SqliteStore, config: &Config) -> Result<Self, StoresError> {
+        let place = config.store.database().display().to_string();
+        Ok(Self::of(&store, Kind::Embedded(store.clone()), false, place))
+    }
+
+    /// All ports of the one store.
+    fn of<S>(store: &S, kind: Kind, is_shared: bool, place: String) -> Self
+    where
+        S: BindingStore
+            + BindingAdmin
+            + UseStore
+            + InterceptStore
+            + InterceptRetention
+            + AdminEventStore
+            + SettingStore
+            + ArchiveStore
+            + TransferStore
+            + Health
+            + Clone
+            + 'static,
+    {
+        let shared = Arc::new(store.clone());
+        Self {
+            bindings: shared.clone(),
+            admin: shared.clone(),
+            uses: shared.clone(),
+            intercepts: shared.clone(),
+            retention: shared.clone(),
+            events: shared.clone(),
+            settings: shared.clone(),
+            archive: shared.clone(),
+            transfer: shared.clone(),
+            health: shared,
+            is_shared,
+            place,
+            kind,
+        }
+    }
+
+    /// As [`Stores::close`].
+    pub(crate) async fn close(self) -> bool {
+        match self.kind {
+            Kind::Embedded(store) => {
+                let closed = tokio::task::spawn_blocking(move || store.close()).await;
+                let is_closed = matches!(closed, Ok(Ok(())));
+                if !is_closed {
+                    tracing::error!(?closed, "the store could not be closed in order");
+                }
+                is_closed
+            }
+        }
+    }
+}
