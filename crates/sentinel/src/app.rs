@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Config, Loaded, Secret};
 use crate::jobs::{JobParts, Jobs};
 use crate::metrics::Metrics;
-use crate::secrets::{self, SecretsError};
+use crate::secrets::{self, CheckedBy, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Stores, StoresError};
 
@@ -36,6 +36,9 @@ pub(crate) enum AppError {
     /// The secrets cannot be used.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// The replicas do not agree on them.
+    #[error(transparent)]
+    Sharing(#[from] SharingError),
     /// The admin's account or sessions cannot be set up.
     #[error("the admin listener cannot be set up: {0}")]
     Admin(#[from] AdminError),
@@ -77,7 +80,19 @@ impl App {
         let stores = Stores::open(&config).await?;
         let authority = &stores.authority;
         let counts = authority.admin.counts().await?;
-        let secrets = secrets::prepare(&config, counts.active + counts.banned > 0)?;
+        let checked_by = if authority.is_shared {
+            let stored = authority.settings.settings().await?;
+            CheckedBy::Shared(secrets::check_in(&stored))
+        } else {
+            CheckedBy::Folder {
+                has_bindings: counts.active + counts.banned > 0,
+            }
+        };
+        let secrets = secrets::prepare(&config, &checked_by)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        if authority.is_shared {
+            secrets::agree(&secrets, &*authority.settings, clock.now()).await?;
+        }
         secrets
             .warnings
             .iter()
@@ -87,7 +102,6 @@ impl App {
             .await
             .map_err(|error| AppError::AdminListen(listen, error))?;
 
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let settings = Arc::new(LiveSettings::new(
             written,
             config.live,

@@ -9,7 +9,7 @@ use sentinel_store::{OpenError, SqliteStore};
 
 use super::Finding;
 use crate::config::Config;
-use crate::secrets;
+use crate::secrets::{self, CheckedBy};
 
 /// Whether the folder can be written, or made.
 pub(super) fn data_folder(folder: &Path) -> Finding {
@@ -88,7 +88,7 @@ async fn count_bindings(path: &Path) -> Result<u64, String> {
 }
 
 fn secrets(config: &Config, has_bindings: bool) -> Finding {
-    match secrets::verify(config, has_bindings) {
+    match secrets::verify(config, &CheckedBy::Folder { has_bindings }) {
         Ok(()) => Finding::good("secrets", "are in order, or will be made at first start"),
         Err(error) => Finding::bad("secrets", error.to_string(), ""),
     }
