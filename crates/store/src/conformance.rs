@@ -1,6 +1,7 @@
 //! One suite that every store has to pass: what the ports promise, however it is kept.
 //!
-//! A store joins with `conformance_suite!(fixture)`, where `fixture` makes an empty store and whatever has to live as long.
+//! A store joins with `conformance_suite!(fixture())`, or `conformance_suite!(fixture().await)`, where `fixture` makes an empty store and
+//! whatever has to live as long.
 
 pub(crate) mod admin;
 pub(crate) mod archive;
@@ -20,6 +21,7 @@ use sentinel_core::ports::{
     InterceptStore, SettingStore, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 /// All the ports on one store.
 pub(crate) trait AnyStore:
@@ -54,9 +56,9 @@ impl<S> AnyStore for S where
 {
 }
 
-/// Makes one test of each promise, on the store that `$fixture` gives.
+/// Makes one test of each promise, on the store that `$fixture` makes; it may await.
 macro_rules! conformance_suite {
-    ($fixture:path) => {
+    ($fixture:expr) => {
         crate::conformance::conformance_suite! { @each $fixture;
             bindings::an_unknown_key_has_no_binding
             bindings::a_claim_is_found_again
@@ -118,11 +120,11 @@ macro_rules! conformance_suite {
             intercepts::the_store_is_healthy
         }
     };
-    (@each $fixture:path; $($part:ident::$promise:ident)+) => {
+    (@each $fixture:expr; $($part:ident::$promise:ident)+) => {
         $(
             #[tokio::test]
             async fn $promise() {
-                let (store, _kept) = $fixture();
+                let (store, _kept) = $fixture;
                 crate::conformance::$part::$promise(store).await;
             }
         )+
@@ -134,10 +136,9 @@ pub(crate) fn at(milliseconds: i64) -> Timestamp {
     Timestamp::from_unix_ms(milliseconds)
 }
 
+/// As random as the fingerprint of a real key, and always the same for a number.
 pub(crate) fn fingerprint(number: u32) -> KeyFingerprint {
-    let mut bytes = [0x5A; 32];
-    bytes[..4].copy_from_slice(&number.to_le_bytes());
-    KeyFingerprint::from_bytes(bytes)
+    KeyFingerprint::from_bytes(Sha256::digest(number.to_le_bytes()).into())
 }
 
 pub(crate) fn network(text: &str) -> Network {

@@ -37,5 +37,5 @@ mod tests {
         (MemoryStore::new(), ())
     }
 
-    crate::conformance::conformance_suite!(fixture);
+    crate::conformance::conformance_suite!(fixture());
 }

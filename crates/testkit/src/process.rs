@@ -28,13 +28,17 @@ mod port;
 mod program;
 mod watchdog;
 
+#[cfg(test)]
+mod tests;
+
 /// How often the state of a process is looked at while a test waits for it.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// The most lines of a server's log in the panic of a test that it failed.
 const LOG_TAIL_LINES_MAX: usize = 30;
 
-/// A shell that becomes the server once it is told to, so that nothing starts before the watchdog knows of it.
-const ON_THE_WORD: &str = r#"read -r _ && exec "$@" </dev/null"#;
+/// A shell that becomes the server once it is told to, so that nothing starts before the watchdog knows of it. In a
+/// session of its own: what is frozen in the session of a test that dies would be woken by a SIGHUP.
+const ON_THE_WORD: &str = r#"read -r _ && exec setsid "$@" </dev/null"#;
 
 /// What to run, and as whom.
 pub(crate) struct Invocation {
@@ -91,8 +95,7 @@ impl ServerProcess {
             .env("LC_ALL", "C")
             .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a file can be opened twice"))
-            .stderr(log)
-            .process_group(0);
+            .stderr(log);
         if let Some(account) = &self.invocation.account {
             command.uid(account.uid).gid(account.gid);
         }
