@@ -5,6 +5,7 @@
 mod archive;
 mod intercepts;
 mod last_used;
+mod renewals;
 mod retention;
 mod settings;
 
@@ -53,6 +54,12 @@ impl Jobs {
         let (queue, receiver) = InterceptQueue::new();
         let queue = Arc::new(queue);
         let mut tasks = JoinSet::new();
+        let renewals = renewals::run(
+            Arc::clone(&parts.lookup),
+            Arc::clone(&parts.clock),
+            stopping.clone(),
+        );
+        tasks.spawn(named("renewals", renewals));
         let uses = last_used::run(
             Arc::clone(&parts.lookup),
             Arc::clone(&parts.uses),

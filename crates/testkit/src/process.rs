@@ -46,6 +46,8 @@ pub(crate) struct Invocation {
     pub(crate) arguments: Vec<OsString>,
     /// Whom the server runs as, if not as the test's own user.
     pub(crate) account: Option<Account>,
+    /// Shell commands that remove what a killed server leaves outside of its folder, in which they run.
+    pub(crate) parting: &'static str,
 }
 
 /// One server, its folder, its port and its log. Running or not, it is gone when this is dropped or the test dies.
@@ -60,7 +62,7 @@ pub(crate) struct ServerProcess {
 impl ServerProcess {
     /// A server that is not started yet. `folder` belongs to it from here on, and goes with it.
     pub(crate) fn new(invocation: Invocation, folder: tempfile::TempDir, port: HeldPort) -> Self {
-        let watchdog = Watchdog::over(folder.path());
+        let watchdog = Watchdog::over(folder.path(), invocation.parting);
         Self {
             invocation,
             folder: folder.keep(),

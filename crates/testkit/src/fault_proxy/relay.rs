@@ -100,7 +100,7 @@ impl Relay {
                 biased;
                 changed = self.faults.changed() => changed.map_err(io::Error::other)?,
                 () = reached(due) => to.write_all(&queue.pop(course)).await?,
-                read = from.read(&mut buffer[..course.chunk_bytes()]), if queue.has_room() => match read {
+                read = from.read(&mut buffer[..queue.room(course)]), if queue.room(course) > 0 => match read {
                     Ok(0) => queue.ended = true,
                     Ok(bytes) if course == Course::Lost => {
                         queue.lost = true;
@@ -220,8 +220,14 @@ impl Queue {
         }
     }
 
-    fn has_room(&self) -> bool {
-        !self.ended && self.bytes < QUEUE_BYTES_MAX
+    /// How many bytes may be read now.
+    fn room(&self, course: Course) -> usize {
+        let room = QUEUE_BYTES_MAX - self.bytes;
+        if self.ended {
+            0
+        } else {
+            room.min(course.chunk_bytes())
+        }
     }
 
     fn push(&mut self, chunk: &[u8]) {

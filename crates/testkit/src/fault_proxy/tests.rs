@@ -179,6 +179,9 @@ async fn connections_are_bounded() {
     passes(&mut first, &mut server).await;
 }
 
+/// What fits into the pipe from the sender to the proxy.
+const PIPE_BYTES: usize = 4096;
+
 /// Both outer ends of one direction under a fault, with a clock that jumps.
 fn direction(
     fault: Fault,
@@ -187,7 +190,7 @@ fn direction(
     tokio::io::DuplexStream,
     watch::Sender<Fault>,
 ) {
-    let (sender, from) = duplex(1);
+    let (sender, from) = duplex(PIPE_BYTES);
     let (to, receiver) = duplex(QUEUE_BYTES_MAX);
     let faults = watch::Sender::new(fault);
     let relay = Relay {
@@ -249,9 +252,8 @@ async fn bytes_that_wait_are_bounded() {
     };
     let (mut sender, _receiver, _faults) = direction(fault);
     let begun = Instant::now();
-    // One byte is in the pipe to the proxy.
     sender
-        .write_all(&vec![7; QUEUE_BYTES_MAX + 1])
+        .write_all(&vec![7; QUEUE_BYTES_MAX + PIPE_BYTES])
         .await
         .expect("it is open");
     assert_eq!(begun.elapsed(), Duration::ZERO);

@@ -11,6 +11,7 @@ fn shell(script: &str) -> ServerProcess {
         program: Program::on_path(&["sh"], "a shell is missing"),
         arguments: ["-c", script].map(OsString::from).to_vec(),
         account: None,
+        parting: "",
     };
     let folder = tempfile::tempdir().expect("a temporary folder");
     ServerProcess::new(invocation, folder, HeldPort::new())

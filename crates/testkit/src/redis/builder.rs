@@ -93,6 +93,7 @@ impl RedisBuilder {
             program,
             arguments,
             account: None,
+            parting: "",
         };
         let server = RedisServer {
             process: ServerProcess::new(invocation, folder, port),
