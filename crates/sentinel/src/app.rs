@@ -178,6 +178,11 @@ impl App {
         Arc::clone(&self.bindings)
     }
 
+    /// Where the data is, for people.
+    pub(crate) fn place(&self) -> &str {
+        &self.stores.authority.place
+    }
+
     /// The rules that hold.
     pub(crate) fn rules(&self) -> LiveRules {
         self.settings.rules()

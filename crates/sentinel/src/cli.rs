@@ -7,7 +7,7 @@ mod bindings;
 mod check;
 mod hash_password;
 mod healthcheck;
-mod store;
+mod migrate;
 mod table;
 
 use std::io::{self, Write as _};
@@ -169,7 +169,7 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
             writeln!(out, "healthy")?;
             Ok(())
         }
-        Command::Migrate => store::migrate(&load(sources, false)?.config, &mut out),
+        Command::Migrate => wait_for(migrate::run(&load(sources, false)?.config, &mut out))?,
         Command::Bindings(arguments) => {
             let config = load(sources, false)?.config;
             wait_for(async {

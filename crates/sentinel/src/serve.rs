@@ -109,7 +109,7 @@ fn greet(out: &mut dyn Write, app: &App, config: &Config, is_demo: bool) -> io::
         if is_demo { " (the demo upstream)" } else { "" }
     )?;
     writeln!(out, "  admin     http://{}", app.admin_addr())?;
-    writeln!(out, "  data      {}", config.store.database().display())?;
+    writeln!(out, "  data      {}", app.place())?;
     writeln!(
         out,
         "  profile   {}, {}",

@@ -31,7 +31,7 @@ pub(crate) struct LiveSettings {
     in_effect: Mutex<InEffect>,
     /// Held from asking the authority to applying its answer, so that answers are applied in the order they were given.
     asking: tokio::sync::Mutex<()>,
-    heard: Notify,
+    heard: Arc<Notify>,
 }
 
 struct InEffect {
@@ -61,7 +61,7 @@ impl LiveSettings {
                 view,
             }),
             asking: tokio::sync::Mutex::new(()),
-            heard: Notify::new(),
+            heard: Arc::new(Notify::new()),
         }
     }
 
@@ -75,9 +75,9 @@ impl LiveSettings {
         self.lock().config
     }
 
-    /// Notes that another replica changed something: [`LiveSettings::changed_elsewhere`] returns.
-    pub(crate) fn hear(&self) {
-        self.heard.notify_one();
+    /// To be notified when another replica changed something: then [`LiveSettings::changed_elsewhere`] returns.
+    pub(crate) fn heard(&self) -> Arc<Notify> {
+        Arc::clone(&self.heard)
     }
 
     /// Returns once another replica has changed something, as far as this one heard.

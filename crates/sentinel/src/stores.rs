@@ -7,7 +7,7 @@ use sentinel_core::ports::{
     SettingStore, TransferStore, UseStore,
 };
 use sentinel_store::changes::{ChangeAnnouncer, ChangeFeed};
-use sentinel_store::{OpenError, SqliteStore};
+use sentinel_store::{OpenError, PostgresError, PostgresOptions, PostgresStore, SqliteStore};
 
 use crate::config::Config;
 use crate::secrets::{self, SecretsError};
@@ -21,6 +21,9 @@ pub(crate) enum StoresError {
     /// The embedded store cannot be opened.
     #[error(transparent)]
     Embedded(#[from] OpenError),
+    /// PostgreSQL cannot be used.
+    #[error("PG_DSN: {0}")]
+    Postgres(#[from] PostgresError),
 }
 
 /// What decides: all the ports of one store.
@@ -45,6 +48,7 @@ pub(crate) struct Authority {
 /// What has to be closed in the end.
 enum Kind {
     Embedded(SqliteStore),
+    Postgres(PostgresStore),
 }
 
 /// The authority, and what replicas share beside it.
@@ -62,9 +66,13 @@ impl Stores {
     /// Opens everything that serving needs; makes what is not there yet, and brings schemas up to date. Blocks for the embedded store.
     pub(crate) async fn open(config: &Config) -> Result<Self, StoresError> {
         let authority = Authority::open(config).await?;
+        let feeds: Vec<Box<dyn ChangeFeed>> = match &authority.kind {
+            Kind::Embedded(_) => Vec::new(),
+            Kind::Postgres(store) => vec![Box::new(store.changes())],
+        };
         Ok(Self {
             health: vec![("store", Arc::clone(&authority.health))],
-            feeds: Vec::new(),
+            feeds,
             announcer: None,
             authority,
         })
@@ -78,28 +86,31 @@ impl Stores {
 
 impl Authority {
     /// Opens the store; makes it where it is not there yet, and brings its schema up to date.
-    #[expect(clippy::unused_async, reason = "a store on a server is waited for")]
     pub(crate) async fn open(config: &Config) -> Result<Self, StoresError> {
-        secrets::prepare_data_folder(&config.store.data_dir)?;
-        Self::embedded(SqliteStore::open(&config.store.database())?, config)
+        let Some(postgres) = &config.store.postgres else {
+            secrets::prepare_data_folder(&config.store.data_dir)?;
+            let store = SqliteStore::open(&config.store.database())?;
+            return Ok(Self::of(&store, Kind::Embedded(store.clone()), false, config));
+        };
+        let options = PostgresOptions {
+            connections_max: postgres.connections_max,
+            ..PostgresOptions::default()
+        };
+        let store = PostgresStore::open(&postgres.dsn, options).await?;
+        Ok(Self::of(&store, Kind::Postgres(store.clone()), true, config))
     }
 
     /// Opens the store for a command that makes none.
     pub(crate) async fn open_existing(config: &Config) -> Result<Self, StoresError> {
         let path = config.store.database();
-        if !path.exists() {
+        if config.store.postgres.is_none() && !path.exists() {
             return Err(OpenError::Missing { path }.into());
         }
         Self::open(config).await
     }
 
-    fn embedded(store: SqliteStore, config: &Config) -> Result<Self, StoresError> {
-        let place = config.store.database().display().to_string();
-        Ok(Self::of(&store, Kind::Embedded(store.clone()), false, place))
-    }
-
     /// All ports of the one store.
-    fn of<S>(store: &S, kind: Kind, is_shared: bool, place: String) -> Self
+    fn of<S>(store: &S, kind: Kind, is_shared: bool, config: &Config) -> Self
     where
         S: BindingStore
             + BindingAdmin
@@ -127,9 +138,20 @@ impl Authority {
             transfer: shared.clone(),
             health: shared,
             is_shared,
-            place,
+            place: place(config),
             kind,
         }
+    }
+
+    /// Brings the schema up to date, makes the store where there is none, and nothing else; gives the schema before and after.
+    pub(crate) async fn migrate(config: &Config) -> Result<(i32, i32), StoresError> {
+        if let Some(postgres) = &config.store.postgres {
+            let migrated = PostgresStore::migrate(&postgres.dsn).await?;
+            return Ok((migrated.from, migrated.to));
+        }
+        secrets::prepare_data_folder(&config.store.data_dir)?;
+        let migrated = SqliteStore::migrate(&config.store.database())?;
+        Ok((migrated.from, migrated.to))
     }
 
     /// As [`Stores::close`].
@@ -143,6 +165,18 @@ impl Authority {
                 }
                 is_closed
             }
+            Kind::Postgres(store) => {
+                store.close().await;
+                true
+            }
         }
+    }
+}
+
+/// Where the authority is, for people; without a password.
+pub(crate) fn place(config: &Config) -> String {
+    match &config.store.postgres {
+        Some(postgres) => postgres.dsn.to_string(),
+        None => config.store.database().display().to_string(),
     }
 }

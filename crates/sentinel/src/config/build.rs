@@ -17,8 +17,8 @@ use super::parse;
 use super::setting::Setting;
 use super::table;
 use super::types::{
-    AdminConfig, AdminPassword, Config, LiveConfig, LogConfig, LogFormat, ProxyConfig, StoreConfig,
-    UpstreamConfig,
+    AdminConfig, AdminPassword, Config, LiveConfig, LogConfig, LogFormat, PostgresConfig, ProxyConfig,
+    StoreConfig, UpstreamConfig,
 };
 use super::values::Values;
 
@@ -232,15 +232,19 @@ fn admin(values: &mut Values<'_>) -> AdminConfig {
 }
 
 fn store(values: &mut Values<'_>) -> StoreConfig {
-    for setting in [&table::STORE_PG_DSN, &table::STORE_REDIS_URL] {
-        if values.is_given(setting) {
-            values.error(
+    let dsn = values.parsed(&table::STORE_PG_DSN, parse::pg_dsn);
+    let connections_max = values.count(&table::STORE_PG_CONNECTIONS_MAX);
+    let is_embedded = !values.is_given(&table::STORE_PG_DSN);
+    for setting in [&table::STORE_REDIS_URL, &table::STORE_PG_CONNECTIONS_MAX] {
+        if is_embedded && values.is_given(setting) {
+            values.warning(
                 setting,
-                "is set, but this build has the embedded store only; leave it out",
+                "has no effect while PG_DSN is not set: the embedded store serves one replica, which shares nothing",
             );
         }
     }
     StoreConfig {
+        postgres: dsn.map(|dsn| PostgresConfig { dsn, connections_max }),
         data_dir: PathBuf::from(values.text(&table::STORE_DATA_DIR).unwrap_or_default()),
         cache_entries_max: values.count(&table::STORE_CACHE_ENTRIES_MAX),
         cache_life: values.seconds(&table::STORE_CACHE_SECONDS),

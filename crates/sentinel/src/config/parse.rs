@@ -10,6 +10,7 @@ use sentinel_core::event::printable;
 use sentinel_core::network::Network;
 use sentinel_core::profile::Profile;
 use sentinel_proxy::{HEALTH_PATH_BYTES_MAX, HealthPath, UpstreamTarget, UpstreamTrust};
+use sentinel_store::PostgresDsn;
 use tracing_subscriber::EnvFilter;
 
 use super::secret::Secret;
@@ -265,6 +266,12 @@ pub(crate) fn admin_password(text: &str) -> Result<AdminPassword, String> {
         ));
     }
     Ok(AdminPassword::Plain(Secret::new(text)))
+}
+
+/// Where PostgreSQL is. The text has a password in it and is not repeated in the error.
+pub(crate) fn pg_dsn(text: &str) -> Result<PostgresDsn, String> {
+    text.parse()
+        .map_err(|error| format!("{error}; wanted postgresql://user:password@host:5432/database"))
 }
 
 /// What is logged.

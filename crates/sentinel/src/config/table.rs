@@ -126,7 +126,10 @@ settings! {
     STORE_DATA_DIR = "store.data_dir" ["SENTINEL_DATA_DIR"] Kind::Text, Some("./data"),
         "The folder of the embedded database and of the secrets that are made at first start.";
     STORE_PG_DSN = "store.pg_dsn" ["PG_DSN"] Kind::Secret, None,
-        "Where PostgreSQL is; without it the embedded store serves.";
+        "Where PostgreSQL is, like postgresql://user:password@host:5432/database; several hosts may be named. Without it the embedded store serves, on one replica.";
+    STORE_PG_CONNECTIONS_MAX = "store.pg_connections_max" ["SENTINEL_STORE_PG_CONNECTIONS_MAX"]
+        number(2, 1000, "connections"), Some("16"),
+        "The most connections to PostgreSQL that one replica keeps open, a few for listening aside.";
     STORE_REDIS_URL = "store.redis_url" ["REDIS_URL"] Kind::Secret, None,
         "Where Redis is.";
     STORE_CACHE_ENTRIES_MAX = "store.cache_entries_max" ["SENTINEL_STORE_CACHE_ENTRIES_MAX"]

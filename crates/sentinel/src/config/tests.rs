@@ -238,6 +238,11 @@ fn what_has_no_effect_is_warned_of() {
             "this build sends no alerts",
         ),
         ("ADMIN_PASSWORD", "short", "can be guessed"),
+        (
+            "SENTINEL_STORE_PG_CONNECTIONS_MAX",
+            "8",
+            "has no effect while PG_DSN is not set",
+        ),
     ] {
         let warnings = Fixture::new().variable(name, value).warnings();
         assert_eq!(warnings.len(), 1, "{warnings:?}");

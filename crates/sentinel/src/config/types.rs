@@ -14,6 +14,8 @@ use sentinel_core::policy::Rules;
 use sentinel_core::profile::Profile;
 use sentinel_proxy::{HealthPath, HostHeader, TlsConfig, Upstream, UpstreamTarget, UpstreamTrust};
 
+use sentinel_store::PostgresDsn;
+
 use super::secret::Secret;
 
 /// The whole configuration.
@@ -151,10 +153,21 @@ pub(crate) enum AdminPassword {
 pub(crate) struct StoreConfig {
     /// The data folder.
     pub(crate) data_dir: PathBuf,
+    /// The store that replicas share; the embedded one when none.
+    pub(crate) postgres: Option<PostgresConfig>,
     /// The most bindings in memory.
     pub(crate) cache_entries_max: usize,
     /// For how long one is believed.
     pub(crate) cache_life: Duration,
+}
+
+/// PostgreSQL.
+#[derive(Clone, Debug)]
+pub(crate) struct PostgresConfig {
+    /// Where it is.
+    pub(crate) dsn: PostgresDsn,
+    /// The most connections of this replica.
+    pub(crate) connections_max: usize,
 }
 
 impl StoreConfig {

@@ -75,7 +75,7 @@ mod tests {
         let job = tokio::spawn(run(settings.clone(), stopping));
         tokio::time::sleep(INTERVAL / 2).await;
         change(&store, 0, "2").await;
-        settings.hear();
+        settings.heard().notify_one();
         tokio::time::sleep(INTERVAL / 10).await;
         assert_eq!(rules.now().slots, 2, "heard");
         change(&store, 1, "3").await;

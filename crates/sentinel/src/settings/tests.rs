@@ -74,7 +74,7 @@ async fn a_change_holds_here_at_once_and_elsewhere_after_a_look() {
     assert_eq!(*announced.0.lock().expect("no panic"), [change]);
 
     assert_eq!(rules.now().slots, 1);
-    elsewhere.hear();
+    elsewhere.heard().notify_one();
     elsewhere.changed_elsewhere().await;
     elsewhere.refresh().await.expect("the store works");
     assert_eq!(rules.now().slots, 3);
