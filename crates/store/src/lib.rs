@@ -12,6 +12,7 @@ pub mod memory;
 pub mod postgres;
 pub mod shared;
 pub mod sqlite;
+pub mod transfer;
 
 mod change;
 
