@@ -12,6 +12,7 @@ pub mod shared;
 pub mod sqlite;
 
 mod change;
+mod pace;
 
 #[cfg(test)]
 mod conformance;
