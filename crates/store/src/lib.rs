@@ -8,6 +8,7 @@ pub mod changes;
 pub mod error;
 pub mod lookup;
 pub mod memory;
+pub mod redis;
 pub mod shared;
 pub mod sqlite;
 

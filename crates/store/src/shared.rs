@@ -59,9 +59,20 @@ impl Standing {
         Self(self.0 | 1)
     }
 
+    /// The newest that is older than this.
+    #[must_use]
+    pub fn below(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// As a number: greater is newer.
     pub fn number(self) -> u64 {
         self.0
+    }
+
+    /// From what [`Standing::number`] gave.
+    pub fn from_number(number: u64) -> Self {
+        Self(number)
     }
 }
 
