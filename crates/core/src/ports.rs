@@ -118,6 +118,15 @@ pub trait BindingStore: Send + Sync {
     /// The binding of a key.
     async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError>;
 
+    /// The bindings of many keys, in any order; a key without one is left out. One question instead of many, where the store can.
+    async fn find_many(&self, fingerprints: &[KeyFingerprint]) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::with_capacity(fingerprints.len());
+        for fingerprint in fingerprints {
+            found.extend(self.find(fingerprint).await?);
+        }
+        Ok(found)
+    }
+
     /// As [`BindingLookup::claim`].
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError>;
 

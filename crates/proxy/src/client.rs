@@ -137,13 +137,23 @@ impl Scratch {
         context: &mut Context<'_>,
         take: impl FnOnce(&[u8]),
     ) -> Poll<io::Result<usize>> {
+        self.poll_pass(stream, context, |bytes, _| take(bytes))
+    }
+
+    /// The same for a `take` that polls where the bytes go.
+    pub(crate) fn poll_pass<S: AsyncRead + Unpin>(
+        &self,
+        stream: &mut S,
+        context: &mut Context<'_>,
+        take: impl FnOnce(&[u8], &mut Context<'_>),
+    ) -> Poll<io::Result<usize>> {
         let mut bytes = self.bytes();
         let mut buffer = ReadBuf::new(&mut bytes);
         let read = Pin::new(stream).poll_read(context, &mut buffer)?;
         read.map(|()| {
             let filled = buffer.filled();
             if !filled.is_empty() {
-                take(filled);
+                take(filled, context);
             }
             Ok(filled.len())
         })

@@ -80,7 +80,11 @@ impl<'e, S: Stream> Exchange<'e, S> {
             BodyEncoding::Plain
         };
         let mut input = request.following();
-        pass(&mut body, encoding, &mut input, upstream.outbound.buffer())?;
+        let out = upstream.outbound.buffer();
+        pass(&mut body, &mut input, |data| encoding.data(data, out))?;
+        if body.is_done() {
+            encoding.end(upstream.outbound.buffer());
+        }
         let mut sending = Sending::Going;
         if body.is_done() {
             client.inbound.extend_from_slice(input);
@@ -173,7 +177,9 @@ impl<'e, S: Stream> Exchange<'e, S> {
         };
         let mut input = head.following();
         self.client.outbound.buffer().reserve(input.len());
-        let has_rest = answer.take(&mut input, self.client.outbound.buffer());
+        let out = self.client.outbound.buffer();
+        let has_rest = answer.take(&mut input, |data| encoding.data(data, out));
+        answer.end_if_done(self.client.outbound.buffer());
         drop(head);
         poll_fn(|context| self.poll_answer(&mut answer, context)).await?;
         let is_clean = self.sending == Sending::Done;
@@ -200,12 +206,17 @@ impl<'e, S: Stream> Exchange<'e, S> {
                 Poll::Pending => break,
             }
             let mut has_rest = false;
-            let out = self.client.outbound.buffer();
-            let taken = |mut bytes: &[u8]| has_rest = answer.take(&mut bytes, out);
+            let (client, encoding) = (&mut *self.client, answer.encoding);
+            let taken = |mut bytes: &[u8], context: &mut Context<'_>| {
+                has_rest = answer.take(&mut bytes, |data| {
+                    client.outbound.pass(encoding, data, &mut client.stream, context);
+                });
+                answer.end_if_done(client.outbound.buffer());
+            };
             match self
                 .worker
                 .scratch
-                .poll_read(&mut self.upstream.stream, context, taken)
+                .poll_pass(&mut self.upstream.stream, context, taken)
             {
                 Poll::Ready(Ok(0)) => {
                     answer.end(self.client.outbound.buffer())?;
@@ -251,15 +262,22 @@ impl<'e, S: Stream> Exchange<'e, S> {
             }
             let mut outcome = Ok(());
             let (body, encoding) = (&mut self.body, self.encoding);
-            let (out, inbound) = (self.upstream.outbound.buffer(), &mut self.client.inbound);
-            let taken = |mut bytes: &[u8]| {
-                outcome = pass(body, encoding, &mut bytes, out);
+            let (upstream, inbound) = (&mut self.upstream, &mut self.client.inbound);
+            let taken = |mut bytes: &[u8], context: &mut Context<'_>| {
+                outcome = pass(body, &mut bytes, |data| {
+                    upstream
+                        .outbound
+                        .pass(encoding, data, &mut upstream.stream, context);
+                });
+                if body.is_done() {
+                    encoding.end(upstream.outbound.buffer());
+                }
                 inbound.extend_from_slice(bytes);
             };
             match self
                 .worker
                 .scratch
-                .poll_read(&mut self.client.stream, context, taken)
+                .poll_pass(&mut self.client.stream, context, taken)
             {
                 Poll::Ready(Ok(0) | Err(_)) => return Err(ExchangeError::ClientGone),
                 Poll::Ready(Ok(_)) => self.moved(),
@@ -325,17 +343,9 @@ impl<'e, S: Stream> Exchange<'e, S> {
 }
 
 /// Passes the next bytes of a request's body on; leaves in `input` what is behind the body.
-fn pass(
-    body: &mut BodyDecoder,
-    encoding: BodyEncoding,
-    input: &mut &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), ExchangeError> {
-    while let Some(data) = body.decode(input).map_err(|_| ExchangeError::ClientMalformed)? {
-        encoding.data(data, out);
-    }
-    if body.is_done() {
-        encoding.end(out);
+fn pass(body: &mut BodyDecoder, input: &mut &[u8], mut data: impl FnMut(&[u8])) -> Result<(), ExchangeError> {
+    while let Some(decoded) = body.decode(input).map_err(|_| ExchangeError::ClientMalformed)? {
+        data(decoded);
     }
     Ok(())
 }
@@ -351,10 +361,10 @@ struct Answer {
 
 impl Answer {
     /// Passes bytes on; says whether some are left behind the body's end, which no honest upstream sends.
-    fn take(&mut self, input: &mut &[u8], out: &mut Vec<u8>) -> bool {
+    fn take(&mut self, input: &mut &[u8], mut data: impl FnMut(&[u8])) -> bool {
         loop {
             match self.decoder.decode(input) {
-                Ok(Some(data)) => self.encoding.data(data, out),
+                Ok(Some(decoded)) => data(decoded),
                 Ok(None) => break,
                 Err(error) => {
                     self.broken = Some(UpstreamError::Body(error.into()));
@@ -362,11 +372,15 @@ impl Answer {
                 }
             }
         }
-        if self.decoder.is_done() && !self.is_done {
+        !input.is_empty()
+    }
+
+    /// Says that there is no more, once.
+    fn end_if_done(&mut self, out: &mut Vec<u8>) {
+        if self.decoder.is_done() && !self.is_done && self.broken.is_none() {
             self.encoding.end(out);
             self.is_done = true;
         }
-        !input.is_empty()
     }
 
     /// The connection has ended.

@@ -4,6 +4,7 @@
 
 mod intercepts;
 mod last_used;
+mod renewals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +44,15 @@ impl Jobs {
         let (queue, receiver) = InterceptQueue::new();
         let queue = Arc::new(queue);
         let mut tasks = JoinSet::new();
+        let renewals = renewals::run(
+            Arc::clone(&parts.lookup),
+            Arc::clone(&parts.clock),
+            stopping.clone(),
+        );
+        tasks.spawn(async {
+            renewals.await;
+            "renewals"
+        });
         let uses = last_used::run(parts.lookup, parts.uses, stopping.clone());
         tasks.spawn(async {
             uses.await;

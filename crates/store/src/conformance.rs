@@ -15,6 +15,7 @@ use sentinel_core::ports::{
     AdminEventStore, BindingAdmin, BindingStore, Claim, Health, InterceptStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 /// All the ports on one store.
 pub(crate) trait AnyStore:
@@ -81,10 +82,9 @@ pub(crate) fn at(milliseconds: i64) -> Timestamp {
     Timestamp::from_unix_ms(milliseconds)
 }
 
+/// As random as the fingerprint of a real key, and always the same for a number.
 pub(crate) fn fingerprint(number: u32) -> KeyFingerprint {
-    let mut bytes = [0x5A; 32];
-    bytes[..4].copy_from_slice(&number.to_le_bytes());
-    KeyFingerprint::from_bytes(bytes)
+    KeyFingerprint::from_bytes(Sha256::digest(number.to_le_bytes()).into())
 }
 
 pub(crate) fn network(text: &str) -> Network {

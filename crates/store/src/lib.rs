@@ -6,6 +6,7 @@
 pub mod bounds;
 pub mod changes;
 pub mod error;
+pub mod listener;
 pub mod lookup;
 pub mod memory;
 pub mod redis;

@@ -17,12 +17,12 @@ mod renewals;
 mod table;
 mod uses;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
 use sentinel_core::binding::{Binding, NewBinding, Version};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::known::{Known, KnownBinding};
@@ -39,8 +39,8 @@ pub use uses::TakenUses;
 
 /// How often one lookup loads a key whose cache entry is invalidated again and again while it loads.
 pub const LOAD_ATTEMPTS_MAX: u32 = 3;
-/// The most bindings that are renewed at the same time.
-pub const RENEWALS_AT_ONCE_MAX: usize = 16;
+/// The most bindings that are renewed with one question to the store.
+pub const RENEWALS_BATCH_MAX: usize = 256;
 /// The most bindings whose uses are written in one transaction.
 pub const USES_BATCH_MAX: usize = 1_000;
 /// How often the log says at most that the store is away.
@@ -143,21 +143,39 @@ impl CachedLookup {
     /// Loads bindings in use whose life ends soon, all that were asked for by now, and says how many. Whatever does not come of it
     /// is loaded by the next request that needs it.
     pub async fn renew_due(&self, now: Timestamp) -> usize {
-        let due = self.cache.take_renewals(usize::MAX);
-        let renewals = due.iter().map(|known| self.renew(known, now));
-        futures_util::stream::iter(renewals)
-            .buffer_unordered(RENEWALS_AT_ONCE_MAX)
-            .for_each(|()| std::future::ready(()))
-            .await;
-        due.len()
+        let mut renewed = 0;
+        // What is asked for meanwhile is for the next call, so that this one ends.
+        for _ in 0..self.cache.renewals_waiting().div_ceil(RENEWALS_BATCH_MAX) {
+            let due = self.cache.take_renewals(RENEWALS_BATCH_MAX);
+            if !self.renew(&due, now).await {
+                break;
+            }
+            renewed += due.len();
+        }
+        renewed
     }
 
-    async fn renew(&self, known: &KnownBinding, now: Timestamp) {
-        let fingerprint = &known.binding.fingerprint;
-        if let Some(flight) = self.flights.join(fingerprint) {
-            // A store that is away is said in the log by the load itself.
-            let _ = flight.outcome(|| self.load(fingerprint, now)).await;
+    /// Loads these; false when the store did not answer.
+    async fn renew(&self, due: &[Known], now: Timestamp) -> bool {
+        let fingerprints: Vec<_> = due.iter().map(|known| known.binding.fingerprint).collect();
+        let mut tickets: HashMap<_, _> = fingerprints
+            .iter()
+            .map(|fingerprint| (*fingerprint, self.cache.ticket(fingerprint)))
+            .collect();
+        let found = self.in_time(self.store.find_many(&fingerprints)).await;
+        self.note_store(found.as_ref().err(), now);
+        let Ok(found) = found else {
+            return false;
+        };
+        for found in found {
+            if let Some(ticket) = tickets.remove(&found.binding.fingerprint) {
+                self.cache.install(&ticket, found, now);
+            }
         }
+        for (fingerprint, ticket) in tickets {
+            self.cache.absent(&ticket, &fingerprint);
+        }
+        true
     }
 
     /// Takes note of a binding that was just changed on this replica.

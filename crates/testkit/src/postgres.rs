@@ -22,6 +22,13 @@ const PASSWORD: &str = "a-password-of-the-testkit";
 /// The database that every server has.
 const MAINTENANCE_DATABASE: &str = "postgres";
 
+/// A server that is killed leaves a few bytes of System V shared memory, of which a machine has a limited number of
+/// pieces. Its number ends the seventh line of `postmaster.pid`.
+const FREE_SHARED_MEMORY: &str = r#"
+memory=$(sed -n '7s/.* //p' data/postmaster.pid)
+[ -z "$memory" ] || ipcrm --shmem-id "$memory"
+"#;
+
 /// How a [`PostgresServer`] is started when the defaults do not serve.
 #[derive(Clone, Debug, Default)]
 pub struct PostgresBuilder {
@@ -30,8 +37,8 @@ pub struct PostgresBuilder {
 }
 
 impl PostgresBuilder {
-    /// Waits for the disk as a production server does (`fsync=on`). Off by default: what a killed server wrote is safe
-    /// without it, as long as the machine stays up.
+    /// Keeps its data on disk and waits for it as a production server does (`fsync=on`). Off by default: what a killed
+    /// server wrote is safe without, as long as the machine stays up.
     #[must_use]
     pub fn durable(mut self) -> Self {
         self.durable = true;
@@ -63,13 +70,14 @@ impl PostgresBuilder {
     fn prepare(self) -> ServerProcess {
         let installation = installation::find();
         let account = Account::if_root();
-        let folder = template::copy(&installation, account);
+        let folder = template::copy(&installation, account, self.durable);
         let port = HeldPort::new();
         let arguments = self.arguments(&folder.path().join("data"), port.address());
         let invocation = Invocation {
             program: installation.server,
             arguments,
             account,
+            parting: FREE_SHARED_MEMORY,
         };
         ServerProcess::new(invocation, folder, port)
     }
@@ -80,6 +88,8 @@ impl PostgresBuilder {
             ("listen_addresses", address.ip().to_string()),
             ("port", address.port().to_string()),
             ("unix_socket_directories", String::new()),
+            // In the data folder, which goes with the server however that ends.
+            ("dynamic_shared_memory_type", "mmap".to_owned()),
             ("shared_buffers", "16MB".to_owned()),
             ("fsync", fsync.to_owned()),
         ];

@@ -28,13 +28,17 @@ mod port;
 mod program;
 mod watchdog;
 
+#[cfg(test)]
+mod tests;
+
 /// How often the state of a process is looked at while a test waits for it.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// The most lines of a server's log in the panic of a test that it failed.
 const LOG_TAIL_LINES_MAX: usize = 30;
 
-/// A shell that becomes the server once it is told to, so that nothing starts before the watchdog knows of it.
-const ON_THE_WORD: &str = r#"read -r _ && exec "$@" </dev/null"#;
+/// A shell that becomes the server once it is told to, so that nothing starts before the watchdog knows of it. In a
+/// session of its own: what is frozen in the session of a test that dies would be woken by a SIGHUP.
+const ON_THE_WORD: &str = r#"read -r _ && exec setsid "$@" </dev/null"#;
 
 /// What to run, and as whom.
 pub(crate) struct Invocation {
@@ -42,6 +46,8 @@ pub(crate) struct Invocation {
     pub(crate) arguments: Vec<OsString>,
     /// Whom the server runs as, if not as the test's own user.
     pub(crate) account: Option<Account>,
+    /// Shell commands that remove what a killed server leaves outside of its folder, in which they run.
+    pub(crate) parting: &'static str,
 }
 
 /// One server, its folder, its port and its log. Running or not, it is gone when this is dropped or the test dies.
@@ -56,7 +62,7 @@ pub(crate) struct ServerProcess {
 impl ServerProcess {
     /// A server that is not started yet. `folder` belongs to it from here on, and goes with it.
     pub(crate) fn new(invocation: Invocation, folder: tempfile::TempDir, port: HeldPort) -> Self {
-        let watchdog = Watchdog::over(folder.path());
+        let watchdog = Watchdog::over(folder.path(), invocation.parting);
         Self {
             invocation,
             folder: folder.keep(),
@@ -91,8 +97,7 @@ impl ServerProcess {
             .env("LC_ALL", "C")
             .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("a file can be opened twice"))
-            .stderr(log)
-            .process_group(0);
+            .stderr(log);
         if let Some(account) = &self.invocation.account {
             command.uid(account.uid).gid(account.gid);
         }

@@ -7,17 +7,22 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult, TlsCertificates};
 use rustix::process::Signal;
 
+use self::builder::Role;
 use self::certificates::Authority;
 use crate::process::ServerProcess;
 use crate::wait::bounded;
 
 mod builder;
 mod certificates;
+mod cluster;
+mod sentinel;
 
 #[cfg(test)]
 mod tests;
 
 pub use builder::RedisBuilder;
+pub use cluster::RedisCluster;
+pub use sentinel::RedisSentinel;
 
 const SERVER_NAMES: &[&str] = &["redis-server", "valkey-server"];
 const MISSING: &str = "redis-server (or valkey-server) is missing: on Debian, apt-get install redis-server";
@@ -28,6 +33,7 @@ pub struct RedisServer {
     process: ServerProcess,
     password: Option<String>,
     tls: bool,
+    role: Role,
 }
 
 impl RedisServer {
@@ -39,17 +45,6 @@ impl RedisServer {
     /// A server with other settings.
     pub fn builder() -> RedisBuilder {
         RedisBuilder::default()
-    }
-
-    /// Starts what the builder described and waits until it serves.
-    async fn launched(process: ServerProcess, password: Option<String>, tls: bool) -> Self {
-        let server = Self {
-            process,
-            password,
-            tls,
-        };
-        server.launch().await;
-        server
     }
 
     /// Where it listens, running or not: nobody else gets this port.
@@ -127,9 +122,13 @@ impl RedisServer {
     /// The value of a line such as `role:master` in what `INFO` says of `section`; empty when there is none.
     async fn try_info(&self, section: &str, name: &str) -> RedisResult<String> {
         let text: String = self.try_command(&["INFO", section]).await?;
-        let mut lines = text.lines().filter_map(|line| line.split_once(':'));
-        let found = lines.find(|(key, _)| *key == name);
-        Ok(found.map_or_else(String::new, |(_, value)| value.to_owned()))
+        Ok(value_of(name, &text))
+    }
+
+    /// The same in what `CLUSTER INFO` says.
+    async fn try_cluster_info(&self, name: &str) -> RedisResult<String> {
+        let text: String = self.try_command(&["CLUSTER", "INFO"]).await?;
+        Ok(value_of(name, &text))
     }
 
     /// Makes this server a replica of `primary` and waits until it holds what the primary does.
@@ -196,4 +195,11 @@ fn trusting(url: &str, authority_pem: &str) -> RedisResult<Client> {
         root_cert: Some(authority_pem.as_bytes().to_vec()),
     };
     Client::build_with_tls(url, trust)
+}
+
+/// What follows `name:` in a text of such lines.
+fn value_of(name: &str, text: &str) -> String {
+    let mut lines = text.lines().filter_map(|line| line.split_once(':'));
+    let found = lines.find(|(key, _)| *key == name);
+    found.map_or_else(String::new, |(_, value)| value.to_owned())
 }

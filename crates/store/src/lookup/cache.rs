@@ -105,6 +105,11 @@ impl KnownCache {
         self.table.get(fingerprint)
     }
 
+    /// How many wait for their renewal.
+    pub(super) fn renewals_waiting(&self) -> usize {
+        self.renewals.len()
+    }
+
     /// Bindings whose renewal was asked for, at most `bindings_max`.
     pub(super) fn take_renewals(&self, bindings_max: usize) -> Vec<Known> {
         self.renewals.take(bindings_max)

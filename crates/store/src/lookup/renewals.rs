@@ -26,4 +26,8 @@ impl Renewals {
             .take(bindings_max.min(self.waiting.len()))
             .collect()
     }
+
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
 }

@@ -140,15 +140,9 @@ mod tests {
     use sentinel_core::binding::{Binding, BindingId, BindingStatus, Version};
     use sentinel_core::known::KnownBinding;
     use sentinel_core::policy::OwnPolicy;
-    use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::conformance::{at, network};
-
-    /// As random as a MAC.
-    fn fingerprint(number: u32) -> KeyFingerprint {
-        KeyFingerprint::from_bytes(Sha256::digest(number.to_le_bytes()).into())
-    }
+    use crate::conformance::{at, fingerprint, network};
 
     fn known(number: u32, until: i64) -> Known {
         let known = KnownBinding::new(Binding {

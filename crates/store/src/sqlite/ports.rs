@@ -24,6 +24,18 @@ impl BindingStore for SqliteStore {
         Ok(found.map(Found::from))
     }
 
+    async fn find_many(&self, fingerprints: &[KeyFingerprint]) -> Result<Vec<Found>, StoreError> {
+        let fingerprints = fingerprints.to_vec();
+        self.read(move |connection| {
+            fingerprints
+                .iter()
+                .filter_map(|fingerprint| bindings::find(connection, fingerprint).transpose())
+                .map(|found| found.map(Found::from))
+                .collect()
+        })
+        .await
+    }
+
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
         self.write(move |connection| bindings::claim(connection, &new))
             .await

@@ -1,6 +1,8 @@
 //! What every request of a known key costs before it is on its way: credential, fingerprint, cached binding, decision, use. No memory is
 //! allocated for it. (How long it takes: `cargo run --release -p sentinel-store --example hit_cost`.)
 
+mod memory;
+
 #[path = "../../examples/hit/mod.rs"]
 mod hit;
 

@@ -13,15 +13,26 @@ use super::installation::Installation;
 use super::{PASSWORD, SUPERUSER};
 use crate::process::Account;
 
+/// A folder in memory, where a copy takes a tenth of the time.
+const MEMORY: &str = "/dev/shm";
+/// Less than this left there, as in most containers, and the disk serves.
+const MEMORY_BYTES_MIN: u64 = 1024 * 1024 * 1024;
+
 /// Raise it when [`initialise`] makes something else than before.
 const LAYOUT: u32 = 1;
 
-/// A new folder for one server, of the account that it will run as, with its data under `data`.
-pub(super) fn copy(installation: &Installation, account: Option<Account>) -> TempDir {
+/// A new folder for one server, of the account that it will run as, with its data under `data`. On disk if it has to
+/// be.
+pub(super) fn copy(installation: &Installation, account: Option<Account>, on_disk: bool) -> TempDir {
     let template = existing_or_new(installation, account);
+    let parent = if !on_disk && has_room(MEMORY) {
+        PathBuf::from(MEMORY)
+    } else {
+        std::env::temp_dir()
+    };
     let folder = tempfile::Builder::new()
         .prefix("sentinel-testkit-postgres-")
-        .tempdir()
+        .tempdir_in(parent)
         .expect("a temporary folder");
     give(folder.path(), account);
     // Keeps owners and modes, which PostgreSQL looks at.
@@ -32,6 +43,10 @@ pub(super) fn copy(installation: &Installation, account: Option<Account>) -> Tem
         .expect("cp can be started");
     succeeded("cp", &copied);
     folder
+}
+
+fn has_room(memory: &str) -> bool {
+    rustix::fs::statvfs(memory).is_ok_and(|room| room.f_bavail * room.f_frsize >= MEMORY_BYTES_MIN)
 }
 
 fn existing_or_new(installation: &Installation, account: Option<Account>) -> PathBuf {

@@ -128,13 +128,16 @@ async fn a_server_that_does_not_start_says_why() {
 }
 
 #[tokio::test]
-async fn a_dropped_server_leaves_no_folder_and_no_process() {
+async fn a_dropped_server_leaves_no_folder_no_memory_and_no_process() {
     let postgres = PostgresServer::start().await;
+    let memory = shared_memory_of(&postgres);
+    assert!(shared_memory().contains(&memory));
     let session = postgres.connect().await;
     let folder = postgres.process.folder().to_owned();
     let dsn = postgres.dsn();
     drop(postgres);
     assert!(!folder.exists());
+    assert!(!shared_memory().contains(&memory));
     assert!(tokio_postgres::connect(&dsn, NoTls).await.is_err());
     bounded("the session to end", async {
         while !session.is_closed() {
@@ -142,6 +145,25 @@ async fn a_dropped_server_leaves_no_folder_and_no_process() {
         }
     })
     .await;
+}
+
+/// The number of a server's piece of System V shared memory, from `postmaster.pid`.
+fn shared_memory_of(postgres: &PostgresServer) -> String {
+    let file = postgres.process.folder().join("data/postmaster.pid");
+    let text = std::fs::read_to_string(file).expect("a server that runs has one");
+    let line = text.lines().nth(6).expect("the seventh line");
+    let number = line.split_whitespace().next_back();
+    number.expect("a key and a number").to_owned()
+}
+
+/// The numbers of all pieces of the machine.
+fn shared_memory() -> Vec<String> {
+    let text = std::fs::read_to_string("/proc/sysvipc/shm").expect("/proc is there");
+    let pieces = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_whitespace().nth(1));
+    pieces.map(str::to_owned).collect()
 }
 
 #[test]

@@ -71,14 +71,14 @@ async fn wait_for(processes: &[Pid], what: &str, there: impl Fn(char) -> bool) {
 }
 
 /// Two fields of `/proc/<number>/stat` (proc(5)).
-struct Status {
-    state: char,
+pub(super) struct Status {
+    pub(super) state: char,
     parent: i32,
 }
 
 impl Status {
     /// `None` when there is no such process.
-    fn of(process: i32) -> Option<Self> {
+    pub(super) fn of(process: i32) -> Option<Self> {
         let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
         // The name before them is in parentheses, and may hold anything.
         let (_, fields) = text.rsplit_once(") ")?;

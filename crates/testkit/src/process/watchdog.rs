@@ -18,6 +18,7 @@ if [ -n "$server" ]; then
     children=$(grep -ls "^PPid:[[:space:]]*$server\$" /proc/[0-9]*/status | cut -d / -f 3)
     kill -KILL "$server" $children
 fi
+(cd "$1" && eval "$2")
 tries=0
 until rm -rf -- "$1" || [ "$tries" -eq 100 ]; do
     tries=$((tries + 1))
@@ -31,11 +32,12 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
-    /// A watchdog that removes `folder` in the end.
-    pub(super) fn over(folder: &Path) -> Self {
+    /// A watchdog that runs the shell commands `parting` in `folder` in the end, and removes it.
+    pub(super) fn over(folder: &Path, parting: &str) -> Self {
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "sh"])
             .arg(folder)
+            .arg(parting)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -3,10 +3,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::certificates::{self, Authority};
-use super::{MISSING, RedisServer, SERVER_NAMES};
+use super::{MISSING, RedisCluster, RedisSentinel, RedisServer, SERVER_NAMES};
 use crate::process::{HeldPort, Invocation, Program, ServerProcess};
 
 /// How a [`RedisServer`] is started when the defaults do not serve.
@@ -18,11 +19,12 @@ pub struct RedisBuilder {
 }
 
 impl RedisBuilder {
-    /// Asks the default user for a password.
+    /// Asks the default user for a password, and uses it where the server is another's replica.
     #[must_use]
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
         self.setting("requirepass", password)
+            .setting("masterauth", password)
     }
 
     /// Adds a user with the ACL `rules` given, such as `~sentinel:* &* +@all`.
@@ -57,47 +59,100 @@ impl RedisBuilder {
     /// # Panics
     /// When Redis is not installed, with what to install; when the server does not start, with the end of its log.
     pub async fn start(self) -> RedisServer {
+        self.launch(Role::Plain).await
+    }
+
+    /// Starts three of them as a cluster, see [`RedisCluster`].
+    pub async fn start_cluster(self) -> RedisCluster {
+        RedisCluster::of(self).await
+    }
+
+    /// Starts two of them, one a replica of the other, under `sentinels` Sentinels, see [`RedisSentinel`].
+    pub async fn start_under_sentinels(self, sentinels: usize) -> RedisSentinel {
+        RedisSentinel::over(self, sentinels).await
+    }
+
+    pub(super) async fn launch(self, role: Role) -> RedisServer {
         let program = Program::on_path(SERVER_NAMES, MISSING);
         let folder = tempfile::Builder::new()
             .prefix("sentinel-testkit-redis-")
             .tempdir()
             .expect("a temporary folder");
-        let port = HeldPort::new();
         if self.tls {
             Authority::of_the_process().write(folder.path());
         }
+        let port = HeldPort::new();
         let file = folder.path().join("redis.conf");
-        fs::write(&file, self.configuration(folder.path(), &port)).expect("a temporary file can be written");
+        let text = self.configuration(folder.path(), port.address(), &role);
+        fs::write(&file, text).expect("a temporary file can be written");
+        let mut arguments = vec![file.into()];
+        if let Role::Sentinel { .. } = &role {
+            arguments.push("--sentinel".into());
+        }
         let invocation = Invocation {
             program,
-            arguments: vec![file.into()],
+            arguments,
             account: None,
+            parting: "",
         };
-        let process = ServerProcess::new(invocation, folder, port);
-        RedisServer::launched(process, self.password, self.tls).await
+        let server = RedisServer {
+            process: ServerProcess::new(invocation, folder, port),
+            password: self.password,
+            tls: self.tls,
+            role,
+        };
+        server.launch().await;
+        server
     }
 
-    fn configuration(&self, folder: &Path, port: &HeldPort) -> String {
-        let port = port.address().port();
-        let folder = folder.display();
-        let (plain, encrypted) = if self.tls { (0, port) } else { (port, 0) };
-        let mut text = format!(
-            "bind 127.0.0.1\nport {plain}\ndir {folder}\ndaemonize no\nsave \"\"\nappendonly no\n\
-             repl-diskless-sync yes\nrepl-diskless-sync-delay 0\n"
-        );
-        if self.tls {
-            let _ = writeln!(
+    fn configuration(&self, folder: &Path, address: SocketAddr, role: &Role) -> String {
+        let (port, folder) = (address.port(), folder.display());
+        let mut text = format!("bind 127.0.0.1\ndaemonize no\ndir {folder}\n");
+        let _ = if self.tls {
+            writeln!(
                 text,
-                "tls-port {encrypted}\ntls-replication yes\ntls-auth-clients no\ntls-ca-cert-file {folder}/{}\n\
-                 tls-cert-file {folder}/{}\ntls-key-file {folder}/{}",
+                "port 0\ntls-port {port}\ntls-replication yes\ntls-cluster yes\ntls-auth-clients no\n\
+                 tls-ca-cert-file {folder}/{}\ntls-cert-file {folder}/{}\ntls-key-file {folder}/{}",
                 certificates::AUTHORITY,
                 certificates::CERTIFICATE,
                 certificates::KEY,
-            );
-        }
+            )
+        } else {
+            writeln!(text, "port {port}")
+        };
+        text.push_str(&role.lines());
         for (name, value) in &self.settings {
             let _ = writeln!(text, "{name} {value}");
         }
         text
+    }
+}
+
+/// What a server does beside serving.
+pub(super) enum Role {
+    Plain,
+    /// A node of a cluster. The nodes talk to each other on a port of their own.
+    ClusterNode {
+        bus: HeldPort,
+    },
+    /// Watches other servers, as these lines say.
+    Sentinel {
+        lines: String,
+    },
+}
+
+impl Role {
+    fn lines(&self) -> String {
+        // A new replica gets its copy at once and over the network.
+        let forgetful = "save \"\"\nappendonly no\nrepl-diskless-sync yes\nrepl-diskless-sync-delay 0\n";
+        match self {
+            Self::Plain => forgetful.to_owned(),
+            Self::ClusterNode { bus } => format!(
+                "{forgetful}cluster-enabled yes\ncluster-config-file nodes.conf\ncluster-node-timeout 1000\n\
+                 cluster-announce-ip 127.0.0.1\ncluster-port {}\n",
+                bus.address().port()
+            ),
+            Self::Sentinel { lines } => lines.clone(),
+        }
     }
 }

@@ -1,5 +1,6 @@
 use ::redis::ErrorKind;
 
+use super::sentinel::SENTINELS_MAX;
 use super::*;
 
 async fn holds(redis: &RedisServer, key: &str) -> Option<String> {
@@ -118,4 +119,69 @@ async fn a_server_that_does_not_start_says_why() {
         .setting("no-such-setting", "1")
         .start()
         .await;
+}
+
+#[tokio::test]
+async fn a_cluster_is_whole_breaks_with_a_node_and_mends() {
+    let begun = std::time::Instant::now();
+    let cluster = RedisCluster::start().await;
+    println!("whole {:?}", begun.elapsed());
+    for key in ["a", "b", "c", "d", "e"] {
+        let owner = cluster.owner_of(key).await;
+        let () = owner.command(&["SET", key, "7"]).await;
+    }
+    let node = &cluster.nodes()[1];
+    node.kill().await;
+    cluster.broken().await;
+    println!("broken {:?}", begun.elapsed());
+    node.restart().await;
+    cluster.whole().await;
+    println!("mended {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_cluster_may_ask_for_a_password_and_speak_tls() {
+    let cluster = RedisServer::builder()
+        .password("secret")
+        .tls()
+        .start_cluster()
+        .await;
+    let owner = cluster.owner_of("kept").await;
+    let () = owner.command(&["SET", "kept", "7"]).await;
+    assert!(
+        cluster
+            .urls()
+            .iter()
+            .all(|url| url.starts_with("rediss://:secret@"))
+    );
+}
+
+#[tokio::test]
+async fn a_sentinel_fails_over_when_told_and_when_the_primary_dies() {
+    let begun = std::time::Instant::now();
+    let pair = RedisSentinel::start().await;
+    println!("ready {:?}", begun.elapsed());
+    let first = pair.primary().await.address();
+    let () = pair.primary().await.command(&["SET", "kept", "7"]).await;
+    assert_ne!(pair.fail_over().await.address(), first);
+    println!("over {:?}", begun.elapsed());
+    pair.ready().await;
+    println!("ready {:?}", begun.elapsed());
+    assert_eq!(pair.kill_primary().await.address(), first);
+    println!("killed {:?}", begun.elapsed());
+    assert_eq!(holds(pair.primary().await, "kept").await.as_deref(), Some("7"));
+}
+
+#[tokio::test]
+async fn three_sentinels_agree() {
+    let begun = std::time::Instant::now();
+    let pair = RedisServer::builder()
+        .password("secret")
+        .start_under_sentinels(SENTINELS_MAX)
+        .await;
+    println!("ready {:?}", begun.elapsed());
+    assert_eq!(pair.sentinel_addresses().len(), 3);
+    let replica = pair.replica().await.address();
+    assert_eq!(pair.kill_primary().await.address(), replica);
+    println!("killed {:?}", begun.elapsed());
 }

@@ -53,7 +53,7 @@ async fn a_renewal_that_fails_leaves_it_to_the_requests() {
     store.go_away();
     let soon = fresh_ms() - 1;
     assert!(lookup.cached(&fingerprint(1), at(soon)).is_some());
-    assert_eq!(lookup.renew_due(at(soon)).await, 1);
+    assert_eq!(lookup.renew_due(at(soon)).await, 0);
     store.fail(None);
     assert!(find(&lookup, 1, soon + fresh_ms()).await.life.span().until > at(soon + fresh_ms()));
 }
@@ -147,4 +147,28 @@ async fn backup_of(other: &MemoryStore, id: sentinel_core::binding::BindingId) -
     let newer = other.show(id).await.unwrap().expect("a binding");
     assert!(made.version < newer.binding.version);
     older
+}
+
+#[tokio::test]
+async fn many_are_renewed_with_one_question_each_batch() {
+    let (lookup, store) = lookup();
+    let keys = u32::try_from(super::super::RENEWALS_BATCH_MAX + 10).unwrap();
+    for number in 0..keys {
+        claimed(&store.memory, number, "192.0.2.1").await;
+        find(&lookup, number, 0).await;
+    }
+    let before = store.calls();
+    let soon = fresh_ms() - 1;
+    for number in 0..keys {
+        assert!(lookup.cached(&fingerprint(number), at(soon)).is_some());
+    }
+    // One of them is gone meanwhile.
+    let gone = find(&lookup, 7, soon).await.binding.id;
+    store.memory.unbind(gone, actor(1)).await.unwrap();
+    assert_eq!(lookup.renew_due(at(soon)).await, keys as usize);
+    assert_eq!(store.calls(), before + 2);
+    for number in 0..keys {
+        let cached = lookup.cached(&fingerprint(number), at(soon + fresh_ms() - 1));
+        assert_eq!(cached.is_some(), number != 7, "{number}");
+    }
 }

@@ -119,6 +119,10 @@ impl BindingStore for Scripted {
         Ok(found.map(|found| Found { age, ..found }))
     }
 
+    async fn find_many(&self, fingerprints: &[KeyFingerprint]) -> Result<Vec<Found>, StoreError> {
+        self.answer(self.memory.find_many(fingerprints)).await
+    }
+
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
         self.answer(self.memory.claim(new)).await
     }
