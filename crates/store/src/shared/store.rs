@@ -8,11 +8,13 @@
 //!
 //! It must never decide: whatever the cache says, a claim is won by the authority's word alone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use sentinel_core::binding::{Binding, BindingId, NewBinding, Version};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
@@ -26,6 +28,9 @@ use super::floors::Floors;
 use super::{SharedCache, SharedEntry, Standing};
 use crate::changes::{Change, ChangeAnnouncer};
 use crate::pace::Pace;
+
+/// The most calls of the cache that one question about many keys makes at the same time.
+pub(super) const CALLS_AT_ONCE_MAX: usize = 64;
 
 /// The bounds of a [`SharedStore`].
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +85,11 @@ pub(super) struct Counters {
 }
 
 fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
+    add(counter, 1);
+}
+
+fn add(counter: &AtomicU64, times: usize) {
+    counter.fetch_add(u64::try_from(times).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 /// An authority and the cache that replicas share. Its calls need a tokio runtime with its timer.
@@ -200,13 +209,7 @@ impl SharedStore {
         let cache = Arc::clone(&self.cache);
         let counters = Arc::clone(&self.counters);
         tokio::spawn(async move {
-            let shared = match found {
-                Some(found) => cache.put(&aged(found, asked), seen).await,
-                None => cache.put_absent(&fingerprint, seen).await,
-            };
-            if shared.is_err() {
-                count(&counters.cache_failures);
-            }
+            tell(&*cache, &counters, fingerprint, found, seen, asked).await;
             drop(place);
         });
     }
@@ -267,9 +270,13 @@ impl SharedStore {
         }
     }
 
-    async fn ask(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
+    /// Waits for an answer of the authority.
+    async fn in_time<T>(
+        &self,
+        question: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
         let wait_max = self.bounds.authority_wait_max;
-        tokio::time::timeout(wait_max, self.authority.find(fingerprint))
+        tokio::time::timeout(wait_max, question)
             .await
             .unwrap_or_else(|_| {
                 Err(StoreError::Unavailable(format!(
@@ -277,6 +284,24 @@ impl SharedStore {
                     wait_max.as_millis()
                 )))
             })
+    }
+}
+
+/// Tells the cache what the authority answered.
+async fn tell(
+    cache: &dyn SharedCache,
+    counters: &Counters,
+    fingerprint: KeyFingerprint,
+    found: Option<Found>,
+    seen: Standing,
+    asked: Instant,
+) {
+    let told = match found {
+        Some(found) => cache.put(&aged(found, asked), seen).await,
+        None => cache.put_absent(&fingerprint, seen).await,
+    };
+    if told.is_err() {
+        count(&counters.cache_failures);
     }
 }
 
@@ -298,12 +323,48 @@ impl BindingStore for SharedStore {
         }
         count(&self.counters.misses);
         let asked = Instant::now();
-        let found = match self.ask(fingerprint).await {
+        let found = match self.in_time(self.authority.find(fingerprint)).await {
             Ok(found) => found,
             Err(error) => return self.known_good(held, error),
         };
         self.note_order(found.as_ref(), held.seen());
         self.share_beside(*fingerprint, found.clone(), held.seen(), asked);
+        Ok(found)
+    }
+
+    async fn find_many(&self, fingerprints: &[KeyFingerprint]) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::with_capacity(fingerprints.len());
+        let mut missing = Vec::new();
+        for some in fingerprints.chunks(CALLS_AT_ONCE_MAX) {
+            let held = join_all(some.iter().map(|fingerprint| self.held(fingerprint))).await;
+            for (fingerprint, held) in some.iter().zip(held) {
+                match self.fresh(fingerprint, &held) {
+                    Some(fresh) => found.extend(fresh),
+                    None => missing.push((*fingerprint, held.seen())),
+                }
+            }
+        }
+        add(&self.counters.hits, fingerprints.len() - missing.len());
+        add(&self.counters.misses, missing.len());
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let asked = Instant::now();
+        let fingerprints: Vec<_> = missing.iter().map(|(fingerprint, _)| *fingerprint).collect();
+        let answers = self.in_time(self.authority.find_many(&fingerprints)).await?;
+        let mut answers: HashMap<_, _> = answers
+            .into_iter()
+            .map(|found| (found.binding.fingerprint, found))
+            .collect();
+        for some in missing.chunks(CALLS_AT_ONCE_MAX) {
+            let told = some.iter().map(|(fingerprint, seen)| {
+                let answer = answers.remove(fingerprint);
+                self.note_order(answer.as_ref(), *seen);
+                found.extend(answer.clone());
+                tell(&*self.cache, &self.counters, *fingerprint, answer, *seen, asked)
+            });
+            join_all(told).await;
+        }
         Ok(found)
     }
 
