@@ -54,6 +54,8 @@ pub struct AdminParts {
     pub events: Arc<dyn AdminEventStore>,
     /// The parts that `/readyz` asks, each by its name towards callers.
     pub health: Vec<(&'static str, Arc<dyn Health>)>,
+    /// Those among them that requests do without: when one fails, `/readyz` says degraded and stays ready.
+    pub dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Live figures and metrics.
     pub figures: Arc<dyn Figures>,
     /// Where the time comes from.
@@ -74,6 +76,7 @@ pub(crate) struct Admin {
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
+    pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) figures: Arc<dyn Figures>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sign_in: SignIn,
@@ -89,6 +92,7 @@ impl From<AdminParts> for Admin {
             intercepts: parts.intercepts,
             events: parts.events,
             health: parts.health,
+            dispensable_health: parts.dispensable_health,
             figures: parts.figures,
             clock: parts.clock,
             sign_in: SignIn::new(parts.account),

@@ -135,6 +135,14 @@ impl Console {
     }
 
     pub(crate) fn with_health(health: Vec<(&'static str, FakeHealth)>) -> Self {
+        Self::with_parts(health, Vec::new())
+    }
+
+    /// With parts that requests need, and parts that they do without.
+    pub(crate) fn with_parts(
+        health: Vec<(&'static str, FakeHealth)>,
+        dispensable: Vec<(&'static str, FakeHealth)>,
+    ) -> Self {
         let store = Arc::new(FakeStore::default());
         let clock = Arc::new(TestClock(AtomicI64::new(START.unix_ms())));
         let settings = Arc::<FakeSettings>::default();
@@ -144,6 +152,7 @@ impl Console {
             intercepts: store.clone(),
             events: store.clone(),
             health: health.into_iter().map(shared).collect(),
+            dispensable_health: dispensable.into_iter().map(shared).collect(),
             figures: Arc::new(FakeFigures),
             clock: clock.clone(),
             account: Account::new(USERNAME, cheap_hash(PASSWORD)).expect("a good name"),

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
-use sentinel_core::time::{Clock, SystemClock};
+use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Bounds, Dependencies, Engine, ProxyConfig, StartError};
+use sentinel_store::listener::{ChangeListener, ListenerParts};
 use sentinel_store::{CacheBounds, CachedLookup, InvalidatingAdmin};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -19,10 +20,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Loaded, Secret};
 use crate::jobs::{JobParts, Jobs};
-use crate::metrics::Metrics;
-use crate::secrets::{self, CheckedBy, SecretsError, SharingError};
+use crate::metrics::{ChannelMetrics, Metrics};
+use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
-use crate::stores::{Stores, StoresError};
+use crate::stores::{Authority, Stores, StoresError};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -77,26 +78,11 @@ impl App {
             written,
             ..
         } = loaded;
-        let stores = Stores::open(&config).await?;
-        let authority = &stores.authority;
-        let counts = authority.admin.counts().await?;
-        let checked_by = if authority.is_shared {
-            let stored = authority.settings.settings().await?;
-            CheckedBy::Shared(secrets::check_in(&stored))
-        } else {
-            CheckedBy::Folder {
-                has_bindings: counts.active + counts.banned > 0,
-            }
-        };
-        let secrets = secrets::prepare(&config, &checked_by)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        if authority.is_shared {
-            secrets::agree(&secrets, &*authority.settings, clock.now()).await?;
-        }
-        secrets
-            .warnings
-            .iter()
-            .for_each(|warning| tracing::warn!("{warning}"));
+        let mut stores = Stores::open(&config, Arc::clone(&clock)).await?;
+        let feeds = std::mem::take(&mut stores.feeds);
+        let authority = &stores.authority;
+        let secrets = prepare_secrets(&config, authority, clock.now()).await?;
         let listen = config.admin.listen;
         let admin_listener = TcpListener::bind(listen)
             .await
@@ -107,24 +93,14 @@ impl App {
             config.live,
             settings,
             Arc::clone(&authority.settings),
-            stores.announcer.clone(),
+            stores.announcer(),
         ));
         settings.refresh().await?;
         let lookup = Arc::new(CachedLookup::new(
-            Arc::clone(&authority.bindings),
+            Arc::clone(&stores.bindings),
             &cache_bounds(&config),
         ));
-        let jobs = Jobs::start(JobParts {
-            lookup: Arc::clone(&lookup),
-            uses: Arc::clone(&authority.uses),
-            intercepts: Arc::clone(&authority.intercepts),
-            retention: Arc::clone(&authority.retention),
-            events: Arc::clone(&authority.events),
-            archive: Arc::clone(&authority.archive),
-            announcer: stores.announcer.clone(),
-            settings: Arc::clone(&settings),
-            clock: Arc::clone(&clock),
-        });
+        let mut jobs = Jobs::start(job_parts(&stores, &lookup, &settings, &clock));
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
@@ -134,8 +110,21 @@ impl App {
         let engine = Engine::start(proxy_config(&config, settings.rules()), dependencies)?;
 
         let draining = Arc::new(Draining::default());
-        let bindings = InvalidatingAdmin::new(Arc::clone(&authority.admin), Arc::clone(&lookup));
+        let bindings = InvalidatingAdmin::new(Arc::clone(&stores.admin), Arc::clone(&lookup));
         let bindings: Arc<dyn BindingAdmin> = Arc::new(bindings.watched_by(engine.watcher()));
+        let channels = ChannelMetrics::default();
+        let metrics = Metrics::new(engine.figures(), Arc::clone(&lookup), jobs.queue(), &channels);
+        if !feeds.is_empty() {
+            let listener = ChangeListener::new(ListenerParts {
+                lookup,
+                shared: stores.shared.as_ref().map(|shared| Arc::clone(&shared.cache)),
+                watcher: engine.watcher(),
+                settings: settings.heard(),
+                observer: Arc::new(channels),
+                clock: Arc::clone(&clock),
+            });
+            jobs.listen(&listener, feeds);
+        }
         let mut health = stores.health.clone();
         health.push(("server", draining.clone()));
         let parts = AdminParts {
@@ -143,7 +132,8 @@ impl App {
             intercepts: Arc::clone(&authority.intercepts),
             events: Arc::clone(&authority.events),
             health,
-            figures: Arc::new(Metrics::new(engine.figures(), lookup, jobs.queue())),
+            dispensable_health: stores.dispensable_health.clone(),
+            figures: Arc::new(metrics),
             clock,
             account: Account::new(config.admin.username.as_str(), secrets.admin_password)?,
             jwt_secret: secrets.jwt,
@@ -261,6 +251,43 @@ impl AdminTask {
         // It may have ended already.
         let _ = self.stop.send(());
         let _ = self.task.await;
+    }
+}
+
+/// The secrets, on which all replicas agree, if there can be several.
+async fn prepare_secrets(
+    config: &Config,
+    authority: &Authority,
+    now: Timestamp,
+) -> Result<Secrets, AppError> {
+    let secrets = secrets::prepare(config, &authority.checked_by().await?)?;
+    if authority.is_shared {
+        secrets::agree(&secrets.check, &*authority.settings, now).await?;
+    }
+    secrets
+        .warnings
+        .iter()
+        .for_each(|warning| tracing::warn!("{warning}"));
+    Ok(secrets)
+}
+
+fn job_parts(
+    stores: &Stores,
+    lookup: &Arc<CachedLookup>,
+    settings: &Arc<LiveSettings>,
+    clock: &Arc<dyn Clock>,
+) -> JobParts {
+    let authority = &stores.authority;
+    JobParts {
+        lookup: Arc::clone(lookup),
+        uses: Arc::clone(&authority.uses),
+        intercepts: Arc::clone(&authority.intercepts),
+        retention: Arc::clone(&authority.retention),
+        events: Arc::clone(&authority.events),
+        archive: Arc::clone(&authority.archive),
+        shared: stores.shared.as_ref().map(|shared| Arc::clone(&shared.store)),
+        settings: Arc::clone(settings),
+        clock: Arc::clone(clock),
     }
 }
 

@@ -15,7 +15,9 @@ use std::time::Duration;
 use sentinel_core::ports::{AdminEventStore, ArchiveStore, InterceptRetention, InterceptStore, UseStore};
 use sentinel_core::time::Clock;
 use sentinel_store::CachedLookup;
-use sentinel_store::changes::ChangeAnnouncer;
+use sentinel_store::changes::ChangeFeed;
+use sentinel_store::listener::ChangeListener;
+use sentinel_store::shared::SharedStore;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -35,7 +37,7 @@ pub(crate) struct JobParts {
     pub(crate) retention: Arc<dyn InterceptRetention>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) archive: Arc<dyn ArchiveStore>,
-    pub(crate) announcer: Option<Arc<dyn ChangeAnnouncer>>,
+    pub(crate) shared: Option<Arc<SharedStore>>,
     pub(crate) settings: Arc<LiveSettings>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -70,7 +72,7 @@ impl Jobs {
             lookup: parts.lookup,
             uses: parts.uses,
             store: parts.archive,
-            announcer: parts.announcer,
+            shared: parts.shared,
             settings: Arc::clone(&parts.settings),
             clock: Arc::clone(&parts.clock),
         };
@@ -92,6 +94,21 @@ impl Jobs {
         };
         tasks.spawn(named("intercepts", writer.run(stopping)));
         Self { stop, tasks, queue }
+    }
+
+    /// Listens to what other replicas change, on each of these channels.
+    pub(crate) fn listen(&mut self, listener: &Arc<ChangeListener>, feeds: Vec<Box<dyn ChangeFeed>>) {
+        for feed in feeds {
+            let listening = Arc::clone(listener).listen(feed);
+            let mut stopping = self.stop.subscribe();
+            let until_stopped = async move {
+                tokio::select! {
+                    () = listening => {}
+                    _ = stopping.wait_for(|stop| *stop) => {}
+                }
+            };
+            self.tasks.spawn(named("listener", until_stopped));
+        }
     }
 
     /// Where the data plane puts its records.
@@ -159,7 +176,7 @@ mod tests {
             retention: store.clone(),
             events: store.clone(),
             archive: store.clone(),
-            announcer: None,
+            shared: None,
             settings: Arc::new(LiveSettings::new(
                 loaded.written,
                 loaded.config.live,

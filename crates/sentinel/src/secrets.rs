@@ -151,6 +151,30 @@ pub(crate) fn prepare(config: &Config, checked_by: &CheckedBy) -> Result<Secrets
     })
 }
 
+/// The hasher alone; makes the secret if it is neither configured nor kept.
+pub(crate) fn prepare_hasher(
+    config: &Config,
+    checked_by: &CheckedBy,
+) -> Result<(FingerprintHasher, Secret), SecretsError> {
+    prepare_data_folder(&config.store.data_dir)?;
+    let mut folder = SecretsFolder::open(&config.store.data_dir)?;
+    let hasher = hasher(&mut folder, config, checked_by)?;
+    let check = check_value(&hasher);
+    Ok((hasher, check))
+}
+
+/// What tells the HMAC secret from any other, if there is one yet. Changes nothing.
+pub(crate) fn check(config: &Config, checked_by: &CheckedBy) -> Result<Option<Secret>, SecretsError> {
+    verify(config, checked_by)?;
+    let folder = SecretsFolder::look(&config.store.data_dir);
+    let secret = match &config.hmac_secret {
+        Some(secret) => Some(secret.clone()),
+        None => kept(&folder, HMAC_FILE)?,
+    };
+    let hasher = secret.map(|secret| hasher_under(&folder, &secret)).transpose()?;
+    Ok(hasher.as_ref().map(check_value))
+}
+
 /// Whether [`prepare`] would find the HMAC secret in order. Changes nothing.
 pub(crate) fn verify(config: &Config, checked_by: &CheckedBy) -> Result<(), SecretsError> {
     let folder = SecretsFolder::look(&config.store.data_dir);

@@ -131,7 +131,11 @@ settings! {
         number(2, 1000, "connections"), Some("16"),
         "The most connections to PostgreSQL that one replica keeps open, a few for listening aside.";
     STORE_REDIS_URL = "store.redis_url" ["REDIS_URL"] Kind::Secret, None,
-        "Where Redis is.";
+        "Where the Redis or Valkey is that replicas share beside PostgreSQL, like redis://user:password@host:6379; redis-sentinel:// and redis-cluster:// work too, and rediss:// is TLS.";
+    STORE_REDIS_PREFIX = "store.redis_prefix" ["SENTINEL_STORE_REDIS_PREFIX"] Kind::Text, Some("sentinel:"),
+        "What all keys in it begin with, so that installations can share one.";
+    STORE_REDIS_CA_FILE = "store.redis_ca_file" ["SENTINEL_STORE_REDIS_CA_FILE"] Kind::Text, None,
+        "A PEM file with the certificate authorities that it is believed by over TLS, and no others; without it the public ones that this build knows.";
     STORE_CACHE_ENTRIES_MAX = "store.cache_entries_max" ["SENTINEL_STORE_CACHE_ENTRIES_MAX"]
         number(1000, 100_000_000, "bindings"), Some("1000000"),
         "How many bindings are held in memory.";
