@@ -7,7 +7,7 @@ mod bindings;
 mod check;
 mod hash_password;
 mod healthcheck;
-mod store;
+mod migrate;
 mod table;
 
 use std::io::{self, Write as _};
@@ -22,6 +22,7 @@ use sentinel_core::time::SystemClock;
 use crate::app::AppError;
 use crate::config::{self, ConfigErrors, Loaded, Requirements, Sources};
 use crate::secrets::SecretsError;
+use crate::stores::{Authority, StoresError};
 use crate::telemetry::TelemetryError;
 
 /// What the process's exit code says, for `--help`.
@@ -82,6 +83,12 @@ pub(crate) enum CliError {
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] sentinel_store::OpenError),
+    /// There is no store to work with.
+    #[error(transparent)]
+    Stores(#[from] StoresError),
+    /// The store did not end in order, so nobody knows what it kept.
+    #[error("the store could not be closed in order; look whether the change was made")]
+    NotClosed,
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -162,13 +169,19 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
             writeln!(out, "healthy")?;
             Ok(())
         }
-        Command::Migrate => store::migrate(&load(sources, false)?.config, &mut out),
+        Command::Migrate => wait_for(migrate::run(&load(sources, false)?.config, &mut out))?,
         Command::Bindings(arguments) => {
-            let store = store::open_existing(&load(sources, false)?.config)?;
-            let outcome = wait_for(bindings::run(arguments, &store, &SystemClock, &mut out));
-            // A change that was made must be on the disk before this process says so and ends.
-            store.close()?;
-            outcome?
+            let config = load(sources, false)?.config;
+            wait_for(async {
+                let store = Authority::open_existing(&config).await?;
+                let outcome = bindings::run(arguments, &*store.admin, &SystemClock, &mut out).await;
+                // A change that was made must be on the disk before this process says so and ends.
+                if store.close().await {
+                    outcome
+                } else {
+                    outcome.and(Err(CliError::NotClosed))
+                }
+            })?
         }
         Command::HashPassword => hash_password::run(&mut out),
     }

@@ -135,7 +135,7 @@ fn networks(networks: &[Network]) -> Vec<String> {
     networks.iter().map(Network::to_string).collect()
 }
 
-fn hexadecimal(fingerprint: &KeyFingerprint) -> String {
+pub(crate) fn hexadecimal(fingerprint: &KeyFingerprint) -> String {
     fingerprint
         .as_bytes()
         .iter()

@@ -10,10 +10,13 @@ pub mod listener;
 pub mod lookup;
 pub mod memory;
 pub mod postgres;
+pub mod redis;
 pub mod shared;
 pub mod sqlite;
+pub mod transfer;
 
 mod change;
+mod pace;
 
 #[cfg(test)]
 mod conformance;

@@ -129,13 +129,7 @@ impl PostgresStore {
     pub async fn open(dsn: &PostgresDsn, options: PostgresOptions) -> Result<Self, PostgresError> {
         let connector = Connector::new(dsn)?;
         schema::migrate(&connector).await?;
-        let sessions = Sessions::new(connector.clone(), options.connections_max)?;
-        let store = Self {
-            claims: Arc::new(Claims::start(&sessions)),
-            sessions,
-            connector,
-            clock: options.clock,
-        };
+        let store = Self::start(connector, options)?;
         if let Err(error) = store
             .ensure_partitions(store.clock.now(), PARTITION_DAYS_AHEAD)
             .await
@@ -144,6 +138,23 @@ impl PostgresStore {
             tracing::warn!(%error, "the audit log's partitions could not be made ahead");
         }
         Ok(store)
+    }
+
+    /// Opens a store of this version's schema as it is: for whoever only looks at it.
+    pub async fn open_as_it_is(dsn: &PostgresDsn, options: PostgresOptions) -> Result<Self, PostgresError> {
+        let connector = Connector::new(dsn)?;
+        schema::check(&connector).await?;
+        Self::start(connector, options)
+    }
+
+    fn start(connector: Connector, options: PostgresOptions) -> Result<Self, PostgresError> {
+        let sessions = Sessions::new(connector.clone(), options.connections_max)?;
+        Ok(Self {
+            claims: Arc::new(Claims::start(&sessions)),
+            sessions,
+            connector,
+            clock: options.clock,
+        })
     }
 
     /// Brings the schema up to date, and nothing else. Any number of processes may do so at once.

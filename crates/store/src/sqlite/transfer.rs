@@ -15,13 +15,16 @@ use super::rows::{self, SELECT_RECORD};
 use super::{bindings, events, intercepts};
 use crate::bounds::page_rows;
 
+/// Makes an item of a row.
+type ReadItem = fn(&Row<'_>) -> Result<TransferItem, Failure>;
+
 pub(super) fn page(
     connection: &Connection,
     kind: TransferKind,
     after: i64,
     limit: u32,
 ) -> Result<Vec<(i64, TransferItem)>, Failure> {
-    let (select, read): (_, fn(&Row<'_>) -> Result<TransferItem, Failure>) = match kind {
+    let (select, read): (_, ReadItem) = match kind {
         TransferKind::Bindings => (SELECT_RECORD, |row| {
             Ok(TransferItem::Binding(rows::record(row)?.into()))
         }),
