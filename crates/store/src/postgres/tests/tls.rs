@@ -13,29 +13,13 @@ use crate::error::PostgresError;
 
 /// A server that has a certificate for `localhost`, and the authority that signed it.
 async fn server_with_tls() -> (PostgresServer, NamedTempFile) {
-    let authority = authority();
-    let key = KeyPair::generate().expect("a key");
-    let certificate = CertificateParams::new(["localhost".to_owned()])
-        .expect("a name")
-        .signed_by(&key, &authority)
-        .expect("signed");
-    let server = PostgresServer::start().await;
+    let server = PostgresServer::builder().tls().start().await;
     server.create_database(DATABASE).await;
-    // The server writes the files itself: they are its account's then, and nobody else's.
-    for (name, text) in [
-        ("server.crt", certificate.pem()),
-        ("server.key", key.serialize_pem()),
-    ] {
-        let lines = text.lines().collect::<Vec<_>>().join("', '");
-        let write = format!("COPY (SELECT unnest(ARRAY['{lines}'])) TO PROGRAM 'umask 077; cat > {name}'");
-        server.execute(&write).await;
-    }
-    server.execute("ALTER SYSTEM SET ssl = on").await;
-    server.restart().await;
-    (server, file(&authority.pem()))
+    (server, file(&PostgresServer::authority_pem()))
 }
 
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
+/// One that signed nothing.
+fn stranger() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
@@ -46,6 +30,9 @@ fn file(text: &str) -> NamedTempFile {
     file.write_all(text.as_bytes()).expect("written");
     file
 }
+
+/// A name that is not in the server's certificate.
+const OTHER_NAME: &str = "db.invalid";
 
 /// The server by this name, with these options.
 fn dsn(server: &PostgresServer, host: &str, options: &str) -> PostgresDsn {
@@ -73,7 +60,7 @@ async fn is_encrypted(dsn: &PostgresDsn) -> Result<bool, PostgresError> {
 async fn each_mode_looks_at_as_much_as_it_says() {
     let (server, authority) = server_with_tls().await;
     let ours = format!("sslrootcert={}", authority.path().display());
-    let stranger = file(&self::authority().pem());
+    let stranger = file(&self::stranger().pem());
     let strangers = format!("sslrootcert={}", stranger.path().display());
     let encrypted = async |host: &str, options: &str| is_encrypted(&dsn(&server, host, options)).await;
 
@@ -84,7 +71,7 @@ async fn each_mode_looks_at_as_much_as_it_says() {
             "{mode}"
         );
         assert!(
-            encrypted("127.0.0.1", &format!("sslmode={mode}")).await.unwrap(),
+            encrypted(OTHER_NAME, &format!("sslmode={mode}")).await.unwrap(),
             "{mode}"
         );
     }
@@ -94,13 +81,13 @@ async fn each_mode_looks_at_as_much_as_it_says() {
             .unwrap()
     );
     assert!(
-        encrypted("127.0.0.1", &format!("sslmode=verify-ca&{ours}"))
+        encrypted(OTHER_NAME, &format!("sslmode=verify-ca&{ours}"))
             .await
             .unwrap()
     );
     for (host, options) in [
         // Signed by whom we believe, but for another name.
-        ("127.0.0.1", format!("sslmode=verify-full&{ours}")),
+        (OTHER_NAME, format!("sslmode=verify-full&{ours}")),
         ("localhost", format!("sslmode=verify-full&{strangers}")),
         ("localhost", format!("sslmode=verify-ca&{strangers}")),
         // As in libpq: with an authority of one's own, it is looked at.
