@@ -85,6 +85,8 @@ async fn listen(connector: Connector, tell: mpsc::Sender<Heard>) {
                 if tell.send(Heard::Lost).await.is_err() {
                     return;
                 }
+                // A server that takes connections only to close them is not asked without end.
+                sleep(RECONNECT_PAUSE_MIN).await;
             }
             Outcome::NotConnected(failure) => {
                 let error = StoreError::from(failure);

@@ -1,7 +1,8 @@
 //! The days of the audit log: each in a partition of its own, made ahead, and dropped whole when it is old enough.
 //!
 //! An intercept of a day without a partition goes to the default one. When that day gets its partition, what is there of it moves over.
-//! Must never lose a row on the way, nor keep the log from being written for longer than it waits for a lock.
+//! Must never lose a row on the way. Whoever writes waits meanwhile: for as long as the rows of one day take to move, which are few where
+//! days are made ahead.
 
 use sentinel_core::ports::StoreError;
 use sentinel_core::time::Timestamp;

@@ -15,7 +15,7 @@ use crate::error::PostgresError;
 async fn server_with_tls() -> (PostgresServer, NamedTempFile) {
     let server = PostgresServer::builder().tls().start().await;
     server.create_database(DATABASE).await;
-    (server, file(&PostgresServer::authority_pem()))
+    (server, file(PostgresServer::authority_pem()))
 }
 
 /// One that signed nothing.
@@ -60,7 +60,7 @@ async fn is_encrypted(dsn: &PostgresDsn) -> Result<bool, PostgresError> {
 async fn each_mode_looks_at_as_much_as_it_says() {
     let (server, authority) = server_with_tls().await;
     let ours = format!("sslrootcert={}", authority.path().display());
-    let stranger = file(&self::stranger().pem());
+    let stranger = file(&stranger().pem());
     let strangers = format!("sslrootcert={}", stranger.path().display());
     let encrypted = async |host: &str, options: &str| is_encrypted(&dsn(&server, host, options)).await;
 
