@@ -1,2 +1,6 @@
 mod cache;
+mod channel;
+mod corruption;
+mod faults;
 mod support;
+mod words;
