@@ -9,6 +9,7 @@
 )]
 
 mod answer;
+mod certificates;
 mod client;
 mod clock;
 mod connection;

@@ -3,11 +3,14 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use rustix::process::Signal;
 use tokio_postgres::{Client, NoTls};
 
-use crate::process::{Account, HeldPort, Invocation, ServerProcess};
+use self::template::give;
+use crate::certificates::{self, Authority};
+use crate::process::{Account, HeldPort, Invocation, LOOK_AGAIN, ServerProcess};
 use crate::wait::bounded;
 
 mod installation;
@@ -22,17 +25,11 @@ const PASSWORD: &str = "a-password-of-the-testkit";
 /// The database that every server has.
 const MAINTENANCE_DATABASE: &str = "postgres";
 
-/// A server that is killed leaves a few bytes of System V shared memory, of which a machine has a limited number of
-/// pieces. Its number ends the seventh line of `postmaster.pid`.
-const FREE_SHARED_MEMORY: &str = r#"
-memory=$(sed -n '7s/.* //p' data/postmaster.pid)
-[ -z "$memory" ] || ipcrm --shmem-id "$memory"
-"#;
-
 /// How a [`PostgresServer`] is started when the defaults do not serve.
 #[derive(Clone, Debug, Default)]
 pub struct PostgresBuilder {
     durable: bool,
+    tls: bool,
     settings: Vec<(String, String)>,
 }
 
@@ -42,6 +39,14 @@ impl PostgresBuilder {
     #[must_use]
     pub fn durable(mut self) -> Self {
         self.durable = true;
+        self
+    }
+
+    /// Offers TLS, with a certificate for `127.0.0.1` and `localhost` of [`PostgresServer::authority_pem`]. Who asks for
+    /// none is served as well.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 
@@ -71,19 +76,24 @@ impl PostgresBuilder {
         let installation = installation::find();
         let account = Account::if_root();
         let folder = template::copy(&installation, account, self.durable);
+        if self.tls {
+            Authority::of_the_process().write(folder.path());
+            give(&folder.path().join(certificates::CERTIFICATE), account);
+            give(&folder.path().join(certificates::KEY), account);
+        }
         let port = HeldPort::new();
-        let arguments = self.arguments(&folder.path().join("data"), port.address());
+        let arguments = self.arguments(folder.path(), port.address());
         let invocation = Invocation {
             program: installation.server,
             arguments,
             account,
-            parting: FREE_SHARED_MEMORY,
         };
         ServerProcess::new(invocation, folder, port)
     }
 
-    fn arguments(self, data: &std::path::Path, address: SocketAddr) -> Vec<OsString> {
-        let fsync = if self.durable { "on" } else { "off" };
+    fn arguments(self, folder: &Path, address: SocketAddr) -> Vec<OsString> {
+        let on_or_off = |on: bool| if on { "on" } else { "off" }.to_owned();
+        let file = |name: &str| folder.join(name).display().to_string();
         let ours = [
             ("listen_addresses", address.ip().to_string()),
             ("port", address.port().to_string()),
@@ -91,10 +101,13 @@ impl PostgresBuilder {
             // In the data folder, which goes with the server however that ends.
             ("dynamic_shared_memory_type", "mmap".to_owned()),
             ("shared_buffers", "16MB".to_owned()),
-            ("fsync", fsync.to_owned()),
+            ("fsync", on_or_off(self.durable)),
+            ("ssl", on_or_off(self.tls)),
+            ("ssl_cert_file", file(certificates::CERTIFICATE)),
+            ("ssl_key_file", file(certificates::KEY)),
         ];
         let ours = ours.map(|(name, value)| (name.to_owned(), value));
-        let mut arguments = vec!["-D".into(), data.into()];
+        let mut arguments = vec!["-D".into(), folder.join("data").into()];
         // Of two settings with one name the later counts.
         for (name, value) in ours.into_iter().chain(self.settings) {
             arguments.extend(["-c".into(), format!("{name}={value}").into()]);
@@ -139,6 +152,11 @@ impl PostgresServer {
         format!("postgres://{name}:{PASSWORD}@{address}/{name}")
     }
 
+    /// The certificate of the authority that signs the certificates of all servers with TLS, in PEM.
+    pub fn authority_pem() -> &'static str {
+        &Authority::of_the_process().pem
+    }
+
     /// Makes an empty database that belongs to a plain role of the same name, and returns its URL as that role.
     pub async fn create_database(&self, name: &str) -> String {
         let quoted = quoted(name);
@@ -181,18 +199,20 @@ impl PostgresServer {
     /// that are open follow too. Waits until the server has taken it over.
     pub async fn read_only(&self, on: bool) {
         let value = if on { "on" } else { "off" };
-        // The superuser's own statement must pass while it is on: a session may say otherwise.
         let client = self.connect().await;
-        let set = format!(
-            "SET default_transaction_read_only = off; ALTER SYSTEM SET default_transaction_read_only = {value}"
-        );
-        for statement in set.split("; ").chain(["SELECT pg_reload_conf()"]) {
+        let statements = [
+            // A session may say otherwise, and this one has to write.
+            "SET default_transaction_read_only = off",
+            &format!("ALTER SYSTEM SET default_transaction_read_only = {value}"),
+            "SELECT pg_reload_conf()",
+        ];
+        for statement in statements {
             let run = client.batch_execute(statement);
             bounded(statement, run).await.expect("the superuser may");
         }
         bounded("the setting to hold", async {
             while self.setting("default_transaction_read_only").await != value {
-                tokio::time::sleep(crate::process::LOOK_AGAIN).await;
+                tokio::time::sleep(LOOK_AGAIN).await;
             }
         })
         .await;
@@ -206,16 +226,28 @@ impl PostgresServer {
     }
 
     /// Ends every client's session, as an operator or a fail-over does, and returns how many there were.
-    pub async fn terminate_backends(&self) -> u64 {
+    pub async fn terminate_backends(&self) -> usize {
         let client = self.connect().await;
-        let end = client.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity \
-             WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
-            &[],
-        );
-        bounded("the sessions to end", end)
-            .await
+        let end = "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        let ended = bounded("the sessions to be told", client.query(end, &[])).await;
+        let ended: Vec<i32> = ended
             .expect("the superuser may")
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        let listed = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY($1))";
+        let some_left = async || -> bool {
+            let row = client.query_one(listed, &[&ended]).await;
+            row.expect("the superuser may").get(0)
+        };
+        bounded("the sessions to end", async {
+            while some_left().await {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+        .await;
+        ended.len()
     }
 
     /// Shuts down the way a planned restart does: sessions are ended, the log is folded.

@@ -17,9 +17,9 @@ pub(crate) use account::Account;
 pub(crate) use port::HeldPort;
 pub(crate) use program::{Program, search_path};
 use rustix::process::{Pid, Signal, kill_process};
+pub(crate) use watchdog::WatchedFolder;
 
 use crate::process::family::Family;
-use crate::process::watchdog::Watchdog;
 use crate::wait::{WAIT_MAX, bounded};
 
 mod account;
@@ -46,29 +46,26 @@ pub(crate) struct Invocation {
     pub(crate) arguments: Vec<OsString>,
     /// Whom the server runs as, if not as the test's own user.
     pub(crate) account: Option<Account>,
-    /// Shell commands that remove what a killed server leaves outside of its folder, in which they run.
-    pub(crate) parting: &'static str,
 }
 
 /// One server, its folder, its port and its log. Running or not, it is gone when this is dropped or the test dies.
 pub(crate) struct ServerProcess {
     invocation: Invocation,
-    folder: PathBuf,
+    /// Kills the child as well: it is dropped first.
+    folder: WatchedFolder,
     port: HeldPort,
     child: Mutex<Option<Child>>,
-    watchdog: Watchdog,
 }
 
 impl ServerProcess {
-    /// A server that is not started yet. `folder` belongs to it from here on, and goes with it.
-    pub(crate) fn new(invocation: Invocation, folder: tempfile::TempDir, port: HeldPort) -> Self {
-        let watchdog = Watchdog::over(folder.path(), invocation.parting);
+    /// A server that is not started yet.
+    pub(crate) fn new(invocation: Invocation, folder: WatchedFolder, port: HeldPort) -> Self {
+        let child = Mutex::default();
         Self {
             invocation,
-            folder: folder.keep(),
+            folder,
             port,
-            child: Mutex::new(None),
-            watchdog,
+            child,
         }
     }
 
@@ -78,7 +75,7 @@ impl ServerProcess {
 
     #[cfg(test)]
     pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
     }
 
     /// Starts the process; that it serves is for the caller to find out.
@@ -91,7 +88,7 @@ impl ServerProcess {
             .args(["-c", ON_THE_WORD, "sh"])
             .arg(self.invocation.program.path())
             .args(&self.invocation.arguments)
-            .current_dir(&self.folder)
+            .current_dir(self.folder.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("LC_ALL", "C")
@@ -102,7 +99,7 @@ impl ServerProcess {
             command.uid(account.uid).gid(account.gid);
         }
         let mut started = command.spawn().expect("sh can be started");
-        self.watchdog.watch(started.id());
+        self.folder.watch(started.id());
         let mut word = started.stdin.take().expect("its input is a pipe");
         word.write_all(b"go\n")
             .expect("a shell that waits for a line reads it");
@@ -116,7 +113,7 @@ impl ServerProcess {
             .as_mut()
             .is_some_and(|child| child.try_wait().expect("a child can be waited for").is_some());
         if ended {
-            self.watchdog.forget();
+            self.folder.forget();
             *child = None;
         }
         child.is_some()
@@ -212,7 +209,7 @@ impl ServerProcess {
     }
 
     fn log_path(&self) -> PathBuf {
-        self.folder.join("server.log")
+        self.folder.path().join("server.log")
     }
 
     fn open_log(&self) -> File {
@@ -221,15 +218,5 @@ impl ServerProcess {
             .append(true)
             .open(self.log_path())
             .expect("the log can be written")
-    }
-}
-
-impl Drop for ServerProcess {
-    fn drop(&mut self) {
-        self.watchdog.bite();
-        if let Some(mut child) = self.child().take() {
-            // Killed by the watchdog: this only takes note of it.
-            let _ = child.wait();
-        }
     }
 }

@@ -8,12 +8,11 @@ use ::redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisResult, TlsCer
 use rustix::process::Signal;
 
 use self::builder::Role;
-use self::certificates::Authority;
+use crate::certificates::Authority;
 use crate::process::ServerProcess;
 use crate::wait::bounded;
 
 mod builder;
-mod certificates;
 mod cluster;
 mod sentinel;
 

@@ -7,11 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use tempfile::TempDir;
-
 use super::installation::Installation;
 use super::{PASSWORD, SUPERUSER};
-use crate::process::Account;
+use crate::process::{Account, WatchedFolder};
 
 /// A folder in memory, where a copy takes a tenth of the time.
 const MEMORY: &str = "/dev/shm";
@@ -21,19 +19,23 @@ const MEMORY_BYTES_MIN: u64 = 1024 * 1024 * 1024;
 /// Raise it when [`initialise`] makes something else than before.
 const LAYOUT: u32 = 1;
 
+/// A server that is killed leaves a few bytes of System V shared memory, of which a machine has a limited number of
+/// pieces. Its number ends the seventh line of `postmaster.pid`.
+const FREE_SHARED_MEMORY: &str = r#"
+memory=$(sed -n '7s/.* //p' data/postmaster.pid)
+[ -z "$memory" ] || ipcrm --shmem-id "$memory"
+"#;
+
 /// A new folder for one server, of the account that it will run as, with its data under `data`. On disk if it has to
 /// be.
-pub(super) fn copy(installation: &Installation, account: Option<Account>, on_disk: bool) -> TempDir {
+pub(super) fn copy(installation: &Installation, account: Option<Account>, on_disk: bool) -> WatchedFolder {
     let template = existing_or_new(installation, account);
     let parent = if !on_disk && has_room(MEMORY) {
         PathBuf::from(MEMORY)
     } else {
         std::env::temp_dir()
     };
-    let folder = tempfile::Builder::new()
-        .prefix("sentinel-testkit-postgres-")
-        .tempdir_in(parent)
-        .expect("a temporary folder");
+    let folder = WatchedFolder::new_in(&parent, "sentinel-testkit-postgres-", FREE_SHARED_MEMORY);
     give(folder.path(), account);
     // Keeps owners and modes, which PostgreSQL looks at.
     let copied = Command::new("cp")
@@ -114,7 +116,7 @@ fn initialise(installation: &Installation, data: &Path, account: Option<Account>
     succeeded("initdb", &command.output().expect("initdb can be started"));
 }
 
-fn give(path: &Path, account: Option<Account>) {
+pub(super) fn give(path: &Path, account: Option<Account>) {
     if let Some(account) = account {
         chown(path, Some(account.uid), Some(account.gid)).expect("root gives away what it likes");
     }

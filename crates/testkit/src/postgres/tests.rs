@@ -1,3 +1,6 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::*;
 
 /// Makes a table with one row in it.
@@ -62,9 +65,10 @@ async fn a_frozen_server_answers_nothing_until_it_is_thawed() {
     let connect = tokio_postgres::connect(&dsn, NoTls);
     tokio::pin!(connect);
     tokio::select! {
+        biased;
         _ = &mut query => panic!("a frozen session answered"),
         _ = &mut connect => panic!("a frozen server took a session"),
-        () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+        () = std::future::ready(()) => {}
     }
     postgres.thaw();
     let row = bounded("the answer", query).await.expect("the session goes on");
@@ -116,6 +120,22 @@ async fn settings_reach_the_server() {
         "off",
         "the default is fast"
     );
+}
+
+#[tokio::test]
+async fn tls_is_offered_with_a_certificate_of_the_authority() {
+    let postgres = PostgresServer::builder().tls().start().await;
+    let folder = postgres.process.folder();
+    let file = std::fs::read_to_string(folder.join(certificates::AUTHORITY));
+    assert_eq!(file.expect("it was written"), PostgresServer::authority_pem());
+    let mut connection = TcpStream::connect(postgres.address()).await.expect("it listens");
+    // SSLRequest: its length and a code that is no version (PostgreSQL, "Message Formats").
+    connection
+        .write_all(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
+        .await
+        .expect("it reads");
+    let answer = bounded("the answer", connection.read_u8()).await;
+    assert_eq!(answer.expect("it answers"), b'S');
 }
 
 #[tokio::test]

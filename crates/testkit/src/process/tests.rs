@@ -11,9 +11,8 @@ fn shell(script: &str) -> ServerProcess {
         program: Program::on_path(&["sh"], "a shell is missing"),
         arguments: ["-c", script].map(OsString::from).to_vec(),
         account: None,
-        parting: "",
     };
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = WatchedFolder::new_in(&std::env::temp_dir(), "sentinel-testkit-process-", "");
     ServerProcess::new(invocation, folder, HeldPort::new())
 }
 

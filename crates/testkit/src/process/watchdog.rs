@@ -1,9 +1,9 @@
-//! A shell beside each server that ends it, and removes its folder, when the test lets go of a pipe: by dropping the
-//! server, by finishing, or by being killed. Must never signal a process that has already been reaped.
+//! A server's folder, and the shell beside it that ends the server and removes the folder when the test lets go of a
+//! pipe: by dropping it, by finishing, or by being killed. Must never signal a process that has already been reaped.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -26,17 +26,25 @@ until rm -rf -- "$1" || [ "$tries" -eq 100 ]; do
 done
 "#;
 
-pub(super) struct Watchdog {
-    shell: Mutex<Child>,
+/// A folder that is removed, once the process that was last watched has been killed, when this is dropped or the test
+/// dies.
+pub(crate) struct WatchedFolder {
+    path: PathBuf,
+    shell: Child,
     pipe: Mutex<Option<ChildStdin>>,
 }
 
-impl Watchdog {
-    /// A watchdog that runs the shell commands `parting` in `folder` in the end, and removes it.
-    pub(super) fn over(folder: &Path, parting: &str) -> Self {
+impl WatchedFolder {
+    /// Makes a folder in `parent`, its name beginning with `prefix`. The shell commands `parting` run in it in the end,
+    /// to remove what a killed server leaves elsewhere.
+    pub(crate) fn new_in(parent: &Path, prefix: &str, parting: &str) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix(prefix)
+            .tempdir_in(parent)
+            .expect("a temporary folder");
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "sh"])
-            .arg(folder)
+            .arg(folder.path())
             .arg(parting)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -45,11 +53,13 @@ impl Watchdog {
             .process_group(0)
             .spawn()
             .expect("sh can be started");
-        let pipe = shell.stdin.take();
-        Self {
-            shell: Mutex::new(shell),
-            pipe: Mutex::new(pipe),
-        }
+        let pipe = Mutex::new(shell.stdin.take());
+        let path = folder.keep();
+        Self { path, shell, pipe }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Watches the process with this number from now on.
@@ -62,15 +72,17 @@ impl Watchdog {
         self.tell("");
     }
 
-    /// Does now what happens when the test dies, and waits until it is done.
-    pub(super) fn bite(&self) {
-        self.pipe.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let _ = self.shell.lock().unwrap_or_else(PoisonError::into_inner).wait();
-    }
-
     fn tell(&self, line: &str) {
         let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
         let pipe = pipe.as_mut().expect("the pipe is open until the end");
         writeln!(pipe, "{line}").expect("the watchdog reads until the end");
+    }
+}
+
+impl Drop for WatchedFolder {
+    fn drop(&mut self) {
+        // Does now what happens when the test dies, and waits until it is done.
+        self.pipe.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = self.shell.wait();
     }
 }

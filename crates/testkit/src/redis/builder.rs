@@ -6,9 +6,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::certificates::{self, Authority};
 use super::{MISSING, RedisCluster, RedisSentinel, RedisServer, SERVER_NAMES};
-use crate::process::{HeldPort, Invocation, Program, ServerProcess};
+use crate::certificates::{self, Authority};
+use crate::process::{HeldPort, Invocation, Program, ServerProcess, WatchedFolder};
 
 /// How a [`RedisServer`] is started when the defaults do not serve.
 #[derive(Clone, Debug, Default)]
@@ -74,10 +74,7 @@ impl RedisBuilder {
 
     pub(super) async fn launch(self, role: Role) -> RedisServer {
         let program = Program::on_path(SERVER_NAMES, MISSING);
-        let folder = tempfile::Builder::new()
-            .prefix("sentinel-testkit-redis-")
-            .tempdir()
-            .expect("a temporary folder");
+        let folder = WatchedFolder::new_in(&std::env::temp_dir(), "sentinel-testkit-redis-", "");
         if self.tls {
             Authority::of_the_process().write(folder.path());
         }
@@ -93,7 +90,6 @@ impl RedisBuilder {
             program,
             arguments,
             account: None,
-            parting: "",
         };
         let server = RedisServer {
             process: ServerProcess::new(invocation, folder, port),

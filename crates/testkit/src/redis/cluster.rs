@@ -9,7 +9,7 @@ use crate::process::HeldPort;
 const SLOTS: usize = 16_384;
 const NODES: usize = 3;
 
-/// Three masters that lives as long as this value. A node that is killed takes its slots with it, and brings them back.
+/// Three masters, for as long as this value lives. A node that is killed takes its slots with it, and brings them back.
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
 }

@@ -1,28 +1,29 @@
 //! Certificates for servers on the loopback address, and the authority that signs them: one for all servers of a test
 //! process, so that they trust each other. Must never outlive the process and its servers' folders.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 
 /// The files that [`write`] makes.
-pub(super) const AUTHORITY: &str = "authority.pem";
-pub(super) const CERTIFICATE: &str = "certificate.pem";
-pub(super) const KEY: &str = "key.pem";
+pub(crate) const AUTHORITY: &str = "authority.pem";
+pub(crate) const CERTIFICATE: &str = "certificate.pem";
+pub(crate) const KEY: &str = "key.pem";
 
 static AUTHORITY_OF_THE_PROCESS: LazyLock<Authority> = LazyLock::new(Authority::new);
 
 /// Who signs certificates.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pub(super) pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -35,12 +36,12 @@ impl Authority {
     }
 
     /// The one that signs all servers' certificates.
-    pub(super) fn of_the_process() -> &'static Self {
+    pub(crate) fn of_the_process() -> &'static Self {
         &AUTHORITY_OF_THE_PROCESS
     }
 
     /// Writes a new certificate for `127.0.0.1` and `localhost`, its key and the authority's own into `folder`.
-    pub(super) fn write(&self, folder: &Path) {
+    pub(crate) fn write(&self, folder: &Path) {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -52,7 +53,10 @@ impl Authority {
             (KEY, &key.serialize_pem()),
         ];
         for (name, text) in files {
-            fs::write(folder.join(name), text).expect("a temporary file can be written");
+            let file = folder.join(name);
+            fs::write(&file, text).expect("a temporary file can be written");
+            // PostgreSQL asks for this of its key.
+            fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("it is ours");
         }
     }
 }
