@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
+use sentinel_core::attempts::InProcessAttempts;
 use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
 use sentinel_core::time::{Clock, SystemClock};
 use sentinel_proxy::{Bounds, Dependencies, Engine, ProxyConfig, StartError};
@@ -106,6 +107,7 @@ impl App {
             figures: Arc::new(Metrics::new(engine.figures(), lookup, jobs.queue())),
             clock,
             account: Account::new(config.admin.username.as_str(), secrets.admin_password)?,
+            attempts: Arc::new(InProcessAttempts::default()),
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
             settings: settings.iter().map(shown).collect(),

@@ -1,6 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
+use crate::attempts::{DELAY_FIRST, DELAY_MAX};
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 
@@ -8,16 +9,16 @@ fn ip(text: &str) -> ClientIp {
     ClientIp::new(text.parse().expect("an address"))
 }
 
-fn fail(lockout: &Lockout, account: &str, client_ip: ClientIp, times: u32) {
+fn fail(lockout: &InProcessAttempts, account: &str, client_ip: ClientIp, times: u32) {
     for _ in 0..times {
-        assert!(lockout.begin(account, client_ip, NOW).is_ok());
+        assert!(lockout.begin_here(account, client_ip, NOW).is_ok());
     }
 }
 
-fn wait(lockout: &Lockout, account: &str, client_ip: ClientIp, now: Timestamp) -> Option<u64> {
-    match lockout.begin(account, client_ip, now) {
+fn wait(lockout: &InProcessAttempts, account: &str, client_ip: ClientIp, now: Timestamp) -> Option<u64> {
+    match lockout.begin_here(account, client_ip, now) {
         Ok(attempt) => {
-            lockout.not_checked(&attempt);
+            lockout.settle_here(&attempt, AttemptOutcome::NotChecked);
             None
         }
         Err(wait) => Some(wait.as_secs()),
@@ -26,7 +27,7 @@ fn wait(lockout: &Lockout, account: &str, client_ip: ClientIp, now: Timestamp) -
 
 #[test]
 fn the_delay_begins_at_the_bound_and_doubles_up_to_its_maximum() {
-    let lockout = Lockout::default();
+    let lockout = InProcessAttempts::default();
     let caller = ip("192.0.2.1");
     fail(&lockout, "admin", caller, FREE_FAILURES_PER_ACCOUNT_MAX);
     let mut now = NOW;
@@ -45,24 +46,24 @@ fn the_delay_begins_at_the_bound_and_doubles_up_to_its_maximum() {
     ] {
         assert_eq!(wait(&lockout, "admin", caller, now), Some(expected));
         now = now.plus(Duration::from_secs(expected));
-        assert!(lockout.begin("admin", caller, now).is_ok());
+        assert!(lockout.begin_here("admin", caller, now).is_ok());
     }
 }
 
 #[test]
 fn attempts_during_a_lock_do_not_prolong_it() {
-    let lockout = Lockout::default();
+    let lockout = InProcessAttempts::default();
     let caller = ip("192.0.2.1");
     fail(&lockout, "admin", caller, FREE_FAILURES_PER_ACCOUNT_MAX);
     for _ in 0..100 {
-        assert!(lockout.begin("admin", caller, NOW).is_err());
+        assert!(lockout.begin_here("admin", caller, NOW).is_err());
     }
     assert_eq!(wait(&lockout, "admin", caller, NOW.plus(DELAY_FIRST)), None);
 }
 
 #[test]
 fn a_stranger_elsewhere_locks_nobody_out() {
-    let lockout = Lockout::default();
+    let lockout = InProcessAttempts::default();
     fail(&lockout, "admin", ip("192.0.2.1"), FREE_FAILURES_PER_ACCOUNT_MAX);
     assert!(wait(&lockout, "admin", ip("192.0.2.1"), NOW).is_some());
     assert_eq!(wait(&lockout, "admin", ip("192.0.2.2"), NOW), None);
@@ -70,7 +71,7 @@ fn a_stranger_elsewhere_locks_nobody_out() {
 
 #[test]
 fn many_accounts_from_one_address_lock_the_address() {
-    let lockout = Lockout::default();
+    let lockout = InProcessAttempts::default();
     let caller = ip("192.0.2.1");
     for account in 0..FREE_FAILURES_PER_ADDRESS_MAX {
         fail(&lockout, &account.to_string(), caller, 1);
@@ -80,7 +81,7 @@ fn many_accounts_from_one_address_lock_the_address() {
 
 #[test]
 fn an_ipv6_caller_cannot_move_within_its_network() {
-    let lockout = Lockout::default();
+    let lockout = InProcessAttempts::default();
     fail(
         &lockout,
         "admin",
@@ -93,30 +94,30 @@ fn an_ipv6_caller_cannot_move_within_its_network() {
 
 #[test]
 fn a_right_password_forgives_the_pair_and_not_the_address() {
-    let lockout = Lockout::default();
+    let lockout = InProcessAttempts::default();
     let caller = ip("192.0.2.1");
     for account in 1..FREE_FAILURES_PER_ADDRESS_MAX {
         fail(&lockout, &account.to_string(), caller, 1);
     }
-    let attempt = lockout.begin("admin", caller, NOW).expect("one is left");
-    lockout.succeeded(&attempt);
-    assert!(lockout.begin("admin", caller, NOW).is_ok());
+    let attempt = lockout.begin_here("admin", caller, NOW).expect("one is left");
+    lockout.settle_here(&attempt, AttemptOutcome::Succeeded);
+    assert!(lockout.begin_here("admin", caller, NOW).is_ok());
     assert_eq!(wait(&lockout, "admin", caller, NOW), Some(1));
 }
 
 #[test]
 fn an_hour_of_quiet_forgets() {
-    let lockout = Lockout::default();
+    let lockout = InProcessAttempts::default();
     let caller = ip("192.0.2.1");
     fail(&lockout, "admin", caller, FREE_FAILURES_PER_ACCOUNT_MAX);
     let later = NOW.plus(FORGET_AFTER);
-    assert!(lockout.begin("admin", caller, later).is_ok());
+    assert!(lockout.begin_here("admin", caller, later).is_ok());
     assert_eq!(wait(&lockout, "admin", caller, later), None);
 }
 
 #[test]
 fn a_clock_set_back_does_not_prolong_a_lock() {
-    let lockout = Lockout::default();
+    let lockout = InProcessAttempts::default();
     let caller = ip("192.0.2.1");
     fail(&lockout, "admin", caller, FREE_FAILURES_PER_ACCOUNT_MAX);
     let earlier = Timestamp::from_unix_ms(NOW.unix_ms() - 86_400_000);
@@ -126,14 +127,14 @@ fn a_clock_set_back_does_not_prolong_a_lock() {
 
 #[test]
 fn what_is_remembered_is_bounded_and_the_longest_quiet_goes_first() {
-    let lockout = Lockout::default();
+    let lockout = InProcessAttempts::default();
     let guesser = ip("198.51.100.1");
     fail(&lockout, "admin", guesser, FREE_FAILURES_PER_ACCOUNT_MAX);
     let later = NOW.plus(Duration::from_millis(1));
     let pairs = u32::try_from(REMEMBERED_MAX / 2).expect("small");
     for number in 0..pairs {
         let caller = ClientIp::new(IpAddr::V4(Ipv4Addr::from(0x0A00_0000 + number)));
-        assert!(lockout.begin("admin", caller, later).is_ok());
+        assert!(lockout.begin_here("admin", caller, later).is_ok());
         assert!(lockout.remembered().len() <= REMEMBERED_MAX);
     }
     assert_eq!(lockout.remembered().len(), REMEMBERED_MAX);
