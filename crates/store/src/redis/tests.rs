@@ -1,3 +1,4 @@
+mod attempts;
 mod cache;
 mod channel;
 mod corruption;
