@@ -136,6 +136,7 @@ impl App {
             figures: Arc::new(metrics),
             clock,
             account: Account::new(config.admin.username.as_str(), secrets.admin_password)?,
+            attempts: Arc::clone(&stores.attempts),
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
             settings: settings.clone(),
