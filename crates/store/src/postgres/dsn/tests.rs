@@ -52,7 +52,7 @@ fn the_password_is_never_shown() {
         "host=db password=hunter 2=x",
         "host=db password='hunter2",
         "hunter2",
-        "postgres://app:hunter2%zz@db",
+        "postgres://app:p@db/keys?options=hunter2%zz",
         "postgres://db:hunter2/keys",
         "postgres://app:p@db/keys?hunter2=1",
         "postgres://app:p@db/keys?hunter2",
