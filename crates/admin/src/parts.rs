@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::event::printable;
 use sentinel_core::ports::{AdminEventStore, BindingAdmin, Health, InterceptStore};
 use sentinel_core::time::Clock;
@@ -62,6 +63,8 @@ pub struct AdminParts {
     pub clock: Arc<dyn Clock>,
     /// The operator's account.
     pub account: Account,
+    /// Remembers failed attempts to sign in.
+    pub attempts: Arc<dyn AttemptLimiter>,
     /// Signs the tokens; the same on all replicas.
     pub jwt_secret: JwtSecret,
     /// For how long a token is good.
@@ -95,7 +98,7 @@ impl From<AdminParts> for Admin {
             dispensable_health: parts.dispensable_health,
             figures: parts.figures,
             clock: parts.clock,
-            sign_in: SignIn::new(parts.account),
+            sign_in: SignIn::new(parts.account, parts.attempts),
             tokens,
             settings: parts.settings,
         }

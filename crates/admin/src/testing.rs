@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
+use sentinel_core::attempts::InProcessAttempts;
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::network::PeerAddr;
 use sentinel_core::ports::{Health, StoreError};
@@ -156,6 +157,7 @@ impl Console {
             figures: Arc::new(FakeFigures),
             clock: clock.clone(),
             account: Account::new(USERNAME, cheap_hash(PASSWORD)).expect("a good name"),
+            attempts: Arc::new(InProcessAttempts::default()),
             jwt_secret: JwtSecret::new(SECRET).expect("long enough"),
             token_life: TokenLife::default(),
             settings: settings.clone(),

@@ -163,8 +163,11 @@ pub(crate) fn prepare_hasher(
     Ok((hasher, check))
 }
 
-/// What tells the HMAC secret from any other, if there is one yet. Changes nothing.
-pub(crate) fn check(config: &Config, checked_by: &CheckedBy) -> Result<Option<Secret>, SecretsError> {
+/// The hasher and what tells its secret from any other, if there is a secret yet. Changes nothing.
+pub(crate) fn hasher_if_any(
+    config: &Config,
+    checked_by: &CheckedBy,
+) -> Result<Option<(FingerprintHasher, Secret)>, SecretsError> {
     verify(config, checked_by)?;
     let folder = SecretsFolder::look(&config.store.data_dir);
     let secret = match &config.hmac_secret {
@@ -172,7 +175,10 @@ pub(crate) fn check(config: &Config, checked_by: &CheckedBy) -> Result<Option<Se
         None => kept(&folder, HMAC_FILE)?,
     };
     let hasher = secret.map(|secret| hasher_under(&folder, &secret)).transpose()?;
-    Ok(hasher.as_ref().map(check_value))
+    Ok(hasher.map(|hasher| {
+        let check = check_value(&hasher);
+        (hasher, check)
+    }))
 }
 
 /// Whether [`prepare`] would find the HMAC secret in order. Changes nothing.

@@ -6,10 +6,11 @@ mod sharing_admin;
 
 use std::sync::Arc;
 
+use sentinel_core::attempts::{AttemptLimiter, InProcessAttempts};
 use sentinel_core::ports::{BindingAdmin, BindingStore, Health};
 use sentinel_core::time::Clock;
 use sentinel_store::changes::{ChangeAnnouncer, ChangeFeed};
-use sentinel_store::redis::{RedisAnnouncer, RedisCache, RedisChanges, RedisLink};
+use sentinel_store::redis::{RedisAnnouncer, RedisAttempts, RedisCache, RedisChanges, RedisLink};
 use sentinel_store::shared::{SharedBounds, SharedCache, SharedStore};
 use sentinel_store::{OpenError, PostgresError};
 
@@ -44,6 +45,8 @@ pub(crate) struct Stores {
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
     /// What serving does without, if need be.
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
+    /// Who tried to sign in and failed; one memory for all replicas when they share a Redis.
+    pub(crate) attempts: Arc<dyn AttemptLimiter>,
     /// On which changes made elsewhere are heard.
     pub(crate) feeds: Vec<Box<dyn ChangeFeed>>,
     /// What replicas share besides.
@@ -71,6 +74,7 @@ impl Stores {
             admin: Arc::clone(&authority.admin),
             health: vec![("store", Arc::clone(&authority.health))],
             dispensable_health: Vec::new(),
+            attempts: Arc::new(InProcessAttempts::default()),
             feeds: authority.feed().into_iter().collect(),
             shared: None,
             authority,
@@ -98,6 +102,7 @@ impl Stores {
             clock,
             &bounds,
         ));
+        self.attempts = Arc::new(RedisAttempts::new(link.clone()));
         self.bindings = store.clone();
         self.admin = Arc::new(SharingAdmin::new(Arc::clone(&self.admin), Arc::clone(&store)));
         self.dispensable_health.push(("redis", Arc::new(link)));

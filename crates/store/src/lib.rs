@@ -5,6 +5,7 @@
 
 pub mod bounds;
 pub mod changes;
+pub mod counting;
 pub mod error;
 pub mod listener;
 pub mod lookup;

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | `<prefix>{a5}:binding:<64 hex digits>` | the shared cache's entry of a fingerprint; the braces hold its first byte | up to a day |
 //! | `<prefix>{count}:…` | counts in sliding windows | the window |
-//! | `<prefix>{<network>}:attempts…` | wrong passwords | an hour |
+//! | `<prefix>{attempts:<network>}:…` | failed attempts to sign in | an hour |
 //! | `<prefix>probe` | proof that the server takes writes | a second |
 //! | channel `<prefix>changes` | what replicas tell each other | |
 //!
@@ -19,6 +19,7 @@
 //! A user with ACL rules needs `~<prefix>* &<prefix>changes +@read +@write +@scripting +@connection +@pubsub` and, in a Cluster,
 //! `+cluster|slots` and `+cluster|shards`.
 
+mod attempts;
 mod cache;
 mod changes;
 mod connect;
@@ -34,6 +35,7 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+pub use attempts::RedisAttempts;
 pub use cache::{RedisCache, RedisCacheCounts};
 pub use changes::{FeedCounts, RedisAnnouncer, RedisChanges};
 pub use link::RedisLink;
@@ -101,6 +103,10 @@ impl RedisSettings {
             ..self
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for RedisSettings {

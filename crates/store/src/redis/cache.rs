@@ -6,7 +6,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_core::binding::Version;
@@ -15,6 +14,7 @@ use sentinel_core::ports::{Found, StoreError};
 
 use super::entry::{self, digits};
 use super::link::RedisLink;
+use super::milliseconds;
 use super::script::{LazyScript, lua_script};
 use crate::pace::Pace;
 use crate::shared::{KEPT_MAX, SharedCache, SharedEntry, Standing, TOMBSTONE_LIFE};
@@ -133,10 +133,6 @@ impl SharedCache for RedisCache {
         self.put_gone(fingerprint, &entry::tombstone(standing), standing.below())
             .await
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for RedisCache {

@@ -83,9 +83,10 @@ impl RedisSettings {
             return Ok((Connection::Cluster(connection), None));
         }
         let place = self.place().await?;
+        // Whoever calls bounds the wait for the answer.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WAIT_MAX))
-            .set_response_timeout(Some(RESPONSE_WAIT_MAX))
+            .set_response_timeout(None)
             .set_pipeline_buffer_size(CALLS_QUEUED_MAX);
         let client = self.client(&place, &self.url.credentials, self.url.database)?;
         let connecting = client.get_multiplexed_async_connection_with_config(&config);

@@ -77,7 +77,7 @@ pub(crate) fn binding(version: i64) -> Binding {
 pub(crate) const NOTHING: Standing = Standing::NOTHING;
 
 /// The binding of this version was seen.
-fn saw(version: i64) -> Standing {
+pub(crate) fn saw(version: i64) -> Standing {
     Standing::of_binding(Version(version))
 }
 
