@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use sentinel_core::binding::{Binding, BindingStatus};
-use sentinel_core::ports::{BindingAdmin, BindingStore, StoreError};
+use sentinel_core::ports::{BindingAdmin, BindingStore, Found, StoreError};
 use sentinel_core::time::Timestamp;
 use sentinel_testkit::SettableClock;
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use super::*;
 use crate::conformance::{actor, at, claimed, fingerprint};
 use crate::lookup::CacheBounds;
 use crate::memory::MemoryStore;
-use crate::shared::SharedEntry;
+use crate::shared::{SharedEntry, Standing};
 
 struct Scripted(mpsc::Receiver<Heard>);
 
@@ -80,11 +80,11 @@ impl SharedCache for Buried {
         Err(StoreError::Busy)
     }
 
-    async fn put(&self, _: &Binding, _: Option<Version>) -> Result<(), StoreError> {
+    async fn put(&self, _: &Found, _: Standing) -> Result<(), StoreError> {
         Err(StoreError::Busy)
     }
 
-    async fn put_absent(&self, _: &KeyFingerprint, _: Option<Version>) -> Result<(), StoreError> {
+    async fn put_absent(&self, _: &KeyFingerprint, _: Standing) -> Result<(), StoreError> {
         Err(StoreError::Busy)
     }
 

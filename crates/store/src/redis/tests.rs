@@ -1,0 +1,7 @@
+mod attempts;
+mod cache;
+mod channel;
+mod corruption;
+mod faults;
+mod support;
+mod words;
