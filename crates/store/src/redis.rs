@@ -23,6 +23,7 @@ mod attempts;
 mod cache;
 mod changes;
 mod connect;
+mod counters;
 mod entry;
 mod failure;
 mod link;
@@ -38,6 +39,7 @@ use std::time::Duration;
 pub use attempts::RedisAttempts;
 pub use cache::{RedisCache, RedisCacheCounts};
 pub use changes::{FeedCounts, RedisAnnouncer, RedisChanges};
+pub use counters::RedisCounters;
 pub use link::RedisLink;
 pub use url::{RedisUrl, RedisUrlError};
 

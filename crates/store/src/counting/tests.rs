@@ -30,11 +30,22 @@ async fn names_are_bounded_and_the_quietest_goes_first() {
     assert_eq!(add(&counters, "quiet", 0).await, 3);
     assert_eq!(add(&counters, "one more", 1).await, 1);
     assert_eq!(add(&counters, "quiet", 0).await, 0);
-    assert_eq!(add(&counters, "1", 0).await, 1);
+    let names = || {
+        counters
+            .0
+            .lock()
+            .unwrap()
+            .as_ref()
+            .expect("the window")
+            .names
+            .len()
+    };
+    assert_eq!(names(), COUNTED_NAMES_MAX - FORGOTTEN_AT_ONCE + 1);
     tokio::time::advance(WINDOW).await;
-    add(&counters, "much later", 1).await;
-    let counts = counters.0.lock().unwrap();
-    assert_eq!(counts.as_ref().expect("the window").names.len(), 1);
+    for name in 0..=FORGOTTEN_AT_ONCE {
+        add(&counters, &format!("later {name}"), 1).await;
+    }
+    assert_eq!(names(), FORGOTTEN_AT_ONCE + 1, "what is past goes first");
 }
 
 #[tokio::test(start_paused = true)]
