@@ -165,6 +165,11 @@ impl Collector for Readings {
                 proxy.connections_refused,
             ),
             (
+                "streams_refused",
+                "HTTP/2 requests refused, to be sent again, because their address or all clients together had too many",
+                proxy.streams_refused,
+            ),
+            (
                 "requests_ended",
                 "Requests under way that were ended because their key's binding changed",
                 proxy.requests_ended,

@@ -85,8 +85,12 @@ pub(crate) struct UpstreamConfig {
     pub(crate) connect_timeout: Duration,
     /// For how long a running request may be silent.
     pub(crate) idle_timeout: Duration,
+    /// For how long a tunnel may be silent.
+    pub(crate) tunnel_idle: Duration,
     /// For how long an idle connection is kept.
     pub(crate) pool_idle: Duration,
+    /// The most connections at once, idle ones included.
+    pub(crate) connections_max: usize,
     /// The most connections that one core makes at once.
     pub(crate) connects_max: usize,
     /// After how long its name is looked up again.
