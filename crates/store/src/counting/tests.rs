@@ -1,5 +1,6 @@
 use super::conformance::{CountersFixture, WINDOW, add, count, counters_suite};
 use super::*;
+use sentinel_core::counting::{COUNT_BATCH_MAX, COUNT_NAME_BYTES_MAX};
 
 #[async_trait]
 impl CountersFixture for MemoryCounters {
@@ -48,6 +49,15 @@ async fn names_are_bounded_and_the_quietest_goes_first() {
     assert_eq!(names(), FORGOTTEN_AT_ONCE + 1, "what is past goes first");
 }
 
+#[test]
+fn a_batch_is_refused_by_its_bounds() {
+    let name = |length: usize| count(&"x".repeat(length), 1);
+    assert!(check(&vec![name(COUNT_NAME_BYTES_MAX); COUNT_BATCH_MAX]).is_ok());
+    assert!(check(&vec![name(1); COUNT_BATCH_MAX + 1]).is_err());
+    assert!(check(&[name(COUNT_NAME_BYTES_MAX + 1)]).is_err());
+    assert!(check(&[name(0)]).is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_window_is_never_shorter_than_its_least() {
     let counters = MemoryCounters::new();
@@ -63,7 +73,7 @@ async fn a_window_is_never_shorter_than_its_least() {
 async fn the_last_slice_of_a_window_leaves_whole() {
     let counters = MemoryCounters::new();
     add(&counters, "a", 1).await;
-    tokio::time::advance(WINDOW - Duration::from_millis(1)).await;
+    tokio::time::advance(WINDOW.saturating_sub(Duration::from_millis(1))).await;
     assert_eq!(add(&counters, "a", 0).await, 1);
     tokio::time::advance(Duration::from_millis(1)).await;
     assert_eq!(add(&counters, "a", 0).await, 0);

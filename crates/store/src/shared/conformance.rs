@@ -28,10 +28,17 @@ pub(crate) trait SharedFixture: Send + Sync {
     async fn clear(&self);
 }
 
-/// Makes one test of each promise, on the cache that `$fixture` gives.
+/// Makes one test of each promise, on the cache that `$fixture` gives; or, with `together`, one test of all, where a cache takes long to
+/// make.
 macro_rules! shared_cache_suite {
     ($fixture:path) => {
-        crate::shared::conformance::shared_cache_suite! { @each $fixture;
+        crate::shared::conformance::shared_cache_suite! { @promises each $fixture }
+    };
+    (together $fixture:path) => {
+        crate::shared::conformance::shared_cache_suite! { @promises together $fixture }
+    };
+    (@promises $how:ident $fixture:path) => {
+        crate::shared::conformance::shared_cache_suite! { @$how $fixture;
             what_is_put_is_given_with_its_age
             a_binding_comes_back_whole
             an_age_begins_where_the_authority_was_asked
@@ -54,6 +61,16 @@ macro_rules! shared_cache_suite {
                 crate::shared::conformance::$promise(&$fixture().await).await;
             }
         )+
+    };
+    (@together $fixture:path; $($promise:ident)+) => {
+        #[tokio::test]
+        async fn every_promise_is_kept() {
+            let fixture = $fixture().await;
+            $(
+                crate::shared::conformance::$promise(&fixture).await;
+                fixture.clear().await;
+            )+
+        }
     };
 }
 pub(crate) use shared_cache_suite;

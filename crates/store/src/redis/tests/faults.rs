@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::support::{OnOneServer, link, settings};
 use crate::conformance::fingerprint;
-use crate::redis::{RECONNECT_PAUSE_MAX, RESPONSE_WAIT_MAX, RedisCache, RedisLink};
+use crate::redis::connect::CALLS_QUEUED_MAX;
+use crate::redis::{CONNECT_WAIT_MAX, RECONNECT_PAUSE_MAX, RESPONSE_WAIT_MAX, RedisCache, RedisLink};
 use crate::shared::conformance::{NOTHING, SharedFixture as _, binding, get, put, saw};
 use crate::shared::{SharedCache as _, SharedEntry, Standing};
 
@@ -130,6 +131,30 @@ async fn cut_and_swallowed_connections_are_replaced() {
         proxy.set(Fault::None).await;
         link.up().await;
         put(&cache, 5, NOTHING).await;
+    }
+}
+
+#[tokio::test]
+async fn connecting_to_silence_is_given_up() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::in_front_of(server.address()).await;
+    proxy.set(Fault::Blackhole).await;
+    let began = Instant::now();
+    let tried = RedisLink::try_out(&settings(&server.url_through(proxy.address()))).await;
+    let words = tried.expect_err("silence").to_string();
+    assert!(words.contains("no answer"), "{words}");
+    assert!(began.elapsed() < CONNECT_WAIT_MAX * 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn more_calls_at_once_than_wait_for_the_connection_are_all_answered() {
+    let on = OnOneServer::start().await;
+    let calls = (0..u32::try_from(CALLS_QUEUED_MAX * 2).expect("small")).map(|number| {
+        let cache = on.cache.clone();
+        async move { cache.get(&fingerprint(number)).await }
+    });
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!(answer, Ok(SharedEntry::NOTHING));
     }
 }
 
