@@ -16,8 +16,8 @@
 //!
 //! The braces are a Cluster's hash tags: bindings spread over its nodes in 256 parts, and each script's keys are on one node.
 //!
-//! A user with ACL rules needs `~<prefix>* &<prefix>changes +@read +@write +@scripting +@connection +@pubsub` and, in a Cluster,
-//! `+cluster|slots` and `+cluster|shards`.
+//! A user with ACL rules needs `~<prefix>* &<prefix>changes +@read +@write +@scripting +@connection +@pubsub +time` and, in a Cluster,
+//! `+cluster|slots`.
 
 mod attempts;
 mod cache;

@@ -76,7 +76,7 @@ macro_rules! shared_cache_suite {
 pub(crate) use shared_cache_suite;
 
 /// What real time may pass in a test without being noticed.
-const SLACK: Duration = Duration::from_millis(700);
+const SLACK: Duration = Duration::from_millis(1_500);
 
 pub(crate) fn binding(version: i64) -> Binding {
     Binding {
@@ -250,7 +250,11 @@ pub(crate) async fn an_absence_is_short_lived_and_then_a_tombstone(fixture: &dyn
     put_absent(cache, NOTHING).await;
     assert_eq!(get(cache).await, SharedEntry::Absent);
     fixture.age_by(ABSENT_LIFE).await;
-    assert_eq!(get(cache).await, SharedEntry::Missing(NOTHING.removed()));
+    assert_eq!(
+        get(cache).await,
+        SharedEntry::NOTHING,
+        "strange keys fill no memory"
+    );
 
     put(cache, 5, NOTHING).await;
     put_absent(cache, saw(5)).await;

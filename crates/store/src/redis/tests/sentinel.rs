@@ -136,7 +136,7 @@ async fn a_sentinel_that_does_not_answer_is_passed_over() {
     assert_eq!(RedisLink::try_out(&wanted).await, Ok(()));
     let took = began.elapsed();
     assert!(
-        took >= SENTINEL_WAIT_MAX && took < SENTINEL_WAIT_MAX * 3,
+        took >= SENTINEL_WAIT_MAX && took < SENTINEL_WAIT_MAX * 10,
         "{took:?}"
     );
 }
