@@ -1,5 +1,7 @@
 //! What `/metrics` and the dashboard say of the data plane. Read when asked for; no label names a key or an address.
 
+mod channels;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ use sentinel_core::decision::RefusalReason;
 use sentinel_store::CachedLookup;
 
 use crate::jobs::InterceptQueue;
+
+pub(crate) use channels::ChannelMetrics;
 
 /// Where the figures are read.
 #[derive(Clone)]
@@ -40,6 +44,7 @@ impl Metrics {
         proxy: Arc<sentinel_proxy::Figures>,
         lookup: Arc<CachedLookup>,
         queue: Arc<InterceptQueue>,
+        channels: &ChannelMetrics,
     ) -> Self {
         let readings = Readings { proxy, lookup, queue };
         let mut registry = Registry::with_prefix("sentinel");
@@ -48,6 +53,7 @@ impl Metrics {
             "The running version",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
+        channels.register(&mut registry);
         registry.register_collector(Box::new(readings.clone()));
         Self { readings, registry }
     }

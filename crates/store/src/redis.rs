@@ -80,6 +80,11 @@ impl RedisSettings {
         }
     }
 
+    /// Where the server is.
+    pub fn url(&self) -> &RedisUrl {
+        &self.url
+    }
+
     /// Keys, and the channel, begin with this: so that two installations can share a server.
     pub fn with_prefix(self, prefix: &str) -> Result<Self, PrefixError> {
         let fits = !prefix.is_empty() && prefix.len() <= PREFIX_BYTES_MAX;

@@ -112,6 +112,7 @@ async fn parts(config: &Config) -> Vec<Finding> {
     if is_folder_good {
         findings.extend(storage::store_and_secrets(config).await);
     }
+    findings.extend(storage::redis(config).await);
     findings.extend(certificate::certificate(config, SystemClock.now()));
     findings.extend(network::upstream(config).await);
     findings.extend(network::ports(config).await);
@@ -137,6 +138,7 @@ fn configuration(file: Option<&Path>, loaded: &Loaded) -> Vec<Finding> {
         let source = match setting.source {
             Source::Default => "default",
             Source::File => "file",
+            Source::Database => "database",
             Source::Environment => "environment",
         };
         Finding::good("", format!("{} = {} ({source})", setting.name, setting.value))
