@@ -117,7 +117,7 @@ impl App {
         if !feeds.is_empty() {
             let listener = ChangeListener::new(ListenerParts {
                 lookup,
-                shared: stores.shared.as_ref().map(|shared| Arc::clone(&shared.cache)),
+                shared: stores.shared.as_ref().map(|shared| Arc::clone(&shared.store)),
                 watcher: engine.watcher(),
                 settings: settings.heard(),
                 observer: Arc::new(channels),
