@@ -80,7 +80,7 @@ pub(crate) async fn forward<'e, S: Stream>(
             checked: checked.and_then(header_of),
             client_ip: &address_text,
             peer_is_trusted: peer.vouches(),
-            client_ip_header: shared.client_ip.header().filter(|_| !peer.vouches()),
+            client_ip_header: shared.client_ip_header.as_ref().filter(|_| !peer.vouches()),
             peer_scheme: peer.scheme(),
             upstream_host: member.endpoint().origin.authority().as_bytes(),
             replaces_host: shared.host_header == HostHeader::Upstream,

@@ -110,6 +110,11 @@ impl Kind {
     }
 }
 
+/// Whether a header says who the client is in words that never go on, whoever says them.
+pub(crate) fn is_forwarding(name: &HeaderName) -> bool {
+    Kind::of(name.as_str().as_bytes()) == Kind::Forwarding
+}
+
 /// What the head of a forwarded request is made of, beside the request itself.
 pub(crate) struct RequestContext<'r> {
     /// Which credential goes on.
@@ -120,7 +125,7 @@ pub(crate) struct RequestContext<'r> {
     pub(crate) client_ip: &'r [u8],
     /// Whether the peer's word on the client's scheme and host stands.
     pub(crate) peer_is_trusted: bool,
-    /// The header in which trusted proxies name the client, when the peer is none.
+    /// The header in which trusted proxies name the client, when the peer is none and it does not end here anyway.
     pub(crate) client_ip_header: Option<&'r HeaderName>,
     /// The upstream's own name.
     pub(crate) upstream_host: &'r [u8],

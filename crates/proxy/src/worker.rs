@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::HeaderName;
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::fingerprint::FingerprintHasher;
 use sentinel_core::policy::LiveRules;
@@ -19,6 +20,7 @@ use crate::admission::PerAddress;
 use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig};
 use crate::connections::{Connections, Phase};
 use crate::figures::{Figures, WorkerFigures};
+use crate::headers::is_forwarding;
 use crate::live::Released;
 use crate::throttle::ClaimThrottle;
 use crate::tls::Tls;
@@ -28,6 +30,8 @@ use crate::upstream::{Directory, Pool};
 pub(crate) struct Shared {
     pub(crate) profile: Profile,
     pub(crate) client_ip: ClientIpRules,
+    /// The header in which trusted proxies name the client, if a stranger's copy of it would go on.
+    pub(crate) client_ip_header: Option<HeaderName>,
     pub(crate) rules: LiveRules,
     pub(crate) bounds: Bounds,
     pub(crate) directory: Arc<Directory>,
@@ -54,6 +58,11 @@ impl Shared {
         Self {
             throttle: ClaimThrottle::new(),
             released: Released::default(),
+            client_ip_header: config
+                .client_ip
+                .header()
+                .filter(|name| !is_forwarding(name))
+                .cloned(),
             profile: config.profile,
             client_ip: config.client_ip,
             rules: config.rules,

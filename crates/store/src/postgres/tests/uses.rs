@@ -1,7 +1,7 @@
 //! Batches of uses from several replicas at once.
 
 use sentinel_core::binding::BindingId;
-use sentinel_core::ports::{BindingAdmin as _, StoreError, UseStore as _};
+use sentinel_core::ports::{ArchiveRun, ArchiveStore as _, BindingAdmin as _, StoreError, UseStore as _};
 use sentinel_core::usage::Uses;
 use tokio::task::JoinSet;
 
@@ -42,13 +42,29 @@ async fn batches_of_replicas_never_deadlock_and_lose_nothing() {
             });
         }
     }
-    // Operators' changes lock single rows in between.
+    // The archive marks all of them and forgets the marks again, and operators' changes lock single rows in between.
+    let archive = tokio::spawn({
+        let store = other.clone();
+        async move {
+            for since in (0..40).map(|round| i64::from(round % 2) * 1_000_000) {
+                let run = ArchiveRun {
+                    unused_since: at(since),
+                    marked_until: at(0),
+                    now: at(2_000_000),
+                    batch_max: 1_000,
+                };
+                store.archive_unused(run).await?;
+            }
+            Ok::<_, StoreError>(())
+        }
+    });
     for id in ids.iter().take(10) {
         store.ban(*id, String::new(), actor(1)).await.unwrap();
     }
     for outcome in writers.join_all().await {
         assert_eq!(outcome, Ok(()));
     }
+    assert_eq!(archive.await.unwrap(), Ok(()));
     for id in ids {
         let record = store.show(id).await.unwrap().expect("a record");
         assert_eq!(record.use_count, 8 * ROUNDS);
