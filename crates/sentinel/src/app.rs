@@ -124,7 +124,7 @@ impl App {
         if !feeds.is_empty() {
             let listener = ChangeListener::new(ListenerParts {
                 lookup,
-                shared: shared.map(|shared| shared.cache),
+                shared: shared.map(|shared| shared.store),
                 watcher: engine.watcher(),
                 settings: settings.heard(),
                 observer: Arc::new(channels),

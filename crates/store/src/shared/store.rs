@@ -124,10 +124,12 @@ impl SharedStore {
         self.announce(fingerprint, absence, at).await;
     }
 
-    /// Another replica changed the key's binding: what the cache still holds of before is no longer believed. Call it before the caches
-    /// behind this store are told to forget the key.
-    pub fn heard(&self, fingerprint: &KeyFingerprint, version: Version) {
+    /// Another replica changed the key's binding: what the cache still holds of before is no longer believed, and leaves it. Call it before
+    /// the caches behind this store are told to forget the key.
+    pub async fn heard(&self, fingerprint: &KeyFingerprint, version: Version) {
         self.floors.note(fingerprint, version);
+        let buried = self.cache.bury(fingerprint, version).await;
+        self.note_cache(&buried);
     }
 
     /// What has been counted.

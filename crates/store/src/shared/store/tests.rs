@@ -189,7 +189,8 @@ async fn who_knows_of_a_change_is_not_given_what_was_before_however_little_the_c
     assert!(replica.find(2).await.is_some());
     replica
         .store
-        .heard(&fingerprint(2), Version(other.version.0 + 10));
+        .heard(&fingerprint(2), Version(other.version.0 + 10))
+        .await;
     assert!(
         replica.store.find(&fingerprint(2)).await.is_err(),
         "nor of what it heard"
