@@ -16,6 +16,7 @@ mod problem;
 mod router;
 mod routes;
 mod server;
+mod settings;
 
 #[cfg(test)]
 mod secrecy_tests;
@@ -28,6 +29,7 @@ pub use auth::token::{
 };
 pub use error::AdminError;
 pub use figures::{Figures, TrafficFigures};
-pub use parts::{Account, AdminParts, Setting, SettingSource};
+pub use parts::{Account, AdminParts};
 pub use router::router;
 pub use server::{CONNECTIONS_MAX, DRAIN_MAX, serve};
+pub use settings::{Setting, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting};

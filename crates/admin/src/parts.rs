@@ -3,16 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::event::printable;
 use sentinel_core::ports::{AdminEventStore, BindingAdmin, Health, InterceptStore};
 use sentinel_core::time::Clock;
-use serde::Serialize;
 
 use crate::auth::password::PasswordHash;
 use crate::auth::sign_in::SignIn;
 use crate::auth::token::{JwtSecret, TokenLife, Tokens};
 use crate::error::AdminError;
 use crate::figures::Figures;
+use crate::settings::Settings;
 
 /// The most characters of an account's name.
 pub(crate) const USERNAME_CHARACTERS_MAX: usize = 64;
@@ -44,33 +45,6 @@ impl fmt::Debug for Account {
     }
 }
 
-/// Where a setting's value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SettingSource {
-    /// Nobody set it.
-    Default,
-    /// The configuration file.
-    File,
-    /// An environment variable, or the file that one names.
-    Environment,
-    /// The command line.
-    CommandLine,
-    /// Made at first start and kept in the data folder.
-    Generated,
-}
-
-/// One setting as `GET /admin/api/settings` shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Setting {
-    /// Its name in the configuration, such as `proxy.listen`.
-    pub name: String,
-    /// Its value; of a secret only whether it is set, which the caller sees to.
-    pub value: serde_json::Value,
-    /// Where the value comes from.
-    pub source: SettingSource,
-}
-
 /// Everything that the admin listener needs from outside.
 pub struct AdminParts {
     /// What operators do with bindings.
@@ -81,18 +55,22 @@ pub struct AdminParts {
     pub events: Arc<dyn AdminEventStore>,
     /// The parts that `/readyz` asks, each by its name towards callers.
     pub health: Vec<(&'static str, Arc<dyn Health>)>,
+    /// Those among them that requests do without: when one fails, `/readyz` says degraded and stays ready.
+    pub dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Live figures and metrics.
     pub figures: Arc<dyn Figures>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// The operator's account.
     pub account: Account,
+    /// Remembers failed attempts to sign in.
+    pub attempts: Arc<dyn AttemptLimiter>,
     /// Signs the tokens; the same on all replicas.
     pub jwt_secret: JwtSecret,
     /// For how long a token is good.
     pub token_life: TokenLife,
-    /// The settings in effect, without secrets.
-    pub settings: Vec<Setting>,
+    /// The settings, without secrets.
+    pub settings: Arc<dyn Settings>,
 }
 
 /// What handlers share.
@@ -101,11 +79,12 @@ pub(crate) struct Admin {
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
+    pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) figures: Arc<dyn Figures>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sign_in: SignIn,
     pub(crate) tokens: Tokens,
-    pub(crate) settings: Vec<Setting>,
+    pub(crate) settings: Arc<dyn Settings>,
 }
 
 impl From<AdminParts> for Admin {
@@ -116,9 +95,10 @@ impl From<AdminParts> for Admin {
             intercepts: parts.intercepts,
             events: parts.events,
             health: parts.health,
+            dispensable_health: parts.dispensable_health,
             figures: parts.figures,
             clock: parts.clock,
-            sign_in: SignIn::new(parts.account),
+            sign_in: SignIn::new(parts.account, parts.attempts),
             tokens,
             settings: parts.settings,
         }

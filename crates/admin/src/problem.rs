@@ -12,6 +12,8 @@ use sentinel_core::event::printable;
 use sentinel_core::ports::StoreError;
 use serde::Serialize;
 
+use crate::settings::WrongSetting;
+
 /// The media type of every error.
 pub(crate) const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 /// The most characters of a field's name that are repeated to the caller.
@@ -32,6 +34,7 @@ pub(crate) enum Code {
     LoginBusy,
     NotFound,
     BindingNotFound,
+    SettingsOutdated,
     MethodNotAllowed,
     NotReady,
     StoreBusy,
@@ -67,6 +70,11 @@ impl Code {
             Self::LoginBusy => ("login_busy", S::SERVICE_UNAVAILABLE, "Too many sign-ins at once"),
             Self::NotFound => ("not_found", S::NOT_FOUND, "There is nothing at this path"),
             Self::BindingNotFound => ("binding_not_found", S::NOT_FOUND, "There is no such binding"),
+            Self::SettingsOutdated => (
+                "settings_outdated",
+                S::CONFLICT,
+                "The settings have changed meanwhile",
+            ),
             Self::MethodNotAllowed => (
                 "method_not_allowed",
                 S::METHOD_NOT_ALLOWED,
@@ -110,6 +118,7 @@ pub(crate) struct Problem {
     code: Code,
     detail: Cow<'static, str>,
     field: Option<String>,
+    errors: Option<Vec<WrongSetting>>,
     parts: Option<Vec<PartHealth>>,
     retry_after: Option<Duration>,
 }
@@ -124,6 +133,8 @@ struct ProblemBody<'p> {
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'p str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<&'p [WrongSetting]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     parts: Option<&'p [PartHealth]>,
 }
 
@@ -134,6 +145,7 @@ impl Problem {
             code,
             detail: detail.into(),
             field: None,
+            errors: None,
             parts: None,
             retry_after: None,
         }
@@ -145,6 +157,25 @@ impl Problem {
         Self {
             field: Some(name),
             ..Self::new(Code::InvalidField, detail)
+        }
+    }
+
+    /// Settings that cannot be so: the first is the field, `errors` holds all of them.
+    pub(crate) fn settings(wrong: Vec<WrongSetting>) -> Self {
+        let wrong: Vec<WrongSetting> = wrong
+            .into_iter()
+            .map(|setting| WrongSetting {
+                name: printable(setting.name.as_bytes(), FIELD_CHARACTERS_MAX),
+                detail: setting.detail,
+            })
+            .collect();
+        let first = wrong.first().map_or("values", |setting| setting.name.as_str());
+        Self {
+            errors: Some(wrong.clone()),
+            ..Self::field(
+                first,
+                "Nothing was changed; 'errors' says what is wrong with each setting.",
+            )
         }
     }
 
@@ -215,6 +246,7 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             detail: &self.detail,
             field: self.field.as_deref(),
+            errors: self.errors.as_deref(),
             parts: self.parts.as_deref(),
         };
         let body = serde_json::to_vec(&body).expect("text, numbers and lists are always JSON");

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
+use sentinel_core::attempts::InProcessAttempts;
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::network::PeerAddr;
 use sentinel_core::ports::{Health, StoreError};
@@ -18,12 +19,12 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::auth::password::tests::cheap_hash;
-use crate::{
-    Account, AdminParts, Figures, JwtSecret, Setting, SettingSource, TokenLife, TrafficFigures, router,
-};
+use crate::{Account, AdminParts, Figures, JwtSecret, TokenLife, TrafficFigures, router};
 
+mod settings;
 mod store;
 
+pub(crate) use settings::FakeSettings;
 pub(crate) use store::{FakeStore, binding, intercept, ip};
 
 /// 2027-01-15T08:00:00Z.
@@ -124,6 +125,7 @@ impl Answer {
 /// The router over the fakes, and a caller of it.
 pub(crate) struct Console {
     pub(crate) store: Arc<FakeStore>,
+    pub(crate) settings: Arc<FakeSettings>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) router: Router,
 }
@@ -134,27 +136,35 @@ impl Console {
     }
 
     pub(crate) fn with_health(health: Vec<(&'static str, FakeHealth)>) -> Self {
+        Self::with_parts(health, Vec::new())
+    }
+
+    /// With parts that requests need, and parts that they do without.
+    pub(crate) fn with_parts(
+        health: Vec<(&'static str, FakeHealth)>,
+        dispensable: Vec<(&'static str, FakeHealth)>,
+    ) -> Self {
         let store = Arc::new(FakeStore::default());
         let clock = Arc::new(TestClock(AtomicI64::new(START.unix_ms())));
+        let settings = Arc::<FakeSettings>::default();
         let shared = |(name, part): (&'static str, FakeHealth)| (name, Arc::new(part) as Arc<dyn Health>);
         let parts = AdminParts {
             bindings: store.clone(),
             intercepts: store.clone(),
             events: store.clone(),
             health: health.into_iter().map(shared).collect(),
+            dispensable_health: dispensable.into_iter().map(shared).collect(),
             figures: Arc::new(FakeFigures),
             clock: clock.clone(),
             account: Account::new(USERNAME, cheap_hash(PASSWORD)).expect("a good name"),
+            attempts: Arc::new(InProcessAttempts::default()),
             jwt_secret: JwtSecret::new(SECRET).expect("long enough"),
             token_life: TokenLife::default(),
-            settings: vec![Setting {
-                name: "policy.slots".to_owned(),
-                value: json!(1),
-                source: SettingSource::Default,
-            }],
+            settings: settings.clone(),
         };
         Self {
             store,
+            settings,
             clock,
             router: router(parts),
         }

@@ -4,8 +4,10 @@
 //! here may block, and nothing may hold an API key longer than the request that carried it.
 
 pub mod alert;
+pub mod attempts;
 pub mod binding;
 pub mod client_ip;
+pub mod counting;
 pub mod credential;
 pub mod decision;
 pub mod event;

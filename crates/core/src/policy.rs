@@ -1,9 +1,13 @@
 //! The rules that an operator sets: for all keys, and for one key where its binding departs from them.
 
+mod live;
+
 use std::ops::Deref;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use live::LiveRules;
 
 /// What happens to a key that is used from elsewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +43,7 @@ pub enum Failsafe {
 }
 
 /// The general rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Enforce or observe.
     pub mode: Mode,
@@ -55,6 +59,8 @@ pub struct Rules {
     pub ipv4_prefix: u8,
     /// How many bits of an IPv6 address are bound.
     pub ipv6_prefix: u8,
+    /// Fresh claims per address and minute; above: 429. Zero for no bound.
+    pub claims_per_minute: u32,
 }
 
 impl Default for Rules {
@@ -67,6 +73,7 @@ impl Default for Rules {
             learning_window: None,
             ipv4_prefix: 32,
             ipv6_prefix: 64,
+            claims_per_minute: 60,
         }
     }
 }

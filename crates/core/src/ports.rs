@@ -3,6 +3,9 @@
 //! The data plane sees [`BindingLookup`] and [`InterceptSink`] only. Both have synchronous calls for the way of every
 //! request, and asynchronous ones for what happens once per key.
 
+mod retention;
+mod transfer;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +19,11 @@ use crate::known::{Known, KnownBinding};
 use crate::network::{ClientIp, Network};
 use crate::time::Timestamp;
 use crate::usage::Uses;
+
+pub use retention::InterceptRetention;
+pub use transfer::{
+    ArchivedBinding, Existing, MovedBinding, Taken, TakenIn, TransferItem, TransferKind, TransferStore,
+};
 
 /// Why a store did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -94,7 +94,10 @@ pub(crate) async fn find_or_claim(
     if shared.throttle.is_held(key.fingerprint, client_ip, now) {
         return Ok(Standing::Held(key));
     }
-    if !shared.throttle.admit(client_ip, now) {
+    if !shared
+        .throttle
+        .admit(client_ip, shared.rules.now().claims_per_minute, now)
+    {
         return Err(breach(RefusalReason::ClaimRateLimited, key));
     }
     Ok(claim(worker, key, client_ip, now).await)
@@ -133,7 +136,7 @@ pub(crate) async fn learn(
     else {
         return standing;
     };
-    let slots = known.binding.policy.slots(&shared.rules);
+    let slots = known.binding.policy.slots(&shared.rules.now());
     match shared
         .lookup
         .learn(known, widened(worker, client_ip), slots, now)
@@ -235,7 +238,8 @@ async fn claim_late(
     now: Timestamp,
 ) -> Result<Option<Known>, Breach> {
     let standing = claim(worker, key.clone(), client_ip, now).await;
-    match decide(standing.subject(), client_ip, &worker.shared.rules, now, false) {
+    let rules = worker.shared.rules.now();
+    match decide(standing.subject(), client_ip, &rules, now, false) {
         Verdict::Refused(reason) => Err(Breach {
             reason,
             binding: standing.known().map(|known| known.binding.id),
@@ -246,7 +250,7 @@ async fn claim_late(
 }
 
 fn widened(worker: &Worker, client_ip: ClientIp) -> Network {
-    let rules = &worker.shared.rules;
+    let rules = worker.shared.rules.now();
     Network::widen(client_ip, rules.ipv4_prefix, rules.ipv6_prefix)
 }
 

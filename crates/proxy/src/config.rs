@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::fingerprint::FingerprintHasher;
-use sentinel_core::policy::Rules;
+use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingLookup, InterceptSink};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Clock;
@@ -38,8 +38,8 @@ pub struct ProxyConfig {
     pub profile: Profile,
     /// Whom to believe about client addresses.
     pub client_ip: ClientIpRules,
-    /// The general rules.
-    pub rules: Rules,
+    /// The general rules, which may change while it serves.
+    pub rules: LiveRules,
     /// How much of everything.
     pub bounds: Bounds,
 }
@@ -103,8 +103,6 @@ pub struct Bounds {
     pub upstream_down_min: Duration,
     /// For how long at most.
     pub upstream_down_max: Duration,
-    /// Fresh claims per address and minute; above: 429. Zero for no bound.
-    pub claims_per_minute: u32,
 }
 
 impl Default for Bounds {
@@ -127,7 +125,6 @@ impl Default for Bounds {
             upstream_health_interval: Duration::from_secs(5),
             upstream_down_min: Duration::from_secs(1),
             upstream_down_max: Duration::from_secs(30),
-            claims_per_minute: 60,
         }
     }
 }

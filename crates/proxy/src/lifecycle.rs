@@ -82,10 +82,10 @@ pub(crate) async fn serve<'e, S: Stream>(
     };
 
     // May it be used from here?
-    let mut verdict = decide(standing.subject(), client_ip, &shared.rules, now, true);
+    let mut verdict = decide(standing.subject(), client_ip, &shared.rules.now(), now, true);
     if matches!(verdict, Verdict::Learnable) {
         standing = Box::pin(claim::learn(worker, standing, client_ip, now)).await;
-        verdict = decide(standing.subject(), client_ip, &shared.rules, now, false);
+        verdict = decide(standing.subject(), client_ip, &shared.rules.now(), now, false);
     }
     let breach = |reason| Breach {
         reason,

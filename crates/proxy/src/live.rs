@@ -155,9 +155,10 @@ async fn look_up(worker: &Worker, fingerprint: &KeyFingerprint) -> (Look, Result
 fn judge(worker: &Worker, fingerprint: &KeyFingerprint, look: Look, binding: Option<&Binding>) {
     let shared = &worker.shared;
     let now = shared.clock.now();
+    let rules = shared.rules.now();
     let may = |live: Live| match binding {
         Some(binding) => {
-            let verdict = decide(Subject::Bound(binding), live.client_ip, &shared.rules, now, false);
+            let verdict = decide(Subject::Bound(binding), live.client_ip, &rules, now, false);
             matches!(verdict, Verdict::Allowed(_) | Verdict::Observed(..))
         }
         // What was let on without a binding has none to lose.

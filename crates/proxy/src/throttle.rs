@@ -30,25 +30,22 @@ struct Window {
 /// Counts claims per address, and holds keys.
 #[derive(Debug)]
 pub(crate) struct ClaimThrottle {
-    claims_per_window: u32,
     windows: Cache<Network, Window>,
     held: Cache<(KeyFingerprint, Network), Timestamp>,
 }
 
 impl ClaimThrottle {
-    /// At most this many claims per address and [`WINDOW`]; zero for no bound.
-    pub(crate) fn new(claims_per_window: u32) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            claims_per_window,
             windows: Cache::new(THROTTLED_ADDRESSES_MAX),
             held: Cache::new(HELD_KEYS_MAX),
         }
     }
 
-    /// Counts one claim; false when the address has had its share. Concurrent claims may count as one: the bound is a
-    /// brake, not a book.
-    pub(crate) fn admit(&self, address: ClientIp, now: Timestamp) -> bool {
-        if self.claims_per_window == 0 {
+    /// Counts one claim; false when the address has had its share: so many per [`WINDOW`], zero for no bound. Concurrent
+    /// claims may count as one: the bound is a brake, not a book.
+    pub(crate) fn admit(&self, address: ClientIp, claims_per_window: u32, now: Timestamp) -> bool {
+        if claims_per_window == 0 {
             return true;
         }
         let source = source(address);
@@ -60,7 +57,7 @@ impl ClaimThrottle {
             since: now,
             claims: 0,
         });
-        if window.claims >= self.claims_per_window {
+        if window.claims >= claims_per_window {
             return false;
         }
         window.claims += 1;
@@ -95,23 +92,22 @@ mod tests {
 
     #[test]
     fn an_address_has_its_share_per_window() {
-        let throttle = ClaimThrottle::new(2);
+        let throttle = ClaimThrottle::new();
         let at = Timestamp::from_unix_ms;
-        assert!(throttle.admit(ip("2001:db8::1"), at(0)));
-        assert!(throttle.admit(ip("2001:db8::2"), at(1)));
+        assert!(throttle.admit(ip("2001:db8::1"), 2, at(0)));
+        assert!(throttle.admit(ip("2001:db8::2"), 2, at(1)));
         assert!(
-            !throttle.admit(ip("2001:db8::3"), at(59_999)),
+            !throttle.admit(ip("2001:db8::3"), 2, at(59_999)),
             "one /64 is one source"
         );
-        assert!(throttle.admit(ip("2001:db8:0:1::1"), at(2)));
-        assert!(throttle.admit(ip("2001:db8::1"), at(60_000)));
-        let unbounded = ClaimThrottle::new(0);
-        assert!((0..1_000).all(|_| unbounded.admit(ip("192.0.2.1"), at(0))));
+        assert!(throttle.admit(ip("2001:db8:0:1::1"), 2, at(2)));
+        assert!(throttle.admit(ip("2001:db8::1"), 2, at(60_000)));
+        assert!((0..1_000).all(|_| throttle.admit(ip("192.0.2.1"), 0, at(0))));
     }
 
     #[test]
     fn a_held_key_is_held_for_its_address_and_for_a_while() {
-        let throttle = ClaimThrottle::new(2);
+        let throttle = ClaimThrottle::new();
         let key = KeyFingerprint::from_bytes([1; 32]);
         let at = Timestamp::from_unix_ms;
         throttle.hold(key, ip("192.0.2.1"), at(0));
@@ -122,10 +118,10 @@ mod tests {
 
     #[test]
     fn floods_of_addresses_and_keys_stay_within_the_bounds() {
-        let throttle = ClaimThrottle::new(2);
+        let throttle = ClaimThrottle::new();
         for number in 0..u32::try_from(THROTTLED_ADDRESSES_MAX.max(HELD_KEYS_MAX)).expect("fits") * 2 {
             let address = ClientIp::new(std::net::IpAddr::V4(number.into()));
-            throttle.admit(address, Timestamp::from_unix_ms(0));
+            throttle.admit(address, 2, Timestamp::from_unix_ms(0));
             throttle.hold(
                 KeyFingerprint::from_bytes([2; 32]),
                 address,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::header::HeaderName;
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::fingerprint::FingerprintHasher;
-use sentinel_core::policy::Rules;
+use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingLookup, InterceptSink};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Clock;
@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     pub(crate) client_ip: ClientIpRules,
     /// The header in which trusted proxies name the client, if a stranger's copy of it would go on.
     pub(crate) client_ip_header: Option<HeaderName>,
-    pub(crate) rules: Rules,
+    pub(crate) rules: LiveRules,
     pub(crate) bounds: Bounds,
     pub(crate) directory: Arc<Directory>,
     pub(crate) host_header: HostHeader,
@@ -56,7 +56,7 @@ impl Shared {
         tls: Option<Tls>,
     ) -> Self {
         Self {
-            throttle: ClaimThrottle::new(config.bounds.claims_per_minute),
+            throttle: ClaimThrottle::new(),
             released: Released::default(),
             client_ip_header: config
                 .client_ip

@@ -8,31 +8,38 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
+use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
-use sentinel_core::time::{Clock, SystemClock};
+use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Bounds, Dependencies, Engine, ProxyConfig, StartError};
-use sentinel_store::{CacheBounds, CachedLookup, InvalidatingAdmin, OpenError, SqliteStore};
+use sentinel_store::listener::{ChangeListener, ListenerParts};
+use sentinel_store::{CacheBounds, CachedLookup, InvalidatingAdmin};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::config::{Config, Loaded, Secret, SettingView};
+use crate::config::{Config, Loaded, Secret};
 use crate::jobs::{JobParts, Jobs};
-use crate::metrics::Metrics;
-use crate::secrets::{self, SecretsError};
+use crate::metrics::{ChannelMetrics, Metrics};
+use crate::secrets::{self, Secrets, SecretsError, SharingError};
+use crate::settings::LiveSettings;
+use crate::stores::{Authority, Stores, StoresError};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AppError {
     /// The store cannot be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Stores(#[from] StoresError),
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The secrets cannot be used.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
+    /// The replicas do not agree on them.
+    #[error(transparent)]
+    Sharing(#[from] SharingError),
     /// The admin's account or sessions cannot be set up.
     #[error("the admin listener cannot be set up: {0}")]
     Admin(#[from] AdminError),
@@ -49,7 +56,8 @@ pub(crate) struct App {
     engine: Engine,
     admin: AdminTask,
     jobs: Jobs,
-    store: SqliteStore,
+    stores: Stores,
+    settings: Arc<LiveSettings>,
     drain: Duration,
     draining: Arc<Draining>,
     bindings: Arc<dyn BindingAdmin>,
@@ -64,57 +72,88 @@ pub(crate) struct Broken(pub(crate) &'static str);
 impl App {
     /// Starts everything. Blocks for the store's opening and a password's hashing: to be called before anything is served.
     pub(crate) async fn start(loaded: Loaded) -> Result<Self, AppError> {
-        let Loaded { config, settings, .. } = loaded;
-        secrets::prepare_data_folder(&config.store.data_dir)?;
-        let store = SqliteStore::open(&config.store.database())?;
-        let counts = store.counts().await?;
-        let secrets = secrets::prepare(&config, counts.active + counts.banned > 0)?;
-        secrets
-            .warnings
-            .iter()
-            .for_each(|warning| tracing::warn!("{warning}"));
+        let Loaded {
+            config,
+            settings,
+            written,
+            ..
+        } = loaded;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut stores = Stores::open(&config, Arc::clone(&clock)).await?;
+        let feeds = std::mem::take(&mut stores.feeds);
+        let authority = &stores.authority;
+        let secrets = prepare_secrets(&config, authority, clock.now()).await?;
         let listen = config.admin.listen;
         let admin_listener = TcpListener::bind(listen)
             .await
             .map_err(|error| AppError::AdminListen(listen, error))?;
 
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let lookup = Arc::new(CachedLookup::new(Arc::new(store.clone()), &cache_bounds(&config)));
-        let jobs = Jobs::start(JobParts {
-            lookup: Arc::clone(&lookup),
-            uses: Arc::new(store.clone()),
-            intercepts: Arc::new(store.clone()),
-            events: Arc::new(store.clone()),
-            clock: Arc::clone(&clock),
-        });
+        let settings = Arc::new(LiveSettings::new(
+            written,
+            config.live,
+            settings,
+            Arc::clone(&authority.settings),
+            stores.announcer(),
+        ));
+        settings.refresh().await?;
+        let lookup = Arc::new(CachedLookup::new(
+            Arc::clone(&stores.bindings),
+            &cache_bounds(&config),
+        ));
+        let mut jobs = Jobs::start(job_parts(&stores, &lookup, &settings, &clock));
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
             intercepts: jobs.queue(),
             clock: Arc::clone(&clock),
         };
-        let engine = Engine::start(proxy_config(&config), dependencies)?;
+        let engine = Engine::start(proxy_config(&config, settings.rules()), dependencies)?;
 
         let draining = Arc::new(Draining::default());
-        let bindings = InvalidatingAdmin::new(Arc::new(store.clone()), Arc::clone(&lookup));
+        let bindings = InvalidatingAdmin::new(Arc::clone(&stores.admin), Arc::clone(&lookup));
         let bindings: Arc<dyn BindingAdmin> = Arc::new(bindings.watched_by(engine.watcher()));
+        let channels = ChannelMetrics::default();
+        let shared = stores.shared.clone();
+        let metrics = Metrics::new(
+            engine.figures(),
+            Arc::clone(&lookup),
+            jobs.queue(),
+            &channels,
+            shared.as_ref().map(|shared| Arc::clone(&shared.store)),
+        );
+        if !feeds.is_empty() {
+            let listener = ChangeListener::new(ListenerParts {
+                lookup,
+                shared: shared.map(|shared| shared.store),
+                watcher: engine.watcher(),
+                settings: settings.heard(),
+                observer: Arc::new(channels),
+                clock: Arc::clone(&clock),
+            });
+            jobs.listen(&listener, feeds);
+        }
+        let mut health = stores.health.clone();
+        health.push(("server", draining.clone()));
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
-            intercepts: Arc::new(store.clone()),
-            events: Arc::new(store.clone()),
-            health: vec![("store", Arc::new(store.clone())), ("server", draining.clone())],
-            figures: Arc::new(Metrics::new(engine.figures(), lookup, jobs.queue())),
+            intercepts: Arc::clone(&authority.intercepts),
+            events: Arc::clone(&authority.events),
+            health,
+            dispensable_health: stores.dispensable_health.clone(),
+            figures: Arc::new(metrics),
             clock,
             account: Account::new(config.admin.username.as_str(), secrets.admin_password)?,
+            attempts: Arc::clone(&stores.attempts),
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
-            settings: settings.iter().map(shown).collect(),
+            settings: settings.clone(),
         };
         Ok(Self {
             engine,
             admin: AdminTask::start(admin_listener, parts)?,
             jobs,
-            store,
+            stores,
+            settings,
             drain: config.proxy.drain,
             draining,
             bindings,
@@ -137,9 +176,19 @@ impl App {
         Arc::clone(&self.bindings)
     }
 
+    /// Where the data is, for people.
+    pub(crate) fn place(&self) -> &str {
+        &self.stores.authority.place
+    }
+
+    /// The rules that hold.
+    pub(crate) fn rules(&self) -> LiveRules {
+        self.settings.rules()
+    }
+
     /// The audit log.
     pub(crate) fn intercepts(&self) -> Arc<dyn InterceptStore> {
-        Arc::new(self.store.clone())
+        Arc::clone(&self.stores.authority.intercepts)
     }
 
     /// Returns when a part has ended by itself: then the server has to stop.
@@ -164,12 +213,7 @@ impl App {
         if !flushed {
             tracing::error!("not everything could be written before the end");
         }
-        let store = self.store;
-        let closed = tokio::task::spawn_blocking(move || store.close()).await;
-        let is_closed = matches!(closed, Ok(Ok(())));
-        if !is_closed {
-            tracing::error!(?closed, "the store could not be closed in order");
-        }
+        let is_closed = self.stores.close().await;
         drained && flushed && is_closed
     }
 }
@@ -218,6 +262,43 @@ impl AdminTask {
     }
 }
 
+/// The secrets, on which all replicas agree, if there can be several.
+async fn prepare_secrets(
+    config: &Config,
+    authority: &Authority,
+    now: Timestamp,
+) -> Result<Secrets, AppError> {
+    let secrets = secrets::prepare(config, &authority.checked_by().await?)?;
+    if authority.is_shared {
+        secrets::agree(&secrets.check, &*authority.settings, now).await?;
+    }
+    secrets
+        .warnings
+        .iter()
+        .for_each(|warning| tracing::warn!("{warning}"));
+    Ok(secrets)
+}
+
+fn job_parts(
+    stores: &Stores,
+    lookup: &Arc<CachedLookup>,
+    settings: &Arc<LiveSettings>,
+    clock: &Arc<dyn Clock>,
+) -> JobParts {
+    let authority = &stores.authority;
+    JobParts {
+        lookup: Arc::clone(lookup),
+        uses: Arc::clone(&authority.uses),
+        intercepts: Arc::clone(&authority.intercepts),
+        retention: Arc::clone(&authority.retention),
+        events: Arc::clone(&authority.events),
+        archive: Arc::clone(&authority.archive),
+        shared: stores.shared.as_ref().map(|shared| Arc::clone(&shared.store)),
+        settings: Arc::clone(settings),
+        clock: Arc::clone(clock),
+    }
+}
+
 fn cache_bounds(config: &Config) -> CacheBounds {
     CacheBounds {
         entries_max: config.store.cache_entries_max,
@@ -226,7 +307,7 @@ fn cache_bounds(config: &Config) -> CacheBounds {
     }
 }
 
-fn proxy_config(config: &Config) -> ProxyConfig {
+fn proxy_config(config: &Config, rules: LiveRules) -> ProxyConfig {
     let (proxy, upstream) = (&config.proxy, &config.upstream);
     let bounds = Bounds {
         connections_max: proxy.connections_max,
@@ -243,9 +324,6 @@ fn proxy_config(config: &Config) -> ProxyConfig {
         upstream_connects_max: upstream.connects_max,
         upstream_resolve_interval: upstream.resolve_interval,
         upstream_health_interval: upstream.health_interval,
-        claims_per_minute: config
-            .claims_per_minute_per_address
-            .map_or(0, std::num::NonZeroU32::get),
         ..Bounds::default()
     };
     ProxyConfig {
@@ -256,7 +334,7 @@ fn proxy_config(config: &Config) -> ProxyConfig {
         host_header: upstream.host_header,
         profile: upstream.profile.clone(),
         client_ip: proxy.client_ip_rules(),
-        rules: config.rules.clone(),
+        rules,
         bounds,
     }
 }
@@ -266,18 +344,5 @@ fn cores(asked_for: usize) -> usize {
     match asked_for {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
         cores => cores,
-    }
-}
-
-fn shown(setting: &SettingView) -> sentinel_admin::Setting {
-    use crate::config::Source;
-    sentinel_admin::Setting {
-        name: setting.name.to_owned(),
-        value: setting.value.clone().into(),
-        source: match setting.source {
-            Source::Default => sentinel_admin::SettingSource::Default,
-            Source::File => sentinel_admin::SettingSource::File,
-            Source::Environment => sentinel_admin::SettingSource::Environment,
-        },
     }
 }

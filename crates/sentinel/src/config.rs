@@ -8,6 +8,7 @@ mod build;
 mod environment;
 mod file;
 mod given;
+mod live;
 mod parse;
 mod problem;
 mod profile;
@@ -26,9 +27,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) use build::Requirements;
+pub(crate) use live::{INTERNAL_PREFIX, Written, Wrong};
 pub(crate) use problem::{ConfigErrors, Problem};
 pub(crate) use secret::Secret;
-pub(crate) use types::{AdminPassword, Config, LogConfig, LogFormat};
+pub(crate) use types::{
+    AdminPassword, Config, LiveConfig, LogConfig, LogFormat, PostgresConfig, RedisConfig,
+};
 pub(crate) use view::{SettingView, Source};
 
 use given::Given;
@@ -98,6 +102,8 @@ pub(crate) struct Loaded {
     pub(crate) warnings: Vec<Problem>,
     /// Every setting as an operator sees it.
     pub(crate) settings: Vec<SettingView>,
+    /// What was written, for what changes later.
+    pub(crate) written: Written,
 }
 
 /// Reads and checks the configuration.
@@ -107,6 +113,7 @@ pub(crate) fn load(sources: &Sources, requirements: Requirements) -> Result<Load
     let config = build::build(&mut values, requirements);
     let (new_errors, new_warnings) = (values.errors, values.warnings);
     let settings = view::all(&given);
+    let written = Written::new(&given);
     let (mut errors, mut warnings) = (given.errors, given.warnings);
     errors.extend(new_errors);
     warnings.extend(new_warnings);
@@ -115,6 +122,7 @@ pub(crate) fn load(sources: &Sources, requirements: Requirements) -> Result<Load
             config,
             warnings,
             settings,
+            written,
         })
     } else {
         Err(ConfigErrors(errors))
@@ -136,9 +144,9 @@ pub(crate) fn admin_listen(sources: &Sources) -> Result<SocketAddr, ConfigErrors
 #[cfg(test)]
 mod tests;
 
-/// The configuration that these variables make, for tests of what is built on it.
+/// What these variables make, for tests of what is built on it.
 #[cfg(test)]
-pub(crate) fn of_variables(variables: &[(&str, &str)]) -> Config {
+pub(crate) fn loaded_of_variables(variables: &[(&str, &str)]) -> Loaded {
     let sources = Sources {
         environment: variables
             .iter()
@@ -146,7 +154,11 @@ pub(crate) fn of_variables(variables: &[(&str, &str)]) -> Config {
             .collect(),
         file: None,
     };
-    load(&sources, Requirements { upstream: false })
-        .expect("the test's variables are right")
-        .config
+    load(&sources, Requirements { upstream: false }).expect("the test's variables are right")
+}
+
+/// As [`loaded_of_variables`], the configuration alone.
+#[cfg(test)]
+pub(crate) fn of_variables(variables: &[(&str, &str)]) -> Config {
+    loaded_of_variables(variables).config
 }

@@ -1,20 +1,28 @@
-//! What runs beside the requests: writing uses and audit records. No request waits for any of it.
+//! What runs beside the requests: writing uses and audit records, following settings, archiving, forgetting. No request waits for any of it.
 //!
 //! A job that ends by itself takes the server down: a server that no longer writes its records must not look well.
 
+mod archive;
 mod intercepts;
 mod last_used;
 mod renewals;
+mod retention;
+mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::ports::{AdminEventStore, InterceptStore, UseStore};
+use sentinel_core::ports::{AdminEventStore, ArchiveStore, InterceptRetention, InterceptStore, UseStore};
 use sentinel_core::time::Clock;
 use sentinel_store::CachedLookup;
+use sentinel_store::changes::ChangeFeed;
+use sentinel_store::listener::ChangeListener;
+use sentinel_store::shared::SharedStore;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::settings::LiveSettings;
 
 pub(crate) use intercepts::InterceptQueue;
 
@@ -26,7 +34,11 @@ pub(crate) struct JobParts {
     pub(crate) lookup: Arc<CachedLookup>,
     pub(crate) uses: Arc<dyn UseStore>,
     pub(crate) intercepts: Arc<dyn InterceptStore>,
+    pub(crate) retention: Arc<dyn InterceptRetention>,
     pub(crate) events: Arc<dyn AdminEventStore>,
+    pub(crate) archive: Arc<dyn ArchiveStore>,
+    pub(crate) shared: Option<Arc<SharedStore>>,
+    pub(crate) settings: Arc<LiveSettings>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -49,15 +61,30 @@ impl Jobs {
             Arc::clone(&parts.clock),
             stopping.clone(),
         );
-        tasks.spawn(async {
-            renewals.await;
-            "renewals"
-        });
-        let uses = last_used::run(parts.lookup, parts.uses, stopping.clone());
-        tasks.spawn(async {
-            uses.await;
-            "last_used"
-        });
+        tasks.spawn(named("renewals", renewals));
+        let uses = last_used::run(
+            Arc::clone(&parts.lookup),
+            Arc::clone(&parts.uses),
+            stopping.clone(),
+        );
+        tasks.spawn(named("last_used", uses));
+        let archiver = archive::Archiver {
+            lookup: parts.lookup,
+            uses: parts.uses,
+            store: parts.archive,
+            shared: parts.shared,
+            settings: Arc::clone(&parts.settings),
+            clock: Arc::clone(&parts.clock),
+        };
+        tasks.spawn(named("archive", archiver.run(stopping.clone())));
+        let retention = retention::run(
+            parts.retention,
+            Arc::clone(&parts.settings),
+            Arc::clone(&parts.clock),
+            stopping.clone(),
+        );
+        tasks.spawn(named("retention", retention));
+        tasks.spawn(named("settings", settings::run(parts.settings, stopping.clone())));
         let writer = intercepts::Writer {
             receiver,
             queue: Arc::clone(&queue),
@@ -65,12 +92,23 @@ impl Jobs {
             events: parts.events,
             clock: parts.clock,
         };
-        let writing = writer.run(stopping);
-        tasks.spawn(async {
-            writing.await;
-            "intercepts"
-        });
+        tasks.spawn(named("intercepts", writer.run(stopping)));
         Self { stop, tasks, queue }
+    }
+
+    /// Listens to what other replicas change, on each of these channels.
+    pub(crate) fn listen(&mut self, listener: &Arc<ChangeListener>, feeds: Vec<Box<dyn ChangeFeed>>) {
+        for feed in feeds {
+            let listening = Arc::clone(listener).listen(feed);
+            let mut stopping = self.stop.subscribe();
+            let until_stopped = async move {
+                tokio::select! {
+                    () = listening => {}
+                    _ = stopping.wait_for(|stop| *stop) => {}
+                }
+            };
+            self.tasks.spawn(named("listener", until_stopped));
+        }
     }
 
     /// Where the data plane puts its records.
@@ -96,6 +134,12 @@ impl Jobs {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         timeout(FLUSH_MAX, all).await.is_ok()
     }
+}
+
+/// The job, giving its name when it ends.
+async fn named(name: &'static str, job: impl Future<Output = ()>) -> &'static str {
+    job.await;
+    name
 }
 
 #[cfg(test)]
@@ -124,11 +168,22 @@ mod tests {
     async fn the_end_waits_for_a_stuck_store_so_long_and_no_longer() {
         let store = Arc::new(MemoryStore::new());
         let lookup = Arc::new(CachedLookup::new(store.clone(), &CacheBounds::default()));
+        let loaded = crate::config::loaded_of_variables(&[]);
         let jobs = Jobs::start(JobParts {
             lookup: Arc::clone(&lookup),
             uses: Arc::new(Stuck),
             intercepts: store.clone(),
-            events: store,
+            retention: store.clone(),
+            events: store.clone(),
+            archive: store.clone(),
+            shared: None,
+            settings: Arc::new(LiveSettings::new(
+                loaded.written,
+                loaded.config.live,
+                loaded.settings,
+                store,
+                None,
+            )),
             clock: Arc::new(SettableClock::default()),
         });
         let claimed = lookup.claim(binding()).await;

@@ -8,6 +8,8 @@ mod jobs;
 mod metrics;
 mod secrets;
 mod serve;
+mod settings;
+mod stores;
 mod telemetry;
 
 use std::process::ExitCode;

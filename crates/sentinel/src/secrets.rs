@@ -4,9 +4,10 @@
 //! over. The admin's first password is kept as a hash only and handed to the caller once, to be shown.
 //!
 //! Keys are known by hashes under the HMAC secret. Under another secret every key would be unknown and bind anew, so
-//! `hmac.check` says under which one the bindings were made, without telling it.
+//! `hmac.check` says under which one the bindings were made, without telling it; where replicas share a store, that store says so.
 
 mod files;
+mod shared;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use sentinel_core::fingerprint::{FingerprintHasher, NormalisedKey, SECRET_BYTES_
 
 use crate::config::{AdminPassword, Config, Secret};
 use files::SecretsFolder;
+
+pub(crate) use shared::{SharingError, agree, check_in};
 
 /// Holds the secret under which keys are hashed.
 const HMAC_FILE: &str = "hmac";
@@ -27,6 +30,8 @@ const JWT_FILE: &str = "jwt";
 const PASSWORD_HASH_FILE: &str = "admin_password_hash";
 /// What is hashed to recognise the secret. No profile takes a key with a line end in it.
 const CHECK_TEXT: &str = "sentinel: which secret is this?\n";
+/// What is hashed to sign sessions under, where replicas must take each other's and no secret for it is configured.
+const SESSIONS_TEXT: &str = "sentinel: sessions\n";
 /// How many random bytes a secret has.
 const SECRET_BYTES: usize = 32;
 /// How many characters a first password has, dashes not counted: 100 bits.
@@ -37,6 +42,8 @@ const PASSWORD_CHARACTERS: usize = 20;
 pub(crate) struct Secrets {
     /// Hashes keys under the HMAC secret.
     pub(crate) hasher: FingerprintHasher,
+    /// Tells the HMAC secret from any other without telling it.
+    pub(crate) check: Secret,
     /// Signs sessions.
     pub(crate) jwt: JwtSecret,
     /// What the admin's password is compared with.
@@ -78,12 +85,41 @@ pub(crate) enum SecretsError {
          be unknown and bind anew: put it back (SENTINEL_HMAC_SECRET, or {0})"
     )]
     LostHmacSecret(PathBuf),
+    /// Another replica hashes keys under another secret.
+    #[error(
+        "the HMAC secret is not the one that other replicas of this installation use, so every key would be unknown here and bind \
+         anew: set SENTINEL_HMAC_SECRET to the same value everywhere"
+    )]
+    OtherSharedSecret,
+    /// Other replicas have a secret, and this one has none.
+    #[error(
+        "this replica has no HMAC secret, but keys were bound under one by another replica, or before a data folder was lost: set \
+         SENTINEL_HMAC_SECRET to that one (a replica that made it itself keeps it in its data folder, in secrets/hmac)"
+    )]
+    LostSharedSecret,
     /// The machine gives no random numbers.
     #[error("no random numbers: {0}")]
     Randomness(getrandom::Error),
     /// The admin's password cannot be hashed, or its hash cannot be used.
     #[error("the admin's password cannot be used: {0}")]
     Password(#[from] AdminError),
+}
+
+/// What says under which secret keys were hashed.
+pub(crate) enum CheckedBy {
+    /// The data folder, beside the embedded store.
+    Folder {
+        /// Whether any were.
+        has_bindings: bool,
+    },
+    /// The store that replicas share; none before the first start of the first of them.
+    Shared(Option<Secret>),
+}
+
+/// Whether anything is kept in the data folder: not when replicas share a store and every secret is configured.
+pub(crate) fn needs_data_folder(config: &Config) -> bool {
+    let is_all_configured = config.hmac_secret.is_some() && config.admin.password.is_some();
+    config.store.postgres.is_none() || !is_all_configured
 }
 
 /// Makes the data folder if it is not there yet, for the owner only.
@@ -93,18 +129,30 @@ pub(crate) fn prepare_data_folder(folder: &Path) -> Result<(), SecretsError> {
 
 /// The secrets to run with; makes those that are neither configured nor kept. Hashes at most one password, which takes
 /// tens of milliseconds.
-pub(crate) fn prepare(config: &Config, has_bindings: bool) -> Result<Secrets, SecretsError> {
-    prepare_data_folder(&config.store.data_dir)?;
-    let mut folder = SecretsFolder::open(&config.store.data_dir)?;
-    let hasher = hasher(&mut folder, config, has_bindings)?;
-    let jwt = match &config.admin.jwt_secret {
-        Some(secret) => secret.clone(),
-        None => kept_or_made(&mut folder, JWT_FILE)?,
+pub(crate) fn prepare(config: &Config, checked_by: &CheckedBy) -> Result<Secrets, SecretsError> {
+    let mut folder = if needs_data_folder(config) {
+        prepare_data_folder(&config.store.data_dir)?;
+        SecretsFolder::open(&config.store.data_dir)?
+    } else {
+        SecretsFolder::look(&config.store.data_dir)
+    };
+    let hasher = hasher(&mut folder, config, checked_by)?;
+    let jwt = match (&config.admin.jwt_secret, checked_by) {
+        (Some(secret), _) => secret.clone(),
+        (None, CheckedBy::Folder { .. }) => kept_or_made(&mut folder, JWT_FILE)?,
+        (None, CheckedBy::Shared(_)) => hashed(&hasher, SESSIONS_TEXT),
     };
     let jwt =
         JwtSecret::new(jwt.expose().as_bytes()).map_err(|_| SecretsError::Damaged(folder.path(JWT_FILE)))?;
     let (admin_password, first_password) = admin_password(&mut folder, config)?;
+    if config.admin.password.is_none() && matches!(checked_by, CheckedBy::Shared(_)) {
+        folder.warnings.push(
+            "ADMIN_PASSWORD is not set: every replica makes and shows a password of its own; set one for all"
+                .to_owned(),
+        );
+    }
     Ok(Secrets {
+        check: check_value(&hasher),
         hasher,
         jwt,
         admin_password,
@@ -113,12 +161,46 @@ pub(crate) fn prepare(config: &Config, has_bindings: bool) -> Result<Secrets, Se
     })
 }
 
-/// Whether [`prepare`] would find the HMAC secret in order. Changes nothing.
-pub(crate) fn verify(config: &Config, has_bindings: bool) -> Result<(), SecretsError> {
+/// The hasher alone; makes the secret if it is neither configured nor kept.
+pub(crate) fn prepare_hasher(
+    config: &Config,
+    checked_by: &CheckedBy,
+) -> Result<(FingerprintHasher, Secret), SecretsError> {
+    prepare_data_folder(&config.store.data_dir)?;
+    let mut folder = SecretsFolder::open(&config.store.data_dir)?;
+    let hasher = hasher(&mut folder, config, checked_by)?;
+    let check = check_value(&hasher);
+    Ok((hasher, check))
+}
+
+/// The hasher and what tells its secret from any other, if there is a secret yet. Changes nothing.
+pub(crate) fn hasher_if_any(
+    config: &Config,
+    checked_by: &CheckedBy,
+) -> Result<Option<(FingerprintHasher, Secret)>, SecretsError> {
+    verify(config, checked_by)?;
     let folder = SecretsFolder::look(&config.store.data_dir);
     let secret = match &config.hmac_secret {
         Some(secret) => Some(secret.clone()),
         None => kept(&folder, HMAC_FILE)?,
+    };
+    let hasher = secret.map(|secret| hasher_under(&folder, &secret)).transpose()?;
+    Ok(hasher.map(|hasher| {
+        let check = check_value(&hasher);
+        (hasher, check)
+    }))
+}
+
+/// Whether [`prepare`] would find the HMAC secret in order. Changes nothing.
+pub(crate) fn verify(config: &Config, checked_by: &CheckedBy) -> Result<(), SecretsError> {
+    let folder = SecretsFolder::look(&config.store.data_dir);
+    let secret = match &config.hmac_secret {
+        Some(secret) => Some(secret.clone()),
+        None => kept(&folder, HMAC_FILE)?,
+    };
+    let has_bindings = match checked_by {
+        CheckedBy::Folder { has_bindings } => *has_bindings,
+        CheckedBy::Shared(check) => return verify_shared(&folder, secret.as_ref(), check.as_ref()),
     };
     match (secret, folder.read(HMAC_CHECK_FILE)?) {
         (None, _) if has_bindings => Err(SecretsError::LostHmacSecret(folder.path(HMAC_FILE))),
@@ -131,19 +213,34 @@ pub(crate) fn verify(config: &Config, has_bindings: bool) -> Result<(), SecretsE
     }
 }
 
+fn verify_shared(
+    folder: &SecretsFolder,
+    secret: Option<&Secret>,
+    check: Option<&Secret>,
+) -> Result<(), SecretsError> {
+    match (secret, check) {
+        (None, Some(_)) => Err(SecretsError::LostSharedSecret),
+        (Some(secret), Some(check)) if check_value(&hasher_under(folder, secret)?) != *check => {
+            Err(SecretsError::OtherSharedSecret)
+        }
+        _ => Ok(()),
+    }
+}
+
 fn hasher(
     folder: &mut SecretsFolder,
     config: &Config,
-    has_bindings: bool,
+    checked_by: &CheckedBy,
 ) -> Result<FingerprintHasher, SecretsError> {
-    verify(config, has_bindings)?;
+    verify(config, checked_by)?;
     let secret = match &config.hmac_secret {
         Some(secret) => secret.clone(),
         None => kept_or_made(folder, HMAC_FILE)?,
     };
     let hasher = hasher_under(folder, &secret)?;
     let check = check_value(&hasher);
-    if folder.read(HMAC_CHECK_FILE)?.as_ref() != Some(&check) {
+    let is_in_folder = matches!(checked_by, CheckedBy::Folder { .. });
+    if is_in_folder && folder.read(HMAC_CHECK_FILE)?.as_ref() != Some(&check) {
         folder.replace(HMAC_CHECK_FILE, &check)?;
     }
     Ok(hasher)
@@ -156,8 +253,14 @@ fn hasher_under(folder: &SecretsFolder, secret: &Secret) -> Result<FingerprintHa
 
 /// What tells one secret from another without telling the secret.
 fn check_value(hasher: &FingerprintHasher) -> Secret {
-    let fingerprint = hasher.fingerprint(&NormalisedKey::Exact(CHECK_TEXT));
-    Secret::new(hexadecimal(fingerprint.as_bytes()))
+    hashed(hasher, CHECK_TEXT)
+}
+
+/// What follows from the secret and cannot be led back to it.
+fn hashed(hasher: &FingerprintHasher, text: &str) -> Secret {
+    Secret::new(hexadecimal(
+        hasher.fingerprint(&NormalisedKey::Exact(text)).as_bytes(),
+    ))
 }
 
 /// The secret in the file, if there is one.

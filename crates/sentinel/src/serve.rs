@@ -109,12 +109,12 @@ fn greet(out: &mut dyn Write, app: &App, config: &Config, is_demo: bool) -> io::
         if is_demo { " (the demo upstream)" } else { "" }
     )?;
     writeln!(out, "  admin     http://{}", app.admin_addr())?;
-    writeln!(out, "  data      {}", config.store.database().display())?;
+    writeln!(out, "  data      {}", app.place())?;
     writeln!(
         out,
         "  profile   {}, {}",
         config.upstream.profile.name,
-        mode_word(config.rules.mode)
+        mode_word(app.rules().now().mode)
     )?;
     if let Some(password) = &app.first_password {
         writeln!(

@@ -2,13 +2,18 @@
 //!
 //! Neither ever holds more of a key than its hint and its fingerprint.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use sentinel_core::binding::BindingRecord;
 use sentinel_core::event::{Actor, AdminEvent};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
+use sentinel_core::ports::{ArchiveRun, StoredSettings};
 use serde_json::{Value, json};
+
+/// Why a binding is in the archive that nobody unbound.
+pub(crate) const UNUSED: &str = "unused";
 
 /// The words for what operators do, as the admin events spell them.
 #[derive(Clone, Copy)]
@@ -48,6 +53,42 @@ pub(crate) fn event(
         actor: actor.name.clone(),
         client_ip: actor.client_ip,
         action: action.as_str().to_owned(),
+        detail: detail.to_string(),
+    }
+}
+
+/// The event of one batch that the archive moved.
+pub(crate) fn archive_event(run: ArchiveRun, moved: usize) -> AdminEvent {
+    let detail = json!({"moved": moved, "unused_since": run.unused_since.rfc3339()});
+    AdminEvent {
+        at: run.now,
+        actor: "system".to_owned(),
+        client_ip: None,
+        action: "archive".to_owned(),
+        detail: detail.to_string(),
+    }
+}
+
+/// The event of changed settings, with what each of them was and is.
+pub(crate) fn settings_event(
+    actor: &Actor,
+    changes: &BTreeMap<String, Option<String>>,
+    before: &StoredSettings,
+    after: &StoredSettings,
+) -> AdminEvent {
+    let of = |stored: &StoredSettings| -> BTreeMap<String, Option<Value>> {
+        let value = |name: &String| {
+            let text = stored.values.get(name)?;
+            Some(serde_json::from_str(text).unwrap_or_else(|_| Value::from(text.as_str())))
+        };
+        changes.keys().map(|name| (name.clone(), value(name))).collect()
+    };
+    let detail = json!({"version": after.version, "before": of(before), "after": of(after)});
+    AdminEvent {
+        at: actor.at,
+        actor: actor.name.clone(),
+        client_ip: actor.client_ip,
+        action: "change_settings".to_owned(),
         detail: detail.to_string(),
     }
 }
@@ -94,7 +135,7 @@ fn networks(networks: &[Network]) -> Vec<String> {
     networks.iter().map(Network::to_string).collect()
 }
 
-fn hexadecimal(fingerprint: &KeyFingerprint) -> String {
+pub(crate) fn hexadecimal(fingerprint: &KeyFingerprint) -> String {
     fingerprint
         .as_bytes()
         .iter()

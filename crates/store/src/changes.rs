@@ -114,7 +114,7 @@ impl FromStr for Change {
     }
 }
 
-fn from_hexadecimal(text: &str) -> Result<KeyFingerprint, MessageError> {
+pub(crate) fn from_hexadecimal(text: &str) -> Result<KeyFingerprint, MessageError> {
     let mut bytes = [0_u8; 32];
     if text.len() != 2 * bytes.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(MessageError);

@@ -1,10 +1,15 @@
 //! One suite that every store has to pass: what the ports promise, however it is kept.
 //!
-//! A store joins with `conformance_suite!(fixture)`, where `fixture` makes an empty store and whatever has to live as long.
+//! A store joins with `conformance_suite!(fixture())`, or `conformance_suite!(fixture().await)`, where `fixture` makes an empty store and
+//! whatever has to live as long.
 
 pub(crate) mod admin;
+pub(crate) mod archive;
 pub(crate) mod bindings;
 pub(crate) mod intercepts;
+pub(crate) mod retention;
+pub(crate) mod settings;
+pub(crate) mod transfer;
 pub(crate) mod uses;
 
 use sentinel_core::binding::{Binding, BindingId, NewBinding};
@@ -12,25 +17,48 @@ use sentinel_core::event::Actor;
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingStore, Claim, Health, InterceptStore, UseStore,
+    AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Claim, Health, InterceptRetention,
+    InterceptStore, SettingStore, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 /// All the ports on one store.
 pub(crate) trait AnyStore:
-    BindingStore + BindingAdmin + UseStore + InterceptStore + AdminEventStore + Health + Clone + 'static
+    BindingStore
+    + BindingAdmin
+    + UseStore
+    + ArchiveStore
+    + SettingStore
+    + InterceptStore
+    + InterceptRetention
+    + TransferStore
+    + AdminEventStore
+    + Health
+    + Clone
+    + 'static
 {
 }
 
 impl<S> AnyStore for S where
-    S: BindingStore + BindingAdmin + UseStore + InterceptStore + AdminEventStore + Health + Clone + 'static
+    S: BindingStore
+        + BindingAdmin
+        + UseStore
+        + ArchiveStore
+        + SettingStore
+        + InterceptRetention
+        + TransferStore
+        + InterceptStore
+        + AdminEventStore
+        + Health
+        + Clone
+        + 'static
 {
 }
 
-/// Makes one test of each promise, on the store that `$fixture` gives.
+/// Makes one test of each promise, on the store that `$fixture` makes; it may await.
 macro_rules! conformance_suite {
-    ($fixture:path) => {
+    ($fixture:expr) => {
         crate::conformance::conformance_suite! { @each $fixture;
             bindings::an_unknown_key_has_no_binding
             bindings::a_claim_is_found_again
@@ -43,6 +71,9 @@ macro_rules! conformance_suite {
             bindings::a_banned_binding_learns_nothing
             bindings::every_change_takes_a_higher_version
             bindings::every_width_of_network_comes_back_as_written
+            bindings::many_keys_are_found_together
+            bindings::many_that_learn_at_once_learn_no_more_than_the_maximum
+            bindings::a_hint_of_any_characters_is_taken
             admin::a_ban_and_its_end
             admin::networks_are_replaced_in_order_without_repetition
             admin::unbinding_frees_the_key
@@ -57,6 +88,32 @@ macro_rules! conformance_suite {
             uses::uses_add_up
             uses::bindings_that_are_gone_are_passed_over
             uses::a_count_stops_at_its_largest
+            archive::what_is_unused_is_marked_first_and_moved_later
+            archive::nothing_moves_before_its_mark_is_old_enough
+            archive::a_use_in_between_takes_the_mark_away
+            archive::a_change_in_between_takes_the_mark_away
+            archive::a_mark_goes_with_its_reason
+            archive::what_was_bound_used_or_changed_since_is_not_unused
+            archive::a_banned_binding_is_never_moved
+            archive::a_batch_has_a_maximum
+            archive::a_moved_key_is_free_and_its_absence_is_no_newer_than_its_next_binding
+            archive::a_batch_that_moves_leaves_one_event
+            retention::what_is_older_is_removed
+            retention::removing_goes_on_past_one_step
+            retention::what_comes_next_is_taken_in
+            transfer::everything_comes_over_page_by_page
+            transfer::taking_the_same_again_changes_nothing
+            transfer::a_binding_that_is_here_is_kept_or_replaced
+            transfer::a_replaced_binding_is_newer_and_under_the_same_id
+            transfer::a_rehearsal_changes_nothing
+            transfer::an_intercept_names_the_binding_of_its_key
+            transfer::a_page_of_moved_items_has_a_maximum
+            settings::nothing_was_ever_changed
+            settings::settings_are_set_and_taken_back_together
+            settings::a_change_needs_the_stored_version
+            settings::no_change_is_no_change
+            settings::one_of_many_concurrent_changes_is_made
+            settings::a_change_leaves_an_event_with_before_and_after
             intercepts::an_intercept_comes_back_whole
             intercepts::intercepts_come_page_by_page
             intercepts::a_page_of_intercepts_has_a_maximum
@@ -66,11 +123,11 @@ macro_rules! conformance_suite {
             intercepts::the_store_is_healthy
         }
     };
-    (@each $fixture:path; $($part:ident::$promise:ident)+) => {
+    (@each $fixture:expr; $($part:ident::$promise:ident)+) => {
         $(
             #[tokio::test]
             async fn $promise() {
-                let (store, _kept) = $fixture();
+                let (store, _kept) = $fixture;
                 crate::conformance::$part::$promise(store).await;
             }
         )+

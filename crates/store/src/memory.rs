@@ -2,8 +2,11 @@
 //!
 //! Nothing in it is bounded or kept; it must never serve an installation.
 
+mod archive;
 mod ports;
+mod settings;
 mod state;
+mod transfer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,5 +37,5 @@ mod tests {
         (MemoryStore::new(), ())
     }
 
-    crate::conformance::conformance_suite!(fixture);
+    crate::conformance::conformance_suite!(fixture());
 }

@@ -5,6 +5,7 @@
 //! away. Nothing in here may block a caller's thread, apart from opening and closing.
 
 mod admin;
+mod archive;
 mod bindings;
 mod events;
 mod failure;
@@ -14,7 +15,9 @@ mod intercepts;
 mod ports;
 mod rows;
 mod schema;
+mod settings;
 mod threads;
+mod transfer;
 mod uses;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +41,8 @@ pub const GROUP_COMMANDS_MAX: usize = 256;
 pub const READER_THREADS: usize = 3;
 /// How long one process waits for another that writes to the same file.
 pub const BUSY_WAIT_MAX: Duration = Duration::from_secs(2);
+/// The most old intercepts that are removed in one transaction, so that the writer is never busy with it for long.
+pub const RETENTION_ROWS_MAX: u32 = 1_000;
 /// How long the health check waits for both kinds of threads.
 pub const HEALTH_WAIT_MAX: Duration = Duration::from_secs(3);
 

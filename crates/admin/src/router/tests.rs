@@ -20,7 +20,7 @@ const PUBLIC: [&str; 5] = [
     "POST /admin/api/login",
 ];
 
-const SIGNED_IN: [&str; 9] = [
+const SIGNED_IN: [&str; 10] = [
     "GET /admin/api/bindings",
     "GET /admin/api/bindings/{id}",
     "GET /admin/api/dashboard",
@@ -30,6 +30,7 @@ const SIGNED_IN: [&str; 9] = [
     "POST /admin/api/bindings/unban",
     "POST /admin/api/bindings/unbind",
     "PUT /admin/api/bindings/ip",
+    "PUT /admin/api/settings",
 ];
 
 fn named(access: Access) -> BTreeSet<String> {

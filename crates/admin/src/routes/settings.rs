@@ -1,44 +1,64 @@
-//! `/admin/api/settings`: the settings in effect and where each comes from. Who builds the list leaves secrets out.
+//! `/admin/api/settings`: the settings in effect, where each comes from, and changing those that may change while the server
+//! runs. Who builds the list leaves secrets out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Access, Route};
-use crate::parts::{Admin, Setting};
+use crate::extract::{JsonBody, SignedIn};
+use crate::parts::Admin;
+use crate::problem::{Code, Problem};
+use crate::settings::{SettingsInEffect, SettingsRefused};
+
+/// The most settings that one request changes.
+const CHANGES_MAX: usize = 64;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::get("/admin/api/settings", Access::SignedIn, list)]
+    vec![
+        Route::get("/admin/api/settings", Access::SignedIn, list),
+        Route::put("/admin/api/settings", Access::SignedIn, change),
+    ]
 }
 
-#[derive(Serialize)]
-struct Settings {
-    items: Vec<Setting>,
+/// New values by name; null takes an earlier change back, so that file or default hold again.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsChange {
+    version: i64,
+    values: BTreeMap<String, Option<Value>>,
 }
 
 /// `GET /admin/api/settings`.
-async fn list(State(admin): State<Arc<Admin>>) -> Json<Settings> {
-    Json(Settings {
-        items: admin.settings.clone(),
+async fn list(State(admin): State<Arc<Admin>>) -> Json<SettingsInEffect> {
+    Json(admin.settings.in_effect())
+}
+
+/// `PUT /admin/api/settings`: changes some, all together or none. Answers with all of them.
+async fn change(
+    State(admin): State<Arc<Admin>>,
+    caller: SignedIn,
+    JsonBody(body): JsonBody<SettingsChange>,
+) -> Result<Json<SettingsInEffect>, Problem> {
+    if body.values.is_empty() || body.values.len() > CHANGES_MAX {
+        let detail = format!("It must hold 1 to {CHANGES_MAX} settings.");
+        return Err(Problem::field("values", detail));
+    }
+    let actor = caller.actor(admin.clock.now());
+    let changed = admin.settings.change(body.version, body.values, actor).await;
+    changed.map(Json).map_err(|refused| match refused {
+        SettingsRefused::Outdated => Problem::new(
+            Code::SettingsOutdated,
+            "Somebody changed them since this version: read them again, and send their new version.",
+        ),
+        SettingsRefused::Wrong(wrong) => Problem::settings(wrong),
+        SettingsRefused::Store(error) => error.into(),
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use http::StatusCode;
-    use serde_json::json;
-
-    use crate::testing::Console;
-
-    #[tokio::test]
-    async fn settings_say_where_they_come_from() {
-        let answer = Console::new().get("/admin/api/settings").await;
-        assert_eq!(answer.status, StatusCode::OK);
-        assert_eq!(
-            answer.body["items"],
-            json!([{"name": "policy.slots", "value": 1, "source": "default"}])
-        );
-    }
-}
+mod tests;

@@ -7,11 +7,11 @@ use sentinel_core::alert::conformance::draft;
 use sentinel_core::alert::ports::{Delivery, DeliveryFilter, DeliveryState, Transition};
 use sentinel_core::ports::StoreError;
 
-use self::scripted::{FlakyOutbox, ScriptedChannel, Step, failure};
+use self::scripted::{ScriptedChannel, Step, failure};
 use super::*;
 use crate::channel::Again;
 use crate::memory::MemoryAlertStore;
-use crate::testing::{TokioClock, channel_id};
+use crate::testing::{FlakyOutbox, TokioClock, channel_id};
 
 /// The longest that a test looks for a state; tokio's clock is paused, so it takes no time.
 const LOOKED_FOR_MAX: Duration = Duration::from_hours(48);

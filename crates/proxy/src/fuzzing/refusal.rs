@@ -13,7 +13,7 @@ use sentinel_core::fingerprint::{FingerprintHasher, KeyFingerprint};
 use sentinel_core::known::{Known, KnownBinding};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::path::RequestPath;
-use sentinel_core::policy::Rules;
+use sentinel_core::policy::{LiveRules, Rules};
 use sentinel_core::ports::{BindingLookup, Claim, InterceptSink, StoreError};
 use sentinel_core::profile::{Dialect, Profile};
 use sentinel_core::time::{SystemClock, Timestamp};
@@ -185,7 +185,7 @@ impl Refusing {
             host_header: HostHeader::default(),
             profile: Profile::built_in("new-api").expect("built in"),
             client_ip: ClientIpRules::new([], ClientIpSource::Forwarded),
-            rules: Rules::default(),
+            rules: LiveRules::new(Rules::default()),
             bounds: Bounds::default(),
         };
         let dependencies = Dependencies {

@@ -92,7 +92,7 @@ async fn off_the_claim_paths_an_unknown_key_passes_unbound() {
 #[tokio::test]
 async fn fresh_claims_per_address_are_bounded() {
     let upstream = upstream().await;
-    let sentinel = Sentinel::start_with(upstream.address(), |options| options.bounds.claims_per_minute = 2);
+    let sentinel = Sentinel::start_with(upstream.address(), |options| options.rules.claims_per_minute = 2);
     let mut client = sentinel.client().await;
     let mut claim = async |key: &str| client.post(CHAT, &[("authorization", key)], "{}").await;
     assert_eq!(claim("sk-one").await.status(), 200);

@@ -175,6 +175,26 @@ async fn an_observed_breach_passes_and_is_recorded() {
 }
 
 #[tokio::test]
+async fn changed_rules_count_from_the_next_request_on_also_on_open_connections() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    sentinel.chat().await;
+    let mut elsewhere = sentinel.client_elsewhere().await;
+    let mut status = async || {
+        let answer = elsewhere.post(CHAT, &[("authorization", KEY)], "{}").await;
+        answer.status()
+    };
+    assert_eq!(status().await, 403);
+    sentinel.rules.set(Rules {
+        mode: Mode::Observe,
+        ..Rules::default()
+    });
+    assert_eq!(status().await, 200);
+    sentinel.rules.set(Rules::default());
+    assert_eq!(status().await, 403);
+}
+
+#[tokio::test]
 async fn a_key_learns_as_many_networks_as_it_has_slots() {
     let upstream = upstream().await;
     let sentinel = Sentinel::start_with(upstream.address(), |options| {

@@ -13,7 +13,7 @@ use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
 use sentinel_core::fingerprint::{FingerprintHasher, KeyFingerprint};
 use sentinel_core::known::{Known, KnownBinding};
 use sentinel_core::network::Network;
-use sentinel_core::policy::{OwnPolicy, Rules};
+use sentinel_core::policy::{LiveRules, OwnPolicy, Rules};
 use sentinel_core::ports::{BindingLookup, Claim, StoreError};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Timestamp;
@@ -208,7 +208,7 @@ impl Options {
             host_header: self.host_header,
             profile: Profile::built_in("new-api").expect("built in"),
             client_ip: ClientIpRules::new(self.trusted, self.source),
-            rules: self.rules,
+            rules: LiveRules::new(self.rules),
             bounds: self.bounds,
             tls: self.tls,
         }
@@ -259,6 +259,7 @@ pub(crate) struct Sentinel {
     pub(crate) lookup: Arc<ScriptedLookup>,
     pub(crate) sink: Arc<MemorySink>,
     pub(crate) clock: Arc<SettableClock>,
+    pub(crate) rules: LiveRules,
 }
 
 impl Sentinel {
@@ -278,13 +279,16 @@ impl Sentinel {
             clock: clock.clone(),
         };
         let listen = ([127, 0, 0, 1], 0).into();
-        let engine = Engine::start(options.config(listen, upstream), dependencies).expect("a free port");
+        let config = options.config(listen, upstream);
+        let rules = config.rules.clone();
+        let engine = Engine::start(config, dependencies).expect("a free port");
         Self {
             address: engine.local_addr(),
             engine,
             lookup,
             sink,
             clock,
+            rules,
         }
     }
 

@@ -16,6 +16,7 @@ use sentinel_core::time::{Clock as _, SystemClock};
 
 use super::CliError;
 use crate::config::{Config, ConfigErrors, Loaded, SettingView, Source, Sources};
+use crate::secrets;
 
 /// How one part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,12 +107,15 @@ pub(super) async fn run(sources: &Sources, out: &mut dyn Write) -> Result<(), Cl
 
 /// The parts besides the configuration itself.
 async fn parts(config: &Config) -> Vec<Finding> {
-    let folder = storage::data_folder(&config.store.data_dir);
-    let is_folder_good = folder.verdict == Verdict::Good;
-    let mut findings = vec![folder];
+    let folder = secrets::needs_data_folder(config).then(|| storage::data_folder(&config.store.data_dir));
+    let is_folder_good = folder
+        .as_ref()
+        .is_none_or(|folder| folder.verdict == Verdict::Good);
+    let mut findings: Vec<Finding> = folder.into_iter().collect();
     if is_folder_good {
         findings.extend(storage::store_and_secrets(config).await);
     }
+    findings.extend(storage::redis(config).await);
     findings.extend(certificate::certificate(config, SystemClock.now()));
     findings.extend(network::upstream(config).await);
     findings.extend(network::ports(config).await);
@@ -137,6 +141,7 @@ fn configuration(file: Option<&Path>, loaded: &Loaded) -> Vec<Finding> {
         let source = match setting.source {
             Source::Default => "default",
             Source::File => "file",
+            Source::Database => "database",
             Source::Environment => "environment",
         };
         Finding::good("", format!("{} = {} ({source})", setting.name, setting.value))

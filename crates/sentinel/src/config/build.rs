@@ -2,7 +2,7 @@
 //! of each other.
 
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,12 +12,14 @@ use sentinel_core::fingerprint::SECRET_BYTES_MIN;
 use sentinel_core::policy::{Failsafe, Keyless, Mode, Rules};
 use sentinel_core::profile::Profile;
 use sentinel_proxy::{Certificate, HostHeader, TlsConfig, UpstreamTarget};
+use sentinel_store::redis::RedisSettings;
 
 use super::parse;
 use super::setting::Setting;
 use super::table;
 use super::types::{
-    AdminConfig, AdminPassword, Config, LogConfig, LogFormat, ProxyConfig, StoreConfig, UpstreamConfig,
+    AdminConfig, AdminPassword, Config, LiveConfig, LogConfig, LogFormat, PostgresConfig, ProxyConfig,
+    RedisConfig, StoreConfig, UpstreamConfig,
 };
 use super::values::Values;
 
@@ -36,12 +38,7 @@ pub(crate) fn build(values: &mut Values<'_>, requirements: Requirements) -> Conf
     let config = Config {
         proxy: proxy(values, requirements),
         upstream: upstream(values, requirements),
-        rules: rules(values),
-        claims_per_minute_per_address: u32::try_from(
-            values.number(&table::POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS),
-        )
-        .ok()
-        .and_then(NonZeroU32::new),
+        live: live(values),
         hmac_secret: values.parsed(&table::POLICY_HMAC_SECRET, |text| {
             parse::secret(text, SECRET_BYTES_MIN)
         }),
@@ -175,6 +172,25 @@ fn profile(values: &mut Values<'_>) -> Profile {
     profile
 }
 
+/// What may change while the server runs: read at the start, and again whenever an operator changed something.
+pub(crate) fn live(values: &mut Values<'_>) -> LiveConfig {
+    /// How long a day is; leap seconds do not matter here.
+    const DAY: Duration = Duration::from_hours(24);
+    let mut small = |setting| u32::try_from(values.number(setting)).unwrap_or(u32::MAX);
+    let (archive_days, intercept_days, alert_count) = (
+        small(&table::STORE_ARCHIVE_DAYS),
+        small(&table::STORE_INTERCEPT_DAYS),
+        small(&table::ALERT_THRESHOLD_COUNT),
+    );
+    LiveConfig {
+        rules: rules(values),
+        archived_after: DAY * archive_days,
+        intercepts_kept: DAY * intercept_days,
+        alert_count,
+        alert_within: values.seconds(&table::ALERT_THRESHOLD_SECONDS),
+    }
+}
+
 fn rules(values: &mut Values<'_>) -> Rules {
     let learning_window = values.seconds(&table::POLICY_LEARNING_WINDOW_SECONDS);
     let mut small = |setting| u8::try_from(values.number(setting)).unwrap_or(u8::MAX);
@@ -190,6 +206,8 @@ fn rules(values: &mut Values<'_>) -> Rules {
         learning_window: (!learning_window.is_zero()).then_some(learning_window),
         ipv4_prefix,
         ipv6_prefix,
+        claims_per_minute: u32::try_from(values.number(&table::POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS))
+            .unwrap_or(u32::MAX),
     }
 }
 
@@ -217,37 +235,49 @@ fn admin(values: &mut Values<'_>) -> AdminConfig {
 }
 
 fn store(values: &mut Values<'_>) -> StoreConfig {
-    for setting in [&table::STORE_PG_DSN, &table::STORE_REDIS_URL] {
-        if values.is_given(setting) {
-            values.error(
+    let dsn = values.parsed(&table::STORE_PG_DSN, parse::pg_dsn);
+    let connections_max = values.count(&table::STORE_PG_CONNECTIONS_MAX);
+    let is_embedded = !values.is_given(&table::STORE_PG_DSN);
+    for setting in [
+        &table::STORE_REDIS_URL,
+        &table::STORE_REDIS_PREFIX,
+        &table::STORE_REDIS_CA_FILE,
+        &table::STORE_PG_CONNECTIONS_MAX,
+    ] {
+        if is_embedded && values.is_given(setting) {
+            values.warning(
                 setting,
-                "is set, but this build has the embedded store only; leave it out",
+                "has no effect while PG_DSN is not set: the embedded store serves one replica, which shares nothing",
             );
         }
     }
+    let redis = redis(values).filter(|_| !is_embedded);
     StoreConfig {
+        redis,
+        postgres: dsn.map(|dsn| PostgresConfig { dsn, connections_max }),
         data_dir: PathBuf::from(values.text(&table::STORE_DATA_DIR).unwrap_or_default()),
         cache_entries_max: values.count(&table::STORE_CACHE_ENTRIES_MAX),
         cache_life: values.seconds(&table::STORE_CACHE_SECONDS),
     }
 }
 
+fn redis(values: &mut Values<'_>) -> Option<RedisConfig> {
+    let url = values.parsed(&table::STORE_REDIS_URL, parse::redis_url);
+    let prefix = values.parsed(&table::STORE_REDIS_PREFIX, parse::redis_prefix);
+    let authorities = values.parsed(&table::STORE_REDIS_CA_FILE, parse::pem_file);
+    let mut settings = RedisSettings::new(url?);
+    if let Some(prefix) = prefix {
+        settings = settings.with_prefix(&prefix).ok()?;
+    }
+    if let Some(authorities) = authorities {
+        settings = settings.trusting(authorities);
+    }
+    Some(RedisConfig { settings })
+}
+
 /// Settings of parts that this build does not have: judged all the same, so that they are right when the parts come.
 fn check_what_has_no_effect(values: &mut Values<'_>) {
-    for setting in [
-        &table::STORE_ARCHIVE_DAYS,
-        &table::ALERT_THRESHOLD_COUNT,
-        &table::ALERT_THRESHOLD_SECONDS,
-    ] {
-        values.number(setting);
-    }
     values.parsed(&table::ALERT_WEBHOOK_URL, parse::webhook_url);
-    if values.is_given(&table::STORE_ARCHIVE_DAYS) {
-        values.warning(
-            &table::STORE_ARCHIVE_DAYS,
-            "has no effect yet: this build archives nothing by itself",
-        );
-    }
     if values.is_given(&table::ALERT_WEBHOOK_URL) {
         values.warning(
             &table::ALERT_WEBHOOK_URL,

@@ -20,7 +20,7 @@ pub(crate) struct GivenValue {
 }
 
 /// All that was written, and what was wrong with how it was written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Given {
     values: BTreeMap<&'static str, GivenValue>,
     /// The operator's own profiles.
@@ -35,6 +35,11 @@ impl Given {
     /// What was written for the setting.
     pub(crate) fn value(&self, setting: &'static Setting) -> Option<&GivenValue> {
         self.values.get(setting.name)
+    }
+
+    /// Puts a value in the place of whatever was written.
+    pub(crate) fn put(&mut self, setting: &'static Setting, text: Secret, origin: Origin) {
+        self.values.insert(setting.name, GivenValue { text, origin });
     }
 
     /// Takes a value; empty text counts as not written. Text that is no secret loses the white space around it.

@@ -14,6 +14,8 @@ pub(crate) enum Origin {
     Default,
     /// In the environment, under this name.
     Environment(String),
+    /// In the store, by an operator, while the server runs.
+    Database,
     /// In the configuration file.
     File {
         /// The file.
@@ -28,6 +30,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => formatter.write_str("default"),
             Self::Environment(name) => write!(formatter, "environment, {name}"),
+            Self::Database => formatter.write_str("changed while running"),
             Self::File { path, line } => write!(formatter, "{}, line {line}", path.display()),
         }
     }

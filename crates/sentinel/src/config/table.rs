@@ -132,9 +132,16 @@ settings! {
     STORE_DATA_DIR = "store.data_dir" ["SENTINEL_DATA_DIR"] Kind::Text, Some("./data"),
         "The folder of the embedded database and of the secrets that are made at first start.";
     STORE_PG_DSN = "store.pg_dsn" ["PG_DSN"] Kind::Secret, None,
-        "Where PostgreSQL is; without it the embedded store serves.";
+        "Where PostgreSQL is, like postgresql://user:password@host:5432/database; several hosts may be named. Without it the embedded store serves, on one replica.";
+    STORE_PG_CONNECTIONS_MAX = "store.pg_connections_max" ["SENTINEL_STORE_PG_CONNECTIONS_MAX"]
+        number(2, 1000, "connections"), Some("16"),
+        "The most connections to PostgreSQL that one replica keeps open, a few for listening aside.";
     STORE_REDIS_URL = "store.redis_url" ["REDIS_URL"] Kind::Secret, None,
-        "Where Redis is.";
+        "Where the Redis or Valkey is that replicas share beside PostgreSQL, like redis://user:password@host:6379; redis-sentinel:// and redis-cluster:// work too, and rediss:// is TLS.";
+    STORE_REDIS_PREFIX = "store.redis_prefix" ["SENTINEL_STORE_REDIS_PREFIX"] Kind::Text, Some("sentinel:"),
+        "What all keys in it begin with, so that installations can share one.";
+    STORE_REDIS_CA_FILE = "store.redis_ca_file" ["SENTINEL_STORE_REDIS_CA_FILE"] Kind::Text, None,
+        "A PEM file with the certificate authorities that it is believed by over TLS, and no others; without it the public ones that this build knows.";
     STORE_CACHE_ENTRIES_MAX = "store.cache_entries_max" ["SENTINEL_STORE_CACHE_ENTRIES_MAX"]
         number(1000, 100_000_000, "bindings"), Some("1000000"),
         "How many bindings are held in memory.";
@@ -142,7 +149,9 @@ settings! {
         number(1, 60, "seconds"), Some("5"),
         "For how long a binding in memory is believed without asking the store again.";
     STORE_ARCHIVE_DAYS = "store.archive_days" ["ARCHIVE_DAYS"] number(1, 3650, "days"), Some("90"),
-        "After how many days without use a binding is archived.";
+        "After how many days without use a binding is archived; its key's next use binds it anew. Banned ones stay.";
+    STORE_INTERCEPT_DAYS = "store.intercept_days" ["SENTINEL_STORE_INTERCEPT_DAYS"] number(1, 3650, "days"), Some("90"),
+        "For how many days the log of refused requests is kept.";
 
     ALERT_WEBHOOK_URL = "alert.webhook_url" ["ALERT_WEBHOOK_URL"] Kind::Secret, None,
         "Where alerts are sent.";
@@ -157,6 +166,27 @@ settings! {
         "How log lines look; auto means human on a terminal and JSON elsewhere.";
     LOG_FILTER = "log.filter" ["SENTINEL_LOG_FILTER"] Kind::Text, Some("info"),
         "What is logged: a level (error, warn, info, debug, trace), or target=level pairs separated by commas.";
+}
+
+/// Those that may change while the server runs.
+pub(crate) static LIVE: &[&Setting] = &[
+    &POLICY_MODE,
+    &POLICY_FAILSAFE_MODE,
+    &POLICY_KEYLESS,
+    &POLICY_SLOTS,
+    &POLICY_LEARNING_WINDOW_SECONDS,
+    &POLICY_IPV4_PREFIX,
+    &POLICY_IPV6_PREFIX,
+    &POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS,
+    &STORE_ARCHIVE_DAYS,
+    &STORE_INTERCEPT_DAYS,
+    &ALERT_THRESHOLD_COUNT,
+    &ALERT_THRESHOLD_SECONDS,
+];
+
+/// Whether the setting may change while the server runs.
+pub(crate) fn is_live(setting: &Setting) -> bool {
+    LIVE.contains(&setting)
 }
 
 /// The setting with this name in the file.

@@ -4,7 +4,7 @@ mod every_setting;
 mod sources;
 
 use std::fs;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,7 +82,7 @@ fn without_anything_the_defaults_hold() {
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
     assert_eq!(config.proxy.listen.to_string(), "0.0.0.0:7000");
     assert_eq!(config.admin.listen.to_string(), "127.0.0.1:7001");
-    assert_eq!(config.rules, Rules::default());
+    assert_eq!(config.live.rules, Rules::default());
     assert!(config.proxy.trusted_proxies.is_empty());
     assert_eq!(config.proxy.client_ip_header, "x-real-ip");
     assert_eq!((config.proxy.cores, config.proxy.connections_max), (0, 20_000));
@@ -103,9 +103,11 @@ fn without_anything_the_defaults_hold() {
     assert_eq!(config.upstream.resolve_interval, Duration::from_secs(30));
     assert_eq!(config.upstream.health_interval, Duration::from_secs(5));
     assert!(config.upstream.trust.is_none() && config.upstream.health_path.is_none());
+    assert_eq!(config.live.archived_after, Duration::from_hours(24 * 90));
+    assert_eq!(config.live.intercepts_kept, Duration::from_hours(24 * 90));
     assert_eq!(
-        config.claims_per_minute_per_address.map(NonZeroU32::get),
-        Some(60)
+        (config.live.alert_count, config.live.alert_within),
+        (5, Duration::from_mins(5))
     );
     assert_eq!(config.admin.username, "admin");
     assert_eq!(config.admin.session, Duration::from_hours(1));
@@ -127,8 +129,8 @@ fn zero_means_what_its_help_says() {
         .loaded()
         .config;
     assert_eq!(config.proxy.connections_per_address_max, None);
-    assert_eq!(config.claims_per_minute_per_address, None);
-    assert_eq!(config.rules.learning_window, None);
+    assert_eq!(config.live.rules.claims_per_minute, 0);
+    assert_eq!(config.live.rules.learning_window, None);
 }
 
 #[test]
@@ -235,8 +237,17 @@ fn what_has_no_effect_is_warned_of() {
             "https://hooks.example/token",
             "this build sends no alerts",
         ),
-        ("ARCHIVE_DAYS", "30", "archives nothing"),
         ("ADMIN_PASSWORD", "short", "can be guessed"),
+        (
+            "SENTINEL_STORE_PG_CONNECTIONS_MAX",
+            "8",
+            "has no effect while PG_DSN is not set",
+        ),
+        (
+            "REDIS_URL",
+            "redis://:token@cache",
+            "has no effect while PG_DSN is not set",
+        ),
     ] {
         let warnings = Fixture::new().variable(name, value).warnings();
         assert_eq!(warnings.len(), 1, "{warnings:?}");

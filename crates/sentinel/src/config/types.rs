@@ -3,7 +3,7 @@
 //! Printing any of it shows no secret.
 
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use sentinel_core::policy::Rules;
 use sentinel_core::profile::Profile;
 use sentinel_proxy::{HealthPath, HostHeader, TlsConfig, Upstream, UpstreamTarget, UpstreamTrust};
 
+use sentinel_store::PostgresDsn;
+use sentinel_store::redis::RedisSettings;
+
 use super::secret::Secret;
 
 /// The whole configuration.
@@ -23,10 +26,8 @@ pub(crate) struct Config {
     pub(crate) proxy: ProxyConfig,
     /// The side of the gateway.
     pub(crate) upstream: UpstreamConfig,
-    /// The general rules.
-    pub(crate) rules: Rules,
-    /// How many unknown keys one address may bring in a minute; without limit when none.
-    pub(crate) claims_per_minute_per_address: Option<NonZeroU32>,
+    /// What may change while the server runs, as it is at the start.
+    pub(crate) live: LiveConfig,
     /// Under which keys are hashed; made at first start when none.
     pub(crate) hmac_secret: Option<Secret>,
     /// Console and API.
@@ -35,6 +36,21 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     /// What is logged and how.
     pub(crate) log: LogConfig,
+}
+
+/// What may change while the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LiveConfig {
+    /// The general rules.
+    pub(crate) rules: Rules,
+    /// After how long without use a binding is archived.
+    pub(crate) archived_after: Duration,
+    /// For how long the log of refused requests is kept.
+    pub(crate) intercepts_kept: Duration,
+    /// How many refusals of one key raise an alert.
+    pub(crate) alert_count: u32,
+    /// Within how long they are counted.
+    pub(crate) alert_within: Duration,
 }
 
 /// The side of the clients.
@@ -142,10 +158,30 @@ pub(crate) enum AdminPassword {
 pub(crate) struct StoreConfig {
     /// The data folder.
     pub(crate) data_dir: PathBuf,
+    /// The store that replicas share; the embedded one when none.
+    pub(crate) postgres: Option<PostgresConfig>,
+    /// What replicas share beside it; only there when it is.
+    pub(crate) redis: Option<RedisConfig>,
     /// The most bindings in memory.
     pub(crate) cache_entries_max: usize,
     /// For how long one is believed.
     pub(crate) cache_life: Duration,
+}
+
+/// PostgreSQL.
+#[derive(Clone, Debug)]
+pub(crate) struct PostgresConfig {
+    /// Where it is.
+    pub(crate) dsn: PostgresDsn,
+    /// The most connections of this replica.
+    pub(crate) connections_max: usize,
+}
+
+/// Redis.
+#[derive(Clone, Debug)]
+pub(crate) struct RedisConfig {
+    /// Where it is, and how to speak to it.
+    pub(crate) settings: RedisSettings,
 }
 
 impl StoreConfig {

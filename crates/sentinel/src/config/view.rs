@@ -16,6 +16,8 @@ pub(crate) enum Source {
     Default,
     /// The configuration file.
     File,
+    /// An operator changed it while the server ran.
+    Database,
     /// The environment.
     Environment,
 }
@@ -33,6 +35,8 @@ pub(crate) struct SettingView {
     pub(crate) default: Option<&'static str>,
     /// What it counts; empty when it is no number.
     pub(crate) unit: &'static str,
+    /// Whether it may change while the server runs.
+    pub(crate) live: bool,
     /// Whether it is a secret.
     pub(crate) secret: bool,
     /// Where the value comes from.
@@ -53,6 +57,7 @@ fn one(setting: &'static Setting, given: &Given) -> SettingView {
     let source = match value.map(|value| &value.origin) {
         None | Some(Origin::Default) => Source::Default,
         Some(Origin::Environment(_)) => Source::Environment,
+        Some(Origin::Database) => Source::Database,
         Some(Origin::File { .. }) => Source::File,
     };
     let shown = match (setting.is_secret(), value) {
@@ -67,6 +72,7 @@ fn one(setting: &'static Setting, given: &Given) -> SettingView {
         value: shown,
         default: setting.default,
         unit: setting.unit(),
+        live: table::is_live(setting),
         secret: setting.is_secret(),
         source,
         wanted: setting.wanted(),

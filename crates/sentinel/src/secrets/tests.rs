@@ -57,6 +57,10 @@ impl Fixture {
     }
 }
 
+fn in_folder(has_bindings: bool) -> CheckedBy {
+    CheckedBy::Folder { has_bindings }
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it is there").permissions().mode() & 0o777
 }
@@ -69,9 +73,9 @@ fn set_mode(path: &Path, mode: u32) {
 fn the_first_start_makes_secrets_and_the_second_keeps_them() {
     let fixture = Fixture::new();
     let config = fixture.config(&[]);
-    let first = prepare(&config, false).expect("a fresh folder");
+    let first = prepare(&config, &in_folder(false)).expect("a fresh folder");
     let made = fixture.files();
-    let second = prepare(&config, true).expect("the same folder");
+    let second = prepare(&config, &in_folder(true)).expect("the same folder");
     assert_eq!(fixture.files(), made);
     assert_ne!(made[HMAC_FILE], made[JWT_FILE]);
     assert_eq!(made[JWT_FILE].trim_end().len(), 2 * SECRET_BYTES);
@@ -103,7 +107,7 @@ fn the_first_start_makes_secrets_and_the_second_keeps_them() {
 fn what_is_configured_is_used_and_nothing_is_made() {
     let fixture = Fixture::new();
     let config = fixture.hashed(&[("SENTINEL_HMAC_SECRET", SECRET), ("ADMIN_JWT_SECRET", SECRET)]);
-    let secrets = prepare(&config, false).expect("a fresh folder");
+    let secrets = prepare(&config, &in_folder(false)).expect("a fresh folder");
     let under_it = FingerprintHasher::new(SECRET.as_bytes()).expect("it is long enough");
     assert_eq!(check_value(&secrets.hasher), check_value(&under_it));
     assert!(secrets.first_password.is_none());
@@ -119,22 +123,22 @@ fn another_hmac_secret_is_refused_while_there_are_bindings() {
     let fixture = Fixture::new();
     let one = fixture.hashed(&[("SENTINEL_HMAC_SECRET", SECRET)]);
     let other = fixture.hashed(&[("SENTINEL_HMAC_SECRET", "another secret, long enough")]);
-    prepare(&one, false).expect("a fresh folder");
+    prepare(&one, &in_folder(false)).expect("a fresh folder");
 
     assert!(matches!(
-        prepare(&other, true),
+        prepare(&other, &in_folder(true)),
         Err(SecretsError::OtherHmacSecret(_))
     ));
     assert!(matches!(
-        verify(&other, true),
+        verify(&other, &in_folder(true)),
         Err(SecretsError::OtherHmacSecret(_))
     ));
-    prepare(&one, true).expect("the old secret still fits");
+    prepare(&one, &in_folder(true)).expect("the old secret still fits");
 
-    prepare(&other, false).expect("nothing is bound");
-    prepare(&other, true).expect("it is the installation's secret now");
+    prepare(&other, &in_folder(false)).expect("nothing is bound");
+    prepare(&other, &in_folder(true)).expect("it is the installation's secret now");
     assert!(matches!(
-        verify(&one, true),
+        verify(&one, &in_folder(true)),
         Err(SecretsError::OtherHmacSecret(_))
     ));
 }
@@ -143,25 +147,25 @@ fn another_hmac_secret_is_refused_while_there_are_bindings() {
 fn a_lost_hmac_secret_is_not_made_again_while_there_are_bindings() {
     let fixture = Fixture::new();
     let config = fixture.hashed(&[]);
-    let before = prepare(&config, false).expect("a fresh folder");
+    let before = prepare(&config, &in_folder(false)).expect("a fresh folder");
     fs::remove_file(fixture.file(HMAC_FILE)).expect("it was there");
-    let error = prepare(&config, true).expect_err("the secret is lost");
+    let error = prepare(&config, &in_folder(true)).expect_err("the secret is lost");
     assert!(error.to_string().contains("SENTINEL_HMAC_SECRET"), "{error}");
     assert!(!fixture.file(HMAC_FILE).exists());
     fs::remove_dir_all(fixture.file("")).expect("it was there");
     assert!(matches!(
-        prepare(&config, true),
+        prepare(&config, &in_folder(true)),
         Err(SecretsError::LostHmacSecret(_))
     ));
 
-    let after = prepare(&config, false).expect("nothing is bound");
+    let after = prepare(&config, &in_folder(false)).expect("nothing is bound");
     assert_ne!(check_value(&before.hasher), check_value(&after.hasher));
 }
 
 #[test]
 fn checking_changes_nothing() {
     let fixture = Fixture::new();
-    verify(&fixture.hashed(&[]), false).expect("will be made at first start");
+    verify(&fixture.hashed(&[]), &in_folder(false)).expect("will be made at first start");
     assert!(!fixture.data_folder().exists());
 }
 
@@ -169,10 +173,12 @@ fn checking_changes_nothing() {
 fn files_that_others_may_use_are_warned_of() {
     let fixture = Fixture::new();
     let config = fixture.hashed(&[]);
-    prepare(&config, false).expect("a fresh folder");
+    prepare(&config, &in_folder(false)).expect("a fresh folder");
     set_mode(&fixture.file(HMAC_FILE), 0o640);
     set_mode(&fixture.file(""), 0o755);
-    let warnings = prepare(&config, false).expect("it still works").warnings;
+    let warnings = prepare(&config, &in_folder(false))
+        .expect("it still works")
+        .warnings;
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(
         warnings[0].ends_with("/secrets") && warnings[1].ends_with("/secrets/hmac"),
@@ -196,7 +202,7 @@ fn damaged_files_are_told_and_left_alone() {
         let fixture = Fixture::new();
         fs::create_dir_all(fixture.file("")).expect("a fresh folder");
         fs::write(fixture.file(name), content).expect("it can be written");
-        let error = prepare(&fixture.config(&[]), false).expect_err("damaged");
+        let error = prepare(&fixture.config(&[]), &in_folder(false)).expect_err("damaged");
         assert!(
             matches!(&error, SecretsError::Damaged(path) if *path == fixture.file(name)),
             "{error}"
@@ -212,7 +218,7 @@ fn damaged_files_are_told_and_left_alone() {
 fn a_folder_that_cannot_be_made_is_one_clear_line() {
     let fixture = Fixture::new();
     fs::write(fixture.0.path().join("deep"), "a file").expect("it can be written");
-    let error = prepare(&fixture.config(&[]), false)
+    let error = prepare(&fixture.config(&[]), &in_folder(false))
         .expect_err("a file is in the way")
         .to_string();
     assert!(

@@ -12,7 +12,7 @@ use sentinel_core::fingerprint::{FingerprintHasher, KeyHint};
 use sentinel_core::header::OwnedHeaderLines;
 use sentinel_core::network::{ClientIp, Network, PeerAddr};
 use sentinel_core::path::RequestPath;
-use sentinel_core::policy::Rules;
+use sentinel_core::policy::{LiveRules, Rules};
 use sentinel_core::ports::BindingLookup as _;
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Timestamp;
@@ -27,7 +27,7 @@ pub(crate) struct KnownKey {
     client_ip: ClientIpRules,
     hasher: FingerprintHasher,
     lookup: CachedLookup,
-    rules: Rules,
+    rules: LiveRules,
     lines: OwnedHeaderLines,
 }
 
@@ -50,7 +50,7 @@ impl KnownKey {
             client_ip: ClientIpRules::new([], ClientIpSource::Single(HeaderName::from_static("x-real-ip"))),
             hasher: FingerprintHasher::new(b"a secret for tests only").expect("long enough"),
             lookup: CachedLookup::new(Arc::new(MemoryStore::new()), &CacheBounds::default()),
-            rules: Rules::default(),
+            rules: LiveRules::new(Rules::default()),
             lines: lines.into_iter().collect(),
         };
         let path = RequestPath::new(PATH);
@@ -91,7 +91,8 @@ impl KnownKey {
         let Some(known) = self.lookup.cached(&fingerprint, NOW) else {
             return false;
         };
-        let verdict = decide(Subject::Bound(&known.binding), client_ip, &self.rules, NOW, true);
+        let rules = self.rules.now();
+        let verdict = decide(Subject::Bound(&known.binding), client_ip, &rules, NOW, true);
         self.lookup.record_use(&known, NOW);
         matches!(verdict, Verdict::Allowed(_))
     }

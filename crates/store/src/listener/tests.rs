@@ -4,16 +4,17 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use sentinel_core::binding::{Binding, BindingStatus};
-use sentinel_core::ports::{BindingAdmin, BindingStore, StoreError};
+use sentinel_core::ports::{BindingAdmin, BindingStore, Found, StoreError};
 use sentinel_core::time::Timestamp;
 use sentinel_testkit::SettableClock;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::changes::ChangeAnnouncer;
 use crate::conformance::{actor, at, claimed, fingerprint};
 use crate::lookup::CacheBounds;
 use crate::memory::MemoryStore;
-use crate::shared::SharedEntry;
+use crate::shared::{SharedBounds, SharedCache, SharedEntry, Standing};
 
 struct Scripted(mpsc::Receiver<Heard>);
 
@@ -80,17 +81,27 @@ impl SharedCache for Buried {
         Err(StoreError::Busy)
     }
 
-    async fn put(&self, _: &Binding, _: Option<Version>) -> Result<(), StoreError> {
+    async fn put(&self, _: &Found, _: Standing) -> Result<(), StoreError> {
         Err(StoreError::Busy)
     }
 
-    async fn put_absent(&self, _: &KeyFingerprint, _: Option<Version>) -> Result<(), StoreError> {
+    async fn put_absent(&self, _: &KeyFingerprint, _: Standing) -> Result<(), StoreError> {
         Err(StoreError::Busy)
     }
 
     async fn bury(&self, _: &KeyFingerprint, absence: Version) -> Result<(), StoreError> {
         self.0.lock().unwrap().push(absence);
         Err(StoreError::Busy)
+    }
+}
+
+/// Tells nobody.
+struct Nobody;
+
+#[async_trait]
+impl ChangeAnnouncer for Nobody {
+    async fn announce(&self, _: Change) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
@@ -115,12 +126,19 @@ impl Replica {
             &CacheBounds::default(),
         ));
         let buried = Arc::new(Buried::default());
+        let shared = SharedStore::new(
+            Arc::new(store.clone()),
+            buried.clone(),
+            Arc::new(Nobody),
+            clock.clone(),
+            &SharedBounds::default(),
+        );
         let (sender, noted) = mpsc::unbounded_channel();
         let notes = Arc::new(Notes(sender));
         let settings = Arc::new(Notify::new());
         let listener = ChangeListener::new(ListenerParts {
             lookup: Arc::clone(&lookup),
-            shared: Some(buried.clone()),
+            shared: Some(Arc::new(shared)),
             watcher: notes.clone(),
             settings: Arc::clone(&settings),
             observer: notes,

@@ -9,7 +9,7 @@ use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
     AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Found, Health, InterceptBucket,
-    InterceptFilter, InterceptStore, StoreError, StoredIntercept, UseStore,
+    InterceptFilter, InterceptRetention, InterceptStore, StoreError, StoredIntercept, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -120,6 +120,16 @@ impl InterceptStore for MemoryStore {
 
     async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {
         Ok(self.state().buckets(since, bucket_ms))
+    }
+}
+
+#[async_trait]
+impl InterceptRetention for MemoryStore {
+    async fn keep_from(&self, oldest: Timestamp, _now: Timestamp) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let before = state.intercepts.len();
+        state.intercepts.retain(|stored| stored.intercept.at >= oldest);
+        Ok((before - state.intercepts.len()) as u64)
     }
 }
 

@@ -9,7 +9,9 @@ use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::policy::OwnPolicy;
-use sentinel_core::ports::{BindingFilter, Claim, InterceptBucket, InterceptFilter, StoredIntercept};
+use sentinel_core::ports::{
+    ArchivedBinding, BindingFilter, Claim, InterceptBucket, InterceptFilter, StoredIntercept, StoredSettings,
+};
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
@@ -20,8 +22,12 @@ use crate::change::{self, Action};
 pub(super) struct State {
     pub(super) bindings: BTreeMap<BindingId, BindingRecord>,
     pub(super) events: Vec<AdminEvent>,
-    intercepts: Vec<StoredIntercept>,
-    last_id: i64,
+    pub(super) archived: Vec<ArchivedBinding>,
+    pub(super) settings: StoredSettings,
+    /// When the archive found a binding unused.
+    pub(super) marks: BTreeMap<BindingId, Timestamp>,
+    pub(super) intercepts: Vec<StoredIntercept>,
+    pub(super) last_id: i64,
     last_version: i64,
 }
 
@@ -83,6 +89,7 @@ impl State {
             record.binding.version = version;
             record.binding.networks = binding.networks.iter().copied().chain([network]).collect();
             record.updated_at = now;
+            self.marks.remove(&id);
         }
         Some(self.bindings.get(&id)?.binding.clone())
     }
@@ -109,10 +116,23 @@ impl State {
     }
 
     pub(super) fn unbind(&mut self, id: BindingId, actor: &Actor) -> Option<BindingRecord> {
-        let before = self.bindings.remove(&id)?;
+        let before = self.put_away(id, Action::Unbind.as_str(), actor.at)?;
         self.events
             .push(change::event(Action::Unbind, actor, &before, None));
         Some(before)
+    }
+
+    /// Moves the binding into the archive.
+    pub(super) fn put_away(&mut self, id: BindingId, reason: &str, at: Timestamp) -> Option<BindingRecord> {
+        let record = self.bindings.remove(&id)?;
+        self.marks.remove(&id);
+        self.archived.push(ArchivedBinding {
+            fingerprint: record.binding.fingerprint,
+            record: change::archived(&record).to_string(),
+            reason: reason.to_owned(),
+            archived_at: at,
+        });
+        Some(record)
     }
 
     pub(super) fn change(
@@ -129,6 +149,7 @@ impl State {
         record.binding.version = version;
         record.updated_at = actor.at;
         let after = record.clone();
+        self.marks.remove(&id);
         self.events
             .push(change::event(action, actor, &before, Some(&after)));
         Some(after)
@@ -144,6 +165,7 @@ impl State {
                 .saturating_add(uses.count)
                 .min(i64::MAX.unsigned_abs());
             record.last_used_at = record.last_used_at.max(Some(uses.last_used_at));
+            self.marks.remove(&uses.binding);
         }
     }
 
@@ -190,7 +212,7 @@ impl State {
             .collect()
     }
 
-    fn next_version(&mut self) -> Version {
+    pub(super) fn next_version(&mut self) -> Version {
         self.last_version += 1;
         Version(self.last_version)
     }

@@ -10,7 +10,7 @@ use sentinel_core::ports::BindingFilter;
 use super::failure::Failure;
 use super::filter::{Conditions, containing};
 use super::rows::{self, SELECT_RECORD};
-use super::{bindings, events};
+use super::{archive, bindings, events};
 use crate::bounds::page_rows;
 use crate::change::{self, Action};
 
@@ -73,21 +73,7 @@ pub(super) fn unbind(
     let Some(before) = bindings::by_id(connection, id)? else {
         return Ok(None);
     };
-    connection
-        .prepare_cached(
-            "INSERT INTO archived_bindings (binding_id, fingerprint, record, reason, archived_at) \
-             VALUES (?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            id.0,
-            before.binding.fingerprint.as_bytes(),
-            change::archived(&before).to_string(),
-            Action::Unbind.as_str(),
-            actor.at.unix_ms(),
-        ])?;
-    connection
-        .prepare_cached("DELETE FROM bindings WHERE id = ?")?
-        .execute([id.0])?;
+    archive::put_away(connection, &before, Action::Unbind.as_str(), actor.at)?;
     events::append(connection, &change::event(Action::Unbind, actor, &before, None))?;
     Ok(Some(before))
 }
@@ -138,7 +124,9 @@ fn change(
     };
     let version = bindings::next_version(connection)?;
     connection
-        .prepare_cached("UPDATE bindings SET version = ?, updated_at = ? WHERE id = ?")?
+        .prepare_cached(
+            "UPDATE bindings SET version = ?, updated_at = ?, archive_marked_at = NULL WHERE id = ?",
+        )?
         .execute([version.0, actor.at.unix_ms(), id.0])?;
     apply()?;
     let after = bindings::by_id(connection, id)?;

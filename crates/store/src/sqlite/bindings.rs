@@ -19,9 +19,15 @@ pub(super) fn find(
     connection: &Connection,
     fingerprint: &KeyFingerprint,
 ) -> Result<Option<Binding>, Failure> {
+    Ok(by_fingerprint(connection, fingerprint)?.map(|record| record.binding))
+}
+
+pub(super) fn by_fingerprint(
+    connection: &Connection,
+    fingerprint: &KeyFingerprint,
+) -> Result<Option<BindingRecord>, Failure> {
     let statement = format!("{SELECT_RECORD} WHERE fingerprint = ?");
-    let found = rows::first(connection, &statement, [fingerprint.as_bytes()], rows::record)?;
-    Ok(found.map(|record| record.binding))
+    rows::first(connection, &statement, [fingerprint.as_bytes()], rows::record)
 }
 
 pub(super) fn by_id(connection: &Connection, id: BindingId) -> Result<Option<BindingRecord>, Failure> {
@@ -88,7 +94,9 @@ pub(super) fn learn(
     }
     binding.version = next_version(connection)?;
     connection
-        .prepare_cached("UPDATE bindings SET version = ?, updated_at = ? WHERE id = ?")?
+        .prepare_cached(
+            "UPDATE bindings SET version = ?, updated_at = ?, archive_marked_at = NULL WHERE id = ?",
+        )?
         .execute([binding.version.0, now.unix_ms(), id.0])?;
     insert_network(connection, id, binding.networks.len(), network)?;
     binding.networks = binding.networks.iter().copied().chain([network]).collect();
@@ -118,7 +126,7 @@ pub(super) fn replace_networks(
     Ok(())
 }
 
-fn insert_network(
+pub(super) fn insert_network(
     connection: &Connection,
     id: BindingId,
     position: usize,

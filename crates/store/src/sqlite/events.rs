@@ -31,7 +31,7 @@ pub(super) fn newest(connection: &Connection, limit: u32) -> Result<Vec<AdminEve
         .collect()
 }
 
-fn read(row: &Row<'_>) -> Result<AdminEvent, Failure> {
+pub(super) fn read(row: &Row<'_>) -> Result<AdminEvent, Failure> {
     let client_ip: Option<String> = row.get("client_ip")?;
     Ok(AdminEvent {
         at: rows::timestamp(row, "at")?,

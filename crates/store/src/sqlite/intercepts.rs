@@ -13,7 +13,7 @@ use super::filter::Conditions;
 use super::rows;
 use crate::bounds::{BUCKETS_MAX, page_rows};
 
-const SELECT_INTERCEPT: &str = "SELECT id, reference, at, reason, outcome, binding_id, fingerprint, hint, \
+pub(super) const SELECT_INTERCEPT: &str = "SELECT id, reference, at, reason, outcome, binding_id, fingerprint, hint, \
      client_ip, method, path, user_agent, count FROM intercept_logs";
 
 pub(super) fn append(connection: &Connection, batch: &[Intercept]) -> Result<(), Failure> {
@@ -62,6 +62,20 @@ pub(super) fn list(
         .collect()
 }
 
+/// Removes at most `rows_max` of the rows from before `oldest`, the oldest first, and says how many.
+pub(super) fn remove_before(
+    connection: &Connection,
+    oldest: Timestamp,
+    rows_max: u32,
+) -> Result<u32, Failure> {
+    let removed = connection
+        .prepare_cached(
+            "DELETE FROM intercept_logs WHERE id IN (SELECT id FROM intercept_logs WHERE at < ? ORDER BY at LIMIT ?)",
+        )?
+        .execute([oldest.unix_ms(), i64::from(rows_max)])?;
+    Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+}
+
 /// A stretch shorter than a millisecond is taken as one; of more than [`BUCKETS_MAX`] stretches the newest are kept.
 pub(super) fn buckets(
     connection: &Connection,
@@ -90,7 +104,7 @@ pub(super) fn buckets(
     Ok(buckets)
 }
 
-fn read(row: &Row<'_>) -> Result<StoredIntercept, Failure> {
+pub(super) fn read(row: &Row<'_>) -> Result<StoredIntercept, Failure> {
     let reason: String = row.get("reason")?;
     let outcome: String = row.get("outcome")?;
     let client_ip: String = row.get("client_ip")?;

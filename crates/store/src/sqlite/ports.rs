@@ -1,18 +1,25 @@
 //! The domain's ports on the SQLite store: each call goes to a reader or to the writer, and nowhere else.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use sentinel_core::binding::{Binding, BindingCounts, BindingId, BindingRecord, NewBinding, Version};
 use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Found, Health, InterceptBucket,
-    InterceptFilter, InterceptStore, StoreError, StoredIntercept, UseStore,
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingStore, Claim,
+    Existing, Found, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore,
+    SettingStore, SettingsChanged, StoreError, StoredIntercept, StoredSettings, TakenIn, TransferItem,
+    TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
-use super::{HEALTH_WAIT_MAX, SqliteStore, admin, bindings, events, intercepts, rows, uses};
+use super::{
+    HEALTH_WAIT_MAX, RETENTION_ROWS_MAX, SqliteStore, admin, archive, bindings, events, intercepts, rows,
+    settings, transfer, uses,
+};
 
 #[async_trait]
 impl BindingStore for SqliteStore {
@@ -138,6 +145,71 @@ impl AdminEventStore for SqliteStore {
 
     async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
         self.read(move |connection| events::newest(connection, limit))
+            .await
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for SqliteStore {
+    async fn archive_unused(&self, run: ArchiveRun) -> Result<Archived, StoreError> {
+        self.write(move |connection| archive::archive_unused(connection, run))
+            .await
+    }
+}
+
+/// In many small transactions: whatever else is to be written gets in between them.
+#[async_trait]
+impl InterceptRetention for SqliteStore {
+    async fn keep_from(&self, oldest: Timestamp, _now: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let rows = self
+                .write(move |connection| intercepts::remove_before(connection, oldest, RETENTION_ROWS_MAX))
+                .await?;
+            removed += u64::from(rows);
+            if rows < RETENTION_ROWS_MAX {
+                return Ok(removed);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl TransferStore for SqliteStore {
+    async fn page(
+        &self,
+        kind: TransferKind,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, TransferItem)>, StoreError> {
+        self.read(move |connection| transfer::page(connection, kind, after, limit))
+            .await
+    }
+
+    async fn take_in(
+        &self,
+        items: Vec<TransferItem>,
+        existing: Existing,
+        is_rehearsal: bool,
+    ) -> Result<TakenIn, StoreError> {
+        self.write(move |connection| transfer::take_in(connection, &items, existing, is_rehearsal))
+            .await
+    }
+}
+
+#[async_trait]
+impl SettingStore for SqliteStore {
+    async fn settings(&self) -> Result<StoredSettings, StoreError> {
+        self.read(settings::all).await
+    }
+
+    async fn change_settings(
+        &self,
+        version: i64,
+        changes: BTreeMap<String, Option<String>>,
+        actor: Actor,
+    ) -> Result<SettingsChanged, StoreError> {
+        self.write(move |connection| settings::change(connection, version, &changes, &actor))
             .await
     }
 }

@@ -24,4 +24,4 @@ fn outside(path: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(path).unwrap()
 }
 
-crate::conformance::conformance_suite!(fixture);
+crate::conformance::conformance_suite!(fixture());

@@ -1,20 +1,14 @@
-//! A channel that does as a script says, and an outbox that fails. Must never touch a socket.
+//! A channel that does as a script says. Must never touch a socket.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sentinel_core::alert::ports::{
-    AlertFilter, AlertStore, Delivery, DeliveryFilter, DeliveryId, StoredAlert, Transition, Transitioned,
-};
-use sentinel_core::alert::{Alert, AlertId, ChannelId, Seen};
-use sentinel_core::ports::StoreError;
+use sentinel_core::alert::{Alert, ChannelId};
 use sentinel_core::time::Timestamp;
 
 use crate::channel::{Again, Channel, Failure};
-use crate::memory::MemoryAlertStore;
 use crate::testing::channel_id;
 
 /// What the receiver does with one attempt. After the script it takes each at once.
@@ -110,131 +104,5 @@ impl Channel for ScriptedChannel {
             }
             Some(Step::Hang) => std::future::pending().await,
         }
-    }
-}
-
-/// An outbox that is away when the test says so, or does not take marks.
-pub(super) struct FlakyOutbox {
-    inner: MemoryAlertStore,
-    is_away: AtomicBool,
-    marks_to_fail: AtomicU32,
-}
-
-impl FlakyOutbox {
-    pub(super) fn new(inner: MemoryAlertStore) -> Self {
-        Self {
-            inner,
-            is_away: AtomicBool::new(false),
-            marks_to_fail: AtomicU32::new(0),
-        }
-    }
-
-    pub(super) fn set_away(&self, is_away: bool) {
-        self.is_away.store(is_away, Ordering::SeqCst);
-    }
-
-    pub(super) fn fail_marks(&self, count: u32) {
-        self.marks_to_fail.store(count, Ordering::SeqCst);
-    }
-
-    fn answers(&self) -> Result<&MemoryAlertStore, StoreError> {
-        if self.is_away.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable("scripted".to_owned()));
-        }
-        Ok(&self.inner)
-    }
-
-    fn takes_marks(&self) -> Result<&MemoryAlertStore, StoreError> {
-        let left = &self.marks_to_fail;
-        let fails = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        if fails.is_ok() {
-            return Err(StoreError::Busy);
-        }
-        self.answers()
-    }
-}
-
-#[async_trait]
-impl AlertStore for FlakyOutbox {
-    async fn transition(
-        &self,
-        wanted: Transition,
-        channels: &[ChannelId],
-    ) -> Result<Transitioned, StoreError> {
-        self.answers()?.transition(wanted, channels).await
-    }
-
-    async fn observe(&self, id: &AlertId, seen: &Seen) -> Result<bool, StoreError> {
-        self.answers()?.observe(id, seen).await
-    }
-
-    async fn open(&self) -> Result<Vec<Alert>, StoreError> {
-        self.answers()?.open().await
-    }
-
-    async fn alerts(&self, filter: AlertFilter) -> Result<Vec<StoredAlert>, StoreError> {
-        self.answers()?.alerts(filter).await
-    }
-
-    async fn history(&self, id: &AlertId) -> Result<Vec<Alert>, StoreError> {
-        self.answers()?.history(id).await
-    }
-
-    async fn take_due(
-        &self,
-        channel: &ChannelId,
-        now: Timestamp,
-        lease: Duration,
-        limit: u32,
-    ) -> Result<Vec<Delivery>, StoreError> {
-        self.answers()?.take_due(channel, now, lease, limit).await
-    }
-
-    async fn delivered(&self, id: DeliveryId, at: Timestamp) -> Result<bool, StoreError> {
-        self.takes_marks()?.delivered(id, at).await
-    }
-
-    async fn failed(
-        &self,
-        id: DeliveryId,
-        attempt: u32,
-        next: Timestamp,
-        error: &str,
-    ) -> Result<bool, StoreError> {
-        self.takes_marks()?.failed(id, attempt, next, error).await
-    }
-
-    async fn dead(
-        &self,
-        id: DeliveryId,
-        attempt: u32,
-        at: Timestamp,
-        error: &str,
-    ) -> Result<bool, StoreError> {
-        self.takes_marks()?.dead(id, attempt, at, error).await
-    }
-
-    async fn bury_strays(
-        &self,
-        channels: &[ChannelId],
-        since_before: Timestamp,
-        at: Timestamp,
-        error: &str,
-    ) -> Result<u64, StoreError> {
-        self.answers()?
-            .bury_strays(channels, since_before, at, error)
-            .await
-    }
-
-    async fn retry(&self, id: DeliveryId, now: Timestamp) -> Result<bool, StoreError> {
-        self.answers()?.retry(id, now).await
-    }
-
-    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
-        self.answers()?.deliveries(filter).await
-    }
-
-    async fn forget(&self, calmed_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.answers()?.forget(calmed_before, limit).await
     }
 }

@@ -4,12 +4,18 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use sentinel_core::ports::BindingAdmin as _;
-use sentinel_store::{OpenError, SqliteStore};
+use sentinel_core::ports::{BindingAdmin as _, SettingStore as _, StoreError};
+use sentinel_store::redis::RedisLink;
+use sentinel_store::{OpenError, PostgresError, PostgresOptions, PostgresStore, SqliteStore};
 
 use super::Finding;
-use crate::config::Config;
-use crate::secrets;
+use crate::config::{Config, PostgresConfig, RedisConfig};
+use crate::secrets::{self, CheckedBy};
+
+/// What to do about an older schema.
+const MIGRATE: &str = "run: sentinel migrate (serve does it too)";
+/// What to do about a database that cannot be used.
+const CORRECT_DSN: &str = "put the server right, or PG_DSN; until then nothing is served";
 
 /// Whether the folder can be written, or made.
 pub(super) fn data_folder(folder: &Path) -> Finding {
@@ -56,26 +62,82 @@ fn write_probe(folder: &Path) -> io::Result<()> {
 
 /// Whether the store is whole and of this version, and whether the secrets belong to it.
 pub(super) async fn store_and_secrets(config: &Config) -> Vec<Finding> {
+    match &config.store.postgres {
+        Some(postgres) => postgres_and_secrets(config, postgres).await,
+        None => embedded_and_secrets(config).await,
+    }
+}
+
+async fn postgres_and_secrets(config: &Config, postgres: &PostgresConfig) -> Vec<Finding> {
+    let place = &postgres.dsn;
+    let store = match PostgresStore::check(&postgres.dsn).await {
+        Ok(schema) => Finding::good("store", format!("{place} can be written; schema {schema}")),
+        Err(PostgresError::SchemaOlder { found: 0, .. }) => {
+            let finding = Finding::good("store", format!("{place} will get its tables at first start"));
+            return vec![finding, secrets(config, &CheckedBy::Shared(None))];
+        }
+        Err(error @ PostgresError::SchemaOlder { .. }) => Finding::bad("store", error.to_string(), MIGRATE),
+        Err(error) => Finding::bad("store", error.to_string(), CORRECT_DSN),
+    };
+    if store.verdict == super::Verdict::Bad {
+        return vec![store];
+    }
+    match shared_check(postgres).await {
+        Ok(checked_by) => vec![store, secrets(config, &checked_by)],
+        Err(error) => vec![store, Finding::bad("store", error, CORRECT_DSN)],
+    }
+}
+
+/// What the store says of the secret.
+async fn shared_check(postgres: &PostgresConfig) -> Result<CheckedBy, String> {
+    let options = PostgresOptions {
+        connections_max: 1,
+        ..PostgresOptions::default()
+    };
+    let store = PostgresStore::open_as_it_is(&postgres.dsn, options)
+        .await
+        .map_err(|error| error.to_string())?;
+    let settings = store.settings().await.map_err(|error| error.to_string());
+    store.close().await;
+    Ok(CheckedBy::Shared(secrets::check_in(&settings?)))
+}
+
+/// Whether Redis can be used, when there is one.
+pub(super) async fn redis(config: &Config) -> Option<Finding> {
+    const PART: &str = "redis";
+    const ADVICE: &str = "put the server right, or REDIS_URL; until then every replica asks PostgreSQL and hears of changes from it alone";
+    let RedisConfig { settings } = config.store.redis.as_ref()?;
+    let place = settings.url();
+    Some(match RedisLink::try_out(settings).await {
+        Ok(()) => Finding::good(PART, format!("{place} takes writes")),
+        Err(StoreError::Unavailable(why)) => Finding::bad(PART, format!("{place}: {why}"), ADVICE),
+        Err(error) => Finding::bad(PART, format!("{place}: {error}"), ADVICE),
+    })
+}
+
+async fn embedded_and_secrets(config: &Config) -> Vec<Finding> {
     let path = config.store.database();
     let shown = path.display();
     let store = match SqliteStore::check(&path) {
         Ok(schema) => Finding::good("store", format!("{shown} is whole; schema {schema}")),
         Err(OpenError::Missing { .. }) => {
             let finding = Finding::good("store", format!("{shown} will be made at first start"));
-            return vec![finding, secrets(config, false)];
+            return vec![
+                finding,
+                secrets(config, &CheckedBy::Folder { has_bindings: false }),
+            ];
         }
-        Err(error @ OpenError::SchemaOlder { .. }) => Finding::bad(
-            "store",
-            error.to_string(),
-            "run: sentinel migrate (serve does it too)",
-        ),
+        Err(error @ OpenError::SchemaOlder { .. }) => Finding::bad("store", error.to_string(), MIGRATE),
         Err(error) => Finding::bad("store", error.to_string(), ""),
     };
     if store.verdict == super::Verdict::Bad {
         return vec![store];
     }
     match count_bindings(&path).await {
-        Ok(count) => vec![store, secrets(config, count > 0)],
+        Ok(count) => {
+            let has_bindings = count > 0;
+            vec![store, secrets(config, &CheckedBy::Folder { has_bindings })]
+        }
         Err(error) => vec![store, Finding::bad("store", error, "")],
     }
 }
@@ -87,8 +149,8 @@ async fn count_bindings(path: &Path) -> Result<u64, String> {
     counts.map(|counts| counts.active + counts.banned)
 }
 
-fn secrets(config: &Config, has_bindings: bool) -> Finding {
-    match secrets::verify(config, has_bindings) {
+fn secrets(config: &Config, checked_by: &CheckedBy) -> Finding {
+    match secrets::verify(config, checked_by) {
         Ok(()) => Finding::good("secrets", "are in order, or will be made at first start"),
         Err(error) => Finding::bad("secrets", error.to_string(), ""),
     }

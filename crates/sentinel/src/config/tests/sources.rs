@@ -13,7 +13,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 #[test]
 fn the_environment_goes_before_the_file_and_empty_is_not_set() {
     let file = "[policy]\nslots = 2\n[admin]\npassword = ''\n";
-    let slots = |fixture: Fixture| fixture.loaded().config.rules.slots;
+    let slots = |fixture: Fixture| fixture.loaded().config.live.rules.slots;
     assert_eq!(slots(Fixture::new().file(file)), 2);
     assert_eq!(
         slots(Fixture::new().file(file).variable("SENTINEL_POLICY_SLOTS", "3")),

@@ -4,14 +4,15 @@ use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rusqlite::{Connection, StatementStatus};
-use sentinel_core::ports::BindingStore;
+use sentinel_core::ports::{BindingStore, InterceptRetention as _, InterceptStore};
 
 use super::super::file::{
     self, LOG_BYTES_KEPT_MAX, OPEN_CHECK_BYTES_MAX, STATEMENTS_KEPT_MAX, WAL_ATTEMPTS_MAX,
 };
-use super::super::{BUSY_WAIT_MAX, SqliteStore};
+use super::super::{BUSY_WAIT_MAX, RETENTION_ROWS_MAX, SqliteStore, intercepts};
 use super::{fixture, new_path, outside};
-use crate::conformance::{claimed, fingerprint};
+use crate::conformance::intercepts::intercept;
+use crate::conformance::{at, claimed, fingerprint};
 use crate::error::OpenError;
 
 #[tokio::test]
@@ -110,4 +111,15 @@ fn the_statement_that_was_not_used_for_longest_gives_way() {
     assert_eq!(run(STATEMENTS_KEPT_MAX), 0);
     assert_eq!(run(0), 2);
     assert_eq!(run(1), 0, "one more, and the oldest is prepared anew");
+}
+
+#[tokio::test]
+async fn old_intercepts_are_removed_in_steps_of_the_bound() {
+    let (store, _folder) = fixture();
+    let rows = (1..=RETENTION_ROWS_MAX + 1).map(intercept).collect();
+    InterceptStore::append(&store, rows).await.unwrap();
+    let step =
+        |connection: &Connection| intercepts::remove_before(connection, at(i64::MAX), RETENTION_ROWS_MAX);
+    assert_eq!(store.write(step).await, Ok(RETENTION_ROWS_MAX));
+    assert_eq!(store.keep_from(at(i64::MAX), at(0)).await, Ok(1));
 }

@@ -4,9 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use sentinel_core::ports::{AdminEventStore, BindingAdmin, BindingFilter, BindingStore};
+use sentinel_core::ports::{
+    AdminEventStore, ArchiveRun, ArchiveStore as _, Archived, BindingAdmin, BindingFilter, BindingStore,
+    SettingStore as _,
+};
 
-use super::super::{Migrated, SqliteStore, schema};
+use super::super::{Migrated, SqliteStore, archive, schema};
 use super::{new_path, outside};
 use crate::conformance::{actor, claimed, fingerprint, network};
 use crate::error::OpenError;
@@ -323,5 +326,60 @@ async fn an_address_is_looked_up_in_the_index() {
         plan.iter()
             .any(|step| step.contains("binding_networks_by_address (family=? AND first_address=?")),
         "{plan:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
+    let (path, _folder) = new_path();
+    let store = SqliteStore::open(&path).unwrap();
+    let binding = claimed(&store, 1, "192.0.2.1").await;
+    store.close().unwrap();
+    // Back to how the first version left it.
+    outside(&path)
+        .execute_batch(
+            "DROP INDEX bindings_by_last_sign; DROP INDEX bindings_marked; DROP TABLE settings_version;
+             ALTER TABLE bindings DROP COLUMN archive_marked_at;
+             DELETE FROM refinery_schema_history WHERE version > 1",
+        )
+        .unwrap();
+    assert!(matches!(
+        SqliteStore::check(&path),
+        Err(OpenError::SchemaOlder { found: 1, .. })
+    ));
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.find(&fingerprint(1)).await.unwrap(), Some(binding.into()));
+    assert_eq!(store.settings().await.unwrap().version, 0);
+    let run = ArchiveRun {
+        unused_since: actor(100_000).at,
+        marked_until: actor(0).at,
+        now: actor(200_000).at,
+        batch_max: 10,
+    };
+    let marked = store.archive_unused(run).await.unwrap();
+    assert!(matches!(marked, Archived::Here { marked: 1, .. }), "{marked:?}");
+    assert_eq!(SqliteStore::check(&path).unwrap(), schema::needed());
+}
+
+#[tokio::test]
+async fn the_archive_finds_what_to_mark_and_to_move_in_indexes() {
+    let (path, _folder) = new_path();
+    let _store = SqliteStore::open(&path).unwrap();
+    let plan = |statement: &str| -> String {
+        let connection = outside(&path);
+        let mut prepared = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
+            .unwrap();
+        let steps = prepared.query_map([7, 9], |row| row.get::<_, String>(3)).unwrap();
+        steps.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    };
+    let (to_mark, to_move) = (plan(archive::TO_MARK), plan(archive::TO_MOVE));
+    assert!(
+        to_mark.contains("bindings_by_last_sign (<expr><?)") && !to_mark.contains("TEMP B-TREE"),
+        "{to_mark}"
+    );
+    assert!(
+        to_move.contains("bindings_marked (archive_marked_at<?)"),
+        "{to_move}"
     );
 }

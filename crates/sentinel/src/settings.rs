@@ -1,0 +1,238 @@
+//! The settings that change while the server runs, on this replica: loaded from the authority, judged all together, applied at once or
+//! not at all.
+//!
+//! Whatever cannot be applied leaves what held before in force, and is said in the log. No request ever waits for any of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sentinel_admin::{Setting, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting};
+use sentinel_core::event::Actor;
+use sentinel_core::policy::LiveRules;
+use sentinel_core::ports::{SettingStore, SettingsChanged, StoreError, StoredSettings};
+use sentinel_store::changes::{Change, ChangeAnnouncer};
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::config::{LiveConfig, SettingView, Source, Written, Wrong};
+
+/// How long the authority may take to give the settings.
+pub(crate) const STORE_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// The settings in effect.
+pub(crate) struct LiveSettings {
+    written: Written,
+    store: Arc<dyn SettingStore>,
+    announcer: Option<Arc<dyn ChangeAnnouncer>>,
+    rules: LiveRules,
+    in_effect: Mutex<InEffect>,
+    /// Held from asking the authority to applying its answer, so that answers are applied in the order they were given.
+    asking: tokio::sync::Mutex<()>,
+    heard: Arc<Notify>,
+}
+
+struct InEffect {
+    /// Of what the authority gave last, be it applied or refused; none before the first answer.
+    version: Option<i64>,
+    config: LiveConfig,
+    view: Vec<SettingView>,
+}
+
+impl LiveSettings {
+    /// What was written in environment and file, until [`LiveSettings::refresh`] has heard from the authority.
+    pub(crate) fn new(
+        written: Written,
+        config: LiveConfig,
+        view: Vec<SettingView>,
+        store: Arc<dyn SettingStore>,
+        announcer: Option<Arc<dyn ChangeAnnouncer>>,
+    ) -> Self {
+        Self {
+            written,
+            store,
+            announcer,
+            rules: LiveRules::new(config.rules),
+            in_effect: Mutex::new(InEffect {
+                version: None,
+                config,
+                view,
+            }),
+            asking: tokio::sync::Mutex::new(()),
+            heard: Arc::new(Notify::new()),
+        }
+    }
+
+    /// The rules, which follow every change.
+    pub(crate) fn rules(&self) -> LiveRules {
+        self.rules.clone()
+    }
+
+    /// All that may change, as it is now.
+    pub(crate) fn now(&self) -> LiveConfig {
+        self.lock().config
+    }
+
+    /// To be notified when another replica changed something: then [`LiveSettings::changed_elsewhere`] returns.
+    pub(crate) fn heard(&self) -> Arc<Notify> {
+        Arc::clone(&self.heard)
+    }
+
+    /// Returns once another replica has changed something, as far as this one heard.
+    pub(crate) async fn changed_elsewhere(&self) {
+        self.heard.notified().await;
+    }
+
+    /// Asks the authority, and applies what it gives.
+    pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+        let _asking = self.asking.lock().await;
+        let stored = self.stored().await?;
+        self.apply(&stored);
+        Ok(())
+    }
+
+    async fn stored(&self) -> Result<StoredSettings, StoreError> {
+        timeout(STORE_WAIT_MAX, self.store.settings())
+            .await
+            .unwrap_or_else(|_| {
+                Err(StoreError::Unavailable(
+                    "the settings did not come in time".to_owned(),
+                ))
+            })
+    }
+
+    fn apply(&self, stored: &StoredSettings) {
+        let mut in_effect = self.lock();
+        if in_effect.version == Some(stored.version) {
+            return;
+        }
+        in_effect.version = Some(stored.version);
+        match self.written.with(&stored.values) {
+            Ok(effective) => {
+                if effective.config != in_effect.config {
+                    tracing::info!(version = stored.version, "changed settings hold from here on");
+                }
+                in_effect.config = effective.config;
+                in_effect.view = effective.view;
+                self.rules.set(effective.config.rules);
+            }
+            Err(wrong) => {
+                let why: Vec<String> = wrong
+                    .iter()
+                    .map(|wrong| format!("{} {}", wrong.name, wrong.detail))
+                    .collect();
+                tracing::error!(
+                    version = stored.version,
+                    "changed settings cannot be taken, and what held before goes on: {}",
+                    why.join("; ")
+                );
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, InEffect> {
+        self.in_effect.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the other replicas; they find out by themselves, too, only later.
+    async fn announce(&self, version: i64, actor_at: sentinel_core::time::Timestamp) {
+        let Some(announcer) = &self.announcer else {
+            return;
+        };
+        let change = Change::Settings {
+            version,
+            at: actor_at,
+        };
+        if let Err(error) = announcer.announce(change).await {
+            tracing::warn!(%error, "the other replicas were not told of changed settings; they look every second");
+        }
+    }
+}
+
+#[async_trait]
+impl Settings for LiveSettings {
+    fn in_effect(&self) -> SettingsInEffect {
+        let in_effect = self.lock();
+        SettingsInEffect {
+            version: in_effect.version.unwrap_or(0),
+            items: in_effect.view.iter().map(shown).collect(),
+        }
+    }
+
+    async fn change(
+        &self,
+        version: i64,
+        changes: BTreeMap<String, Option<Value>>,
+        actor: Actor,
+    ) -> Result<SettingsInEffect, SettingsRefused> {
+        let changes = self.written.prepare(changes).map_err(|wrong| refused(&wrong))?;
+        let at = actor.at;
+        let stored = {
+            let _asking = self.asking.lock().await;
+            let before = self.stored().await.map_err(SettingsRefused::Store)?;
+            self.apply(&before);
+            if before.version != version {
+                return Err(SettingsRefused::Outdated);
+            }
+            self.written
+                .with(&changed(before.values, &changes))
+                .map_err(|wrong| refused(&wrong))?;
+            let outcome = self.store.change_settings(version, changes, actor).await;
+            match outcome.map_err(SettingsRefused::Store)? {
+                SettingsChanged::Done(stored) => {
+                    self.apply(&stored);
+                    stored
+                }
+                SettingsChanged::Outdated(stored) => {
+                    self.apply(&stored);
+                    return Err(SettingsRefused::Outdated);
+                }
+            }
+        };
+        self.announce(stored.version, at).await;
+        Ok(self.in_effect())
+    }
+}
+
+fn changed(
+    mut values: BTreeMap<String, String>,
+    changes: &BTreeMap<String, Option<String>>,
+) -> BTreeMap<String, String> {
+    for (name, value) in changes {
+        match value {
+            Some(value) => values.insert(name.clone(), value.clone()),
+            None => values.remove(name),
+        };
+    }
+    values
+}
+
+fn refused(wrong: &[Wrong]) -> SettingsRefused {
+    let wrong = wrong.iter().map(|wrong| WrongSetting {
+        name: wrong.name.clone(),
+        detail: wrong.detail.clone(),
+    });
+    SettingsRefused::Wrong(wrong.collect())
+}
+
+fn shown(setting: &SettingView) -> Setting {
+    Setting {
+        name: setting.name.to_owned(),
+        value: setting.value.clone().into(),
+        source: match setting.source {
+            Source::Default => SettingSource::Default,
+            Source::File => SettingSource::File,
+            Source::Database => SettingSource::Database,
+            Source::Environment => SettingSource::Environment,
+        },
+        live: setting.live,
+        default: setting.default.map(str::to_owned),
+        wanted: setting.wanted.clone(),
+        help: setting.help.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! The audit log: written in batches, read page by page, counted per stretch of time.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use sentinel_core::binding::BindingId;
+use sentinel_core::decision::RefusalReason;
+use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
+use sentinel_core::fingerprint::KeyHint;
+use sentinel_core::network::ClientIp;
+use sentinel_core::ports::{InterceptBucket, InterceptFilter, StoredIntercept};
+use sentinel_core::time::Timestamp;
+use tokio_postgres::Row;
+
+use super::connector::Session;
+use super::failure::Failure;
+use super::filter::Conditions;
+use super::rows::{self, column};
+use super::values::{self, Moment};
+use crate::bounds::{BUCKETS_MAX, page_rows};
+
+pub(super) const COLUMNS: &str = "reference, at, reason, outcome, binding_id, fingerprint, hint, client_ip, method, path, user_agent, count";
+
+/// Rows take their ids in the order of the batch.
+pub(super) async fn append(session: &Session, batch: &[Intercept]) -> Result<(), Failure> {
+    let insert = format!(
+        "INSERT INTO intercept_logs ({COLUMNS}) SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], \
+         $4::text[], $5::bigint[], $6::bytea[], $7::text[], $8::inet[], $9::text[], $10::text[], $11::text[], \
+         $12::bigint[])"
+    );
+    let texts = |read: fn(&Intercept) -> &str| -> Vec<Cow<'_, str>> {
+        batch
+            .iter()
+            .map(|intercept| values::text(read(intercept)))
+            .collect()
+    };
+    let references = texts(|intercept| intercept.reference.as_str());
+    let moments: Vec<Moment> = batch.iter().map(|intercept| Moment(intercept.at)).collect();
+    let reasons: Vec<&str> = batch.iter().map(|intercept| intercept.reason.code()).collect();
+    let outcomes: Vec<&str> = batch.iter().map(|intercept| intercept.outcome.as_str()).collect();
+    let bindings: Vec<Option<i64>> = batch
+        .iter()
+        .map(|intercept| intercept.binding.map(|id| id.0))
+        .collect();
+    let fingerprints: Vec<Option<&[u8]>> = batch
+        .iter()
+        .map(|intercept| {
+            let fingerprint = intercept.fingerprint.as_ref()?;
+            Some(fingerprint.as_bytes().as_slice())
+        })
+        .collect();
+    let hints: Vec<Option<Cow<'_, str>>> = batch
+        .iter()
+        .map(|intercept| Some(values::text(intercept.hint.as_ref()?.as_str())))
+        .collect();
+    let addresses: Vec<IpAddr> = batch.iter().map(|intercept| intercept.client_ip.addr()).collect();
+    let methods = texts(|intercept| &intercept.method);
+    let paths = texts(|intercept| &intercept.path);
+    let user_agents = texts(|intercept| &intercept.user_agent);
+    let counts: Vec<i64> = batch.iter().map(|intercept| i64::from(intercept.count)).collect();
+    let values: &rows::Values<'_> = &[
+        &references,
+        &moments,
+        &reasons,
+        &outcomes,
+        &bindings,
+        &fingerprints,
+        &hints,
+        &addresses,
+        &methods,
+        &paths,
+        &user_agents,
+        &counts,
+    ];
+    rows::execute(session, &insert, values).await?;
+    Ok(())
+}
+
+pub(super) async fn list(
+    session: &Session,
+    filter: InterceptFilter,
+) -> Result<Vec<StoredIntercept>, Failure> {
+    let mut conditions = Conditions::default();
+    conditions.add("reason = ?", filter.reason.map(RefusalReason::code));
+    conditions.add(
+        "reference = ?",
+        filter.reference.map(|text| values::text(&text).into_owned()),
+    );
+    conditions.add("binding_id = ?", filter.binding.map(|id| id.0));
+    conditions.add("client_ip = ?", filter.client_ip.map(ClientIp::addr));
+    conditions.add("at >= ?", filter.since.map(Moment));
+    conditions.add("at < ?", filter.until.map(Moment));
+    conditions.add("id < ?", filter.before);
+    let select = format!("SELECT id, {COLUMNS} FROM intercept_logs");
+    let statement = conditions.page(&select, page_rows(filter.limit));
+    let rows = session.query(&statement, &conditions.values()).await?;
+    rows.iter().map(read).collect()
+}
+
+/// A stretch shorter than a millisecond is taken as one; of more than [`BUCKETS_MAX`] stretches the newest are kept.
+pub(super) async fn buckets(
+    session: &Session,
+    since: Timestamp,
+    bucket_ms: i64,
+) -> Result<Vec<InterceptBucket>, Failure> {
+    // Rounded, because seconds may come as a floating-point number; every moment is a whole millisecond.
+    let select = "SELECT round(extract(epoch FROM (at - $1)) * 1000)::bigint / $2 AS number, \
+         coalesce(sum(count) FILTER (WHERE outcome = 'refused'), 0)::bigint AS refused, \
+         coalesce(sum(count) FILTER (WHERE outcome = 'observed'), 0)::bigint AS observed \
+         FROM intercept_logs WHERE at >= $1 GROUP BY number ORDER BY number DESC LIMIT $3";
+    let (since, bucket_ms) = (Moment::stored(since), bucket_ms.max(1));
+    let values: &rows::Values<'_> = &[&Moment(since), &bucket_ms, &i64::from(BUCKETS_MAX)];
+    let mut buckets = rows::query(session, select, values)
+        .await?
+        .iter()
+        .map(|row| {
+            let number: i64 = column(row, "number")?;
+            Ok(InterceptBucket {
+                from: Timestamp::from_unix_ms(since.unix_ms() + number * bucket_ms),
+                refused: column::<i64>(row, "refused")?.cast_unsigned(),
+                observed: column::<i64>(row, "observed")?.cast_unsigned(),
+            })
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    buckets.reverse();
+    Ok(buckets)
+}
+
+pub(super) fn read(row: &Row) -> Result<StoredIntercept, Failure> {
+    let (reason, outcome): (&str, &str) = (column(row, "reason")?, column(row, "outcome")?);
+    let binding: Option<i64> = column(row, "binding_id")?;
+    let hint: Option<String> = column(row, "hint")?;
+    let count: i64 = column(row, "count")?;
+    Ok(StoredIntercept {
+        id: column(row, "id")?,
+        intercept: Intercept {
+            reference: Reference::from_stored(column(row, "reference")?),
+            at: rows::timestamp(row, "at")?,
+            reason: RefusalReason::from_code(reason)
+                .ok_or_else(|| Failure::damaged("intercept_logs.reason"))?,
+            outcome: InterceptOutcome::from_word(outcome)
+                .ok_or_else(|| Failure::damaged("intercept_logs.outcome"))?,
+            binding: binding.map(BindingId),
+            fingerprint: rows::fingerprint(row, "fingerprint")?,
+            hint: hint.map(KeyHint::from_stored),
+            client_ip: rows::address(row, "client_ip")?
+                .ok_or_else(|| Failure::damaged("intercept_logs.client_ip"))?,
+            method: column(row, "method")?,
+            path: column(row, "path")?,
+            user_agent: column(row, "user_agent")?,
+            count: u32::try_from(count).map_err(|_| Failure::damaged("intercept_logs.count"))?,
+        },
+    })
+}

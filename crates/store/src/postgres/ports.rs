@@ -1,0 +1,238 @@
+//! The domain's ports on the PostgreSQL store: each call is one piece of work on one session, and nothing else.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sentinel_core::binding::{Binding, BindingCounts, BindingId, BindingRecord, NewBinding, Version};
+use sentinel_core::event::{Actor, AdminEvent, Intercept};
+use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::network::Network;
+use sentinel_core::ports::{
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingStore, Claim,
+    Existing, Found, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore,
+    SettingStore, SettingsChanged, StoreError, StoredIntercept, StoredSettings, TakenIn, TransferItem,
+    TransferKind, TransferStore, UseStore,
+};
+use sentinel_core::time::Timestamp;
+use sentinel_core::usage::Uses;
+
+use super::sessions::Scope;
+use super::{
+    HEALTH_WAIT_MAX, PARTITION_DAYS_AHEAD, PostgresStore, admin, archive, bindings, events, health,
+    intercepts, partitions, settings, transfer, uses,
+};
+
+/// Runs an asynchronous block with a session: `run!(self, Scope::Change, |session| work(session, …))`.
+macro_rules! run {
+    ($store:expr, $scope:expr, |$session:ident| $work:expr) => {
+        $store
+            .sessions
+            .run($scope, move |$session| Box::pin(async move { $work.await }))
+            .await
+    };
+}
+
+#[async_trait]
+impl BindingStore for PostgresStore {
+    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
+        let fingerprint = *fingerprint;
+        let found = run!(self, Scope::Question, |session| bindings::find(
+            session,
+            &fingerprint
+        ))?;
+        Ok(found.map(Found::from))
+    }
+
+    async fn find_many(&self, fingerprints: &[KeyFingerprint]) -> Result<Vec<Found>, StoreError> {
+        let fingerprints = fingerprints.to_vec();
+        let found = run!(self, Scope::Question, |session| bindings::find_many(
+            session,
+            &fingerprints
+        ))?;
+        Ok(found.into_iter().map(Found::from).collect())
+    }
+
+    async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
+        self.claims.claim(new).await
+    }
+
+    async fn release(&self, id: BindingId, claimed: Version) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        run!(self, Scope::Change, |session| bindings::release(
+            session, id, claimed, now
+        ))
+    }
+
+    async fn learn(
+        &self,
+        id: BindingId,
+        network: Network,
+        networks_max: u16,
+        now: Timestamp,
+    ) -> Result<Option<Binding>, StoreError> {
+        run!(self, Scope::Change, |session| bindings::learn(
+            session,
+            id,
+            network,
+            networks_max,
+            now
+        ))
+    }
+}
+
+#[async_trait]
+impl BindingAdmin for PostgresStore {
+    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
+        run!(self, Scope::Report, |session| admin::list(session, &filter))
+    }
+
+    async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError> {
+        run!(self, Scope::Question, |session| bindings::by_id(session, id))
+    }
+
+    async fn counts(&self) -> Result<BindingCounts, StoreError> {
+        run!(self, Scope::Report, |session| admin::counts(session))
+    }
+
+    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        run!(self, Scope::Change, |session| admin::unbind(session, id, &actor))
+    }
+
+    async fn ban(
+        &self,
+        id: BindingId,
+        reason: String,
+        actor: Actor,
+    ) -> Result<Option<BindingRecord>, StoreError> {
+        run!(self, Scope::Change, |session| admin::ban(
+            session, id, &reason, &actor
+        ))
+    }
+
+    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        run!(self, Scope::Change, |session| admin::unban(session, id, &actor))
+    }
+
+    async fn set_networks(
+        &self,
+        id: BindingId,
+        networks: Vec<Network>,
+        actor: Actor,
+    ) -> Result<Option<BindingRecord>, StoreError> {
+        run!(self, Scope::Change, |session| admin::set_networks(
+            session, id, networks, &actor
+        ))
+    }
+}
+
+#[async_trait]
+impl UseStore for PostgresStore {
+    async fn add_uses(&self, batch: Vec<Uses>) -> Result<(), StoreError> {
+        run!(self, Scope::Batch, |session| uses::add(session, &batch))
+    }
+}
+
+#[async_trait]
+impl InterceptStore for PostgresStore {
+    async fn append(&self, batch: Vec<Intercept>) -> Result<(), StoreError> {
+        run!(self, Scope::Batch, |session| intercepts::append(session, &batch))
+    }
+
+    async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError> {
+        run!(self, Scope::Report, |session| intercepts::list(session, filter))
+    }
+
+    async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {
+        run!(self, Scope::Report, |session| intercepts::buckets(
+            session, since, bucket_ms
+        ))
+    }
+}
+
+#[async_trait]
+impl InterceptRetention for PostgresStore {
+    /// Whole days go with their partitions, and are not counted.
+    async fn keep_from(&self, oldest: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        partitions::ensure(&self.sessions, now, PARTITION_DAYS_AHEAD).await?;
+        partitions::drop_before(&self.sessions, oldest).await?;
+        partitions::delete_before(&self.sessions, oldest).await
+    }
+}
+
+#[async_trait]
+impl AdminEventStore for PostgresStore {
+    async fn append(&self, event: AdminEvent) -> Result<(), StoreError> {
+        run!(self, Scope::Change, |session| events::append(session, &event))
+    }
+
+    async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
+        run!(self, Scope::Question, |session| events::newest(session, limit))
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for PostgresStore {
+    async fn archive_unused(&self, run: ArchiveRun) -> Result<Archived, StoreError> {
+        run!(self, Scope::Job, |session| archive::archive_unused(session, run))
+    }
+}
+
+#[async_trait]
+impl SettingStore for PostgresStore {
+    async fn settings(&self) -> Result<StoredSettings, StoreError> {
+        run!(self, Scope::Question, |session| settings::all(session))
+    }
+
+    async fn change_settings(
+        &self,
+        version: i64,
+        changes: BTreeMap<String, Option<String>>,
+        actor: Actor,
+    ) -> Result<SettingsChanged, StoreError> {
+        run!(self, Scope::Change, |session| settings::change(
+            session, version, &changes, &actor
+        ))
+    }
+}
+
+#[async_trait]
+impl TransferStore for PostgresStore {
+    async fn page(
+        &self,
+        kind: TransferKind,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<(i64, TransferItem)>, StoreError> {
+        run!(self, Scope::Report, |session| transfer::page(
+            session, kind, after, limit
+        ))
+    }
+
+    async fn take_in(
+        &self,
+        items: Vec<TransferItem>,
+        existing: Existing,
+        is_rehearsal: bool,
+    ) -> Result<TakenIn, StoreError> {
+        let now = self.clock.now();
+        run!(self, Scope::Job, |session| transfer::take_in(
+            session,
+            &items,
+            existing,
+            is_rehearsal,
+            now
+        ))
+    }
+}
+
+/// Asks whether bindings can be read and written here and now. Needs a tokio runtime with its timer, as it gives up after
+/// [`HEALTH_WAIT_MAX`].
+#[async_trait]
+impl Health for PostgresStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        let check = async { run!(self, Scope::Question, |session| health::check(session)) };
+        tokio::time::timeout(HEALTH_WAIT_MAX, check)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("the database does not answer".to_owned())))
+    }
+}

@@ -1,0 +1,212 @@
+//! The fields of the lines that hold what a store holds. Times are milliseconds since 1970-01-01T00:00:00Z.
+
+use sentinel_core::binding::{BINDING_NETWORKS_MAX, BindingStatus};
+use sentinel_core::decision::RefusalReason;
+use sentinel_core::event::{AdminEvent, InterceptOutcome, Reference};
+use sentinel_core::fingerprint::KeyHint;
+use sentinel_core::network::Network;
+use sentinel_core::policy::PolicyOverride;
+use sentinel_core::ports::{ArchivedBinding, MovedBinding};
+use sentinel_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::LineError;
+use super::fields::{address, fingerprint, hint, network, wrong};
+use crate::change::hexadecimal;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Binding {
+    fingerprint: String,
+    hint: String,
+    status: String,
+    networks: Vec<String>,
+    policy: PolicyOverride,
+    bound_at_ms: i64,
+    updated_at_ms: i64,
+    last_used_at_ms: Option<i64>,
+    use_count: u64,
+    ban_reason: String,
+}
+
+impl From<&MovedBinding> for Binding {
+    fn from(binding: &MovedBinding) -> Self {
+        Self {
+            fingerprint: hexadecimal(&binding.fingerprint),
+            hint: binding.hint.as_str().to_owned(),
+            status: binding.status.as_str().to_owned(),
+            networks: binding.networks.iter().map(Network::to_string).collect(),
+            policy: binding.policy.clone(),
+            bound_at_ms: binding.bound_at.unix_ms(),
+            updated_at_ms: binding.updated_at.unix_ms(),
+            last_used_at_ms: binding.last_used_at.map(Timestamp::unix_ms),
+            use_count: binding.use_count,
+            ban_reason: binding.ban_reason.clone(),
+        }
+    }
+}
+
+impl Binding {
+    pub(super) fn read(self) -> Result<MovedBinding, LineError> {
+        if i64::try_from(self.use_count).is_err() {
+            return Err(wrong("use_count", "a number up to 9223372036854775807"));
+        }
+        Ok(MovedBinding {
+            fingerprint: fingerprint(&self.fingerprint)?,
+            hint: hint(self.hint)?,
+            status: BindingStatus::from_word(&self.status)
+                .ok_or_else(|| wrong("status", "active or banned"))?,
+            networks: networks(&self.networks)?,
+            policy: self.policy,
+            bound_at: Timestamp::from_unix_ms(self.bound_at_ms),
+            updated_at: Timestamp::from_unix_ms(self.updated_at_ms),
+            last_used_at: self.last_used_at_ms.map(Timestamp::from_unix_ms),
+            use_count: self.use_count,
+            ban_reason: self.ban_reason,
+        })
+    }
+}
+
+fn networks(texts: &[String]) -> Result<Vec<Network>, LineError> {
+    if texts.is_empty() || texts.len() > BINDING_NETWORKS_MAX {
+        return Err(wrong("networks", "1 to 64 networks"));
+    }
+    let mut networks = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        let field = format!("networks[{index}]");
+        let network = network(&field, text)?;
+        if networks.contains(&network) {
+            return Err(wrong(field, "a network that is not there yet"));
+        }
+        networks.push(network);
+    }
+    Ok(networks)
+}
+
+#[derive(Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the lines")]
+pub(super) struct Archived {
+    fingerprint: String,
+    reason: String,
+    archived_at_ms: i64,
+    record: Map<String, Value>,
+}
+
+impl From<&ArchivedBinding> for Archived {
+    fn from(archived: &ArchivedBinding) -> Self {
+        Self {
+            fingerprint: hexadecimal(&archived.fingerprint),
+            reason: archived.reason.clone(),
+            archived_at_ms: archived.archived_at.unix_ms(),
+            record: serde_json::from_str(&archived.record).unwrap_or_default(),
+        }
+    }
+}
+
+impl Archived {
+    pub(super) fn read(self) -> Result<ArchivedBinding, LineError> {
+        // A store makes a column of it.
+        if self.record.get("id").is_some_and(|id| id.as_i64().is_none()) {
+            return Err(wrong("record.id", "a whole number"));
+        }
+        Ok(ArchivedBinding {
+            fingerprint: fingerprint(&self.fingerprint)?,
+            record: Value::Object(self.record).to_string(),
+            reason: self.reason,
+            archived_at: Timestamp::from_unix_ms(self.archived_at_ms),
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Intercept {
+    reference: String,
+    at_ms: i64,
+    reason: String,
+    outcome: String,
+    fingerprint: Option<String>,
+    hint: Option<String>,
+    client_ip: String,
+    method: String,
+    path: String,
+    user_agent: String,
+    count: u32,
+}
+
+impl From<&sentinel_core::event::Intercept> for Intercept {
+    fn from(intercept: &sentinel_core::event::Intercept) -> Self {
+        Self {
+            reference: intercept.reference.as_str().to_owned(),
+            at_ms: intercept.at.unix_ms(),
+            reason: intercept.reason.code().to_owned(),
+            outcome: intercept.outcome.as_str().to_owned(),
+            fingerprint: intercept.fingerprint.as_ref().map(hexadecimal),
+            hint: intercept.hint.as_ref().map(|hint| hint.as_str().to_owned()),
+            client_ip: intercept.client_ip.to_string(),
+            method: intercept.method.clone(),
+            path: intercept.path.clone(),
+            user_agent: intercept.user_agent.clone(),
+            count: intercept.count,
+        }
+    }
+}
+
+impl Intercept {
+    pub(super) fn read(self) -> Result<sentinel_core::event::Intercept, LineError> {
+        if self.count == 0 {
+            return Err(wrong("count", "a number from 1"));
+        }
+        let fingerprint = self.fingerprint.as_deref().map(fingerprint).transpose()?;
+        let hint: Option<KeyHint> = self.hint.map(hint).transpose()?;
+        Ok(sentinel_core::event::Intercept {
+            reference: Reference::from_stored(self.reference),
+            at: Timestamp::from_unix_ms(self.at_ms),
+            reason: RefusalReason::from_code(&self.reason)
+                .ok_or_else(|| wrong("reason", "the code of a refusal"))?,
+            outcome: InterceptOutcome::from_word(&self.outcome)
+                .ok_or_else(|| wrong("outcome", "refused or observed"))?,
+            // The taking store finds its own.
+            binding: None,
+            fingerprint,
+            hint,
+            client_ip: address(&self.client_ip)?,
+            method: self.method,
+            path: self.path,
+            user_agent: self.user_agent,
+            count: self.count,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Event {
+    at_ms: i64,
+    actor: String,
+    client_ip: Option<String>,
+    action: String,
+    detail: String,
+}
+
+impl From<&AdminEvent> for Event {
+    fn from(event: &AdminEvent) -> Self {
+        Self {
+            at_ms: event.at.unix_ms(),
+            actor: event.actor.clone(),
+            client_ip: event.client_ip.map(|address| address.to_string()),
+            action: event.action.clone(),
+            detail: event.detail.clone(),
+        }
+    }
+}
+
+impl Event {
+    pub(super) fn read(self) -> Result<AdminEvent, LineError> {
+        Ok(AdminEvent {
+            at: Timestamp::from_unix_ms(self.at_ms),
+            actor: self.actor,
+            client_ip: self.client_ip.as_deref().map(address).transpose()?,
+            action: self.action,
+            detail: self.detail,
+        })
+    }
+}
