@@ -2,6 +2,7 @@ mod alternation;
 mod fleet;
 mod outages;
 
+use sentinel_core::alert::conformance::draft;
 use sentinel_core::alert::ports::{AlertFilter, DeliveryFilter};
 use sentinel_core::binding::BindingId;
 use sentinel_core::decision::RefusalReason;
@@ -238,7 +239,7 @@ async fn a_crowd_is_told_of_together_and_ends_together() {
         fleet.pass(Duration::from_mins(1)).await;
     }
     assert!(fleet.alerts().await.iter().all(|alert| !alert.state.is_open()));
-    assert!(CROWD_WINDOW < Duration::from_mins(60));
+    assert!(CROWD_WINDOW < Duration::from_hours(1));
 }
 
 #[tokio::test]
@@ -284,6 +285,22 @@ async fn a_replica_that_starts_later_takes_part() {
 }
 
 #[tokio::test]
+async fn what_comes_after_a_calm_that_was_not_heard_of_is_a_new_alert() {
+    let mut fleet = Fleet::new(2, only(RuleKind::RefusalsPerBinding));
+    fleet.refuse(1, 7, "198.51.100.7", 10).await;
+    fleet.clock.advance(Duration::from_mins(11));
+    fleet.round_of(0).await;
+    assert_eq!(fleet.alerts().await[0].state, AlertState::Calmed);
+    // The other replica still takes the first one for open.
+    fleet.refuse(1, 7, "198.51.100.7", 15).await;
+    assert_eq!(fleet.alerts().await.len(), 1);
+    fleet.round_of(1).await;
+    let alerts = fleet.alerts().await;
+    assert_eq!((alerts.len(), alerts[0].state), (2, AlertState::Firing));
+    assert_eq!((alerts[0].seen.count, alerts[1].seen.count), (15, 10));
+}
+
+#[tokio::test]
 async fn old_alerts_are_removed_and_strays_given_up() {
     let mut fleet = Fleet::new(1, only(RuleKind::RefusalsPerBinding));
     fleet.refuse(0, 7, "198.51.100.7", 10).await;
@@ -298,7 +315,29 @@ async fn old_alerts_are_removed_and_strays_given_up() {
     assert_eq!(dead.len(), 4, "raised and calmed, to two channels");
     fleet.pass(KEPT).await;
     assert_eq!(fleet.alerts().await, []);
-    assert!(HOUSEKEEPING_ROWS_MAX > 0);
+}
+
+#[tokio::test]
+async fn so_many_old_alerts_are_removed_at_once() {
+    let mut fleet = Fleet::new(1, only(RuleKind::NewNetwork));
+    let at = fleet.clock.now();
+    for number in 0..=i64::from(HOUSEKEEPING_ROWS_MAX) {
+        let alert = draft(number, at.unix_ms());
+        let calm = Transition::Advance {
+            id: alert.id.clone(),
+            sequence: 0,
+            to: AlertState::Calmed,
+            at,
+            replica: String::new(),
+        };
+        for wanted in [Transition::Raise(Box::new(alert)), calm] {
+            fleet.store.transition(wanted, &[]).await.expect("made");
+        }
+    }
+    fleet.pass(KEPT + SECOND).await;
+    assert_eq!(fleet.alerts().await.len(), 1);
+    fleet.pass(HOUSEKEEPING).await;
+    assert_eq!(fleet.alerts().await, []);
 }
 
 #[tokio::test]

@@ -103,6 +103,10 @@ impl Fleet {
         }
     }
 
+    pub(super) async fn round_of(&mut self, replica: usize) {
+        self.replicas[replica].round().await;
+    }
+
     pub(super) async fn alerts(&self) -> Vec<Alert> {
         let filter = AlertFilter {
             limit: 1_000,
