@@ -126,16 +126,19 @@ impl Watch {
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::new();
         loop {
+            let mut is_round = false;
             tokio::select! {
                 count = signals.recv_many(&mut batch, BATCH_MAX) => if count == 0 { break },
-                _ = rounds.tick() => {
-                    batch.extend(queue.take_lost(self.parts.clock.now()));
-                    self.take(&std::mem::take(&mut batch)).await;
-                    self.round().await;
-                }
+                _ = rounds.tick() => is_round = true,
                 _ = stopping.wait_for(|stop| *stop), if !signals.is_closed() => signals.close(),
             }
+            if is_round {
+                batch.extend(queue.take_lost(self.parts.clock.now()));
+            }
             self.take(&std::mem::take(&mut batch)).await;
+            if is_round {
+                self.round().await;
+            }
         }
         self.round().await;
     }
