@@ -28,7 +28,7 @@ pub(crate) async fn measure(sizes: &[u64]) -> Result<(), Failed> {
             filled = until;
         }
         session.batch_execute("VACUUM ANALYZE").await?;
-        server.execute("CHECKPOINT").await;
+        server.connect().await.batch_execute("CHECKPOINT").await?;
         let bytes: i64 = session
             .query_one("SELECT pg_database_size(current_database())", &[])
             .await?
