@@ -1,5 +1,5 @@
 //! Runs work on sessions: each piece in a task of its own that takes a session, does everything, and gives the session back only when
-//! nothing is left open on it. A caller that goes away changes nothing about that.
+//! nothing is left open on it. A caller that goes away changes nothing about that. While the server is away work fails at once.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,9 +10,11 @@ use deadpool::managed::{Object, Pool, PoolError, TimeoutType, Timeouts};
 use sentinel_core::ports::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::time::Instant;
 
 use super::connector::{Connector, Session};
 use super::failure::Failure;
+use super::pulse::{PROOF_PAUSE_MAX, PROOF_PAUSE_MIN, Pulse, SILENCE_MAX};
 use super::{
     ANSWER_GRACE, BATCH_STATEMENT_WAIT_MAX, CONNECT_WAIT_MAX, JOB_STATEMENT_WAIT_MAX, POOL_WAIT_MAX,
     STATEMENT_WAIT_MAX, WORK_QUEUED_MAX,
@@ -124,15 +126,66 @@ impl Sessions {
         scope: Scope,
         work: impl for<'s> FnOnce(&'s Session) -> Work<'s, T> + Send,
     ) -> Result<T, Failure> {
-        let lease = Lease(Some(self.pool.get().await.map_err(no_session)?));
+        self.pulse().present()?;
+        let lease = self.lease().await?;
         let wait_max = scope.statement_wait() + ANSWER_GRACE;
-        let Ok(outcome) = tokio::time::timeout(wait_max, within(scope, lease.session(), work)).await else {
+        let begun = Instant::now();
+        let outcome = tokio::select! {
+            outcome = tokio::time::timeout(wait_max, within(scope, self.pulse(), lease.session(), work)) => outcome,
+            never = self.watch(scope, begun) => match never {},
+        };
+        let Ok(outcome) = outcome else {
+            self.note_silence(begun);
             return Err(Failure::no_answer(wait_max));
         };
         if outcome.as_ref().err().is_none_or(Failure::spares_the_session) {
             lease.give_back();
         }
         outcome
+    }
+
+    /// Takes a session, or makes one.
+    async fn lease(&self) -> Result<Lease, Failure> {
+        let begun = Instant::now();
+        let failure = match self.pool.get().await {
+            Ok(session) => return Ok(Lease(Some(session))),
+            // All sessions wait, and none has heard anything: that is no crowd.
+            Err(PoolError::Timeout(TimeoutType::Wait)) if self.pulse().is_silent_since(begun) => {
+                self.lose(Failure::no_answer(POOL_WAIT_MAX))
+            }
+            Err(error @ (PoolError::Timeout(TimeoutType::Wait) | PoolError::Closed)) => no_session(error),
+            // As long as others have a session, only one more is refused.
+            Err(error) if self.pool.status().size > 0 => no_session(error),
+            Err(error) => self.lose(no_session(error)),
+        };
+        Err(failure)
+    }
+
+    fn pulse(&self) -> &Pulse {
+        self.pool.manager().pulse()
+    }
+
+    /// Notices beside short work that nothing is heard any more: whoever comes next need not wait for that.
+    async fn watch(&self, scope: Scope, begun: Instant) -> std::convert::Infallible {
+        if matches!(scope, Scope::Question | Scope::Change) {
+            tokio::time::sleep_until(begun + SILENCE_MAX).await;
+            self.note_silence(begun);
+        }
+        std::future::pending().await
+    }
+
+    fn note_silence(&self, begun: Instant) {
+        if self.pulse().is_silent_since(begun) {
+            self.lose(Failure::no_answer(begun.elapsed()));
+        }
+    }
+
+    /// The server counts as away until it is heard from; asks for that in a task of its own.
+    fn lose(&self, failure: Failure) -> Failure {
+        if self.pulse().lost(failure.cause()) {
+            self.runtime.spawn(hear_from(self.pool.clone()));
+        }
+        failure
     }
 
     /// How many sessions nobody uses.
@@ -181,7 +234,36 @@ impl Drop for Lease {
     }
 }
 
+/// Connects, again and again, until the server answers or the store is closed. What a session in use hears counts as well.
+async fn hear_from(pool: Pool<Connector>) {
+    let mut pause = PROOF_PAUSE_MIN;
+    let connector = pool.manager();
+    while connector.pulse().is_lost() && !pool.is_closed() {
+        // One that comes about was heard.
+        let Err(error) = connector.connect(None).await else {
+            return;
+        };
+        connector.pulse().lost(error.to_string());
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PROOF_PAUSE_MAX);
+    }
+}
+
 async fn within<'s, T>(
+    scope: Scope,
+    pulse: &Pulse,
+    session: &'s Session,
+    work: impl FnOnce(&'s Session) -> Work<'s, T>,
+) -> Result<T, Failure> {
+    let outcome = bracketed(scope, session, work).await;
+    // A session that is lost says nothing of the server.
+    if outcome.as_ref().err().is_none_or(Failure::spares_the_session) {
+        pulse.heard();
+    }
+    outcome
+}
+
+async fn bracketed<'s, T>(
     scope: Scope,
     session: &'s Session,
     work: impl FnOnce(&'s Session) -> Work<'s, T>,

@@ -1,0 +1,85 @@
+//! Whether PostgreSQL answers at all: once it has fallen silent, work fails at once instead of waiting its turn in vain, until it is heard
+//! from again.
+//!
+//! Must never take a server that is busy for one that is away: as long as any session gets any answer, it is there.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::failure::Failure;
+
+/// How long work of a request waits while no session hears anything; then the server counts as away.
+pub(super) const SILENCE_MAX: Duration = Duration::from_millis(1_500);
+/// Between two attempts to hear from a server that is away: at first, and at most.
+pub(super) const PROOF_PAUSE_MIN: Duration = Duration::from_millis(50);
+/// See [`PROOF_PAUSE_MIN`]; the pause doubles with every failed attempt.
+pub(super) const PROOF_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What all sessions of one store know together.
+#[derive(Debug, Default)]
+pub(super) struct Pulse(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    heard_at: Option<Instant>,
+    /// Why it counts as away.
+    away: Option<String>,
+}
+
+impl Pulse {
+    /// The server answered, whatever it said.
+    pub(super) fn heard(&self) {
+        let mut state = self.state();
+        state.heard_at = Some(Instant::now());
+        state.away = None;
+    }
+
+    /// Whether nothing was heard from then on.
+    pub(super) fn is_silent_since(&self, then: Instant) -> bool {
+        self.state().heard_at.is_none_or(|heard_at| heard_at < then)
+    }
+
+    /// The server counts as away from here on; true when it did not before.
+    pub(super) fn lost(&self, cause: String) -> bool {
+        self.state().away.replace(cause).is_none()
+    }
+
+    /// Whether the server counts as away.
+    pub(super) fn is_lost(&self) -> bool {
+        self.state().away.is_some()
+    }
+
+    /// Fails while the server counts as away.
+    pub(super) fn present(&self) -> Result<(), Failure> {
+        match &self.state().away {
+            Some(cause) => Err(Failure::unavailable(cause.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_is_away_until_it_is_heard_from() {
+        let pulse = Pulse::default();
+        let begun = Instant::now();
+        assert!(pulse.is_silent_since(begun) && pulse.present().is_ok());
+        tokio::time::advance(SILENCE_MAX).await;
+        pulse.heard();
+        assert!(!pulse.is_silent_since(begun));
+        assert!(pulse.lost("silent".to_owned()), "it is news");
+        assert!(!pulse.lost("still silent".to_owned()), "it is none any more");
+        assert!(pulse.is_lost() && pulse.present().is_err());
+        pulse.heard();
+        assert!(!pulse.is_lost() && pulse.present().is_ok());
+    }
+}
