@@ -6,6 +6,7 @@ mod check;
 mod cluster;
 mod console;
 mod moving;
+mod outages;
 mod plain;
 mod replica;
 mod settings;

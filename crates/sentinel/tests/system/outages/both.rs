@@ -1,0 +1,36 @@
+//! PostgreSQL and Redis are away together: what is known in process is all that there is.
+
+use super::{How, Installation, enforces, refuses_unknown};
+
+async fn go(postgres: How, redis: How) {
+    let installation = Installation::start().await;
+    let [here, there] = installation.replicas();
+    for replica in [here, there] {
+        enforces(replica).await;
+    }
+    installation.break_redis(redis).await;
+    installation.break_postgres(postgres).await;
+    for replica in [here, there] {
+        replica
+            .until("bindings to be given past their life", async || {
+                enforces(replica).await;
+                replica.metric("sentinel_bindings_given_past_life_total").await > Some(2.0)
+            })
+            .await;
+        refuses_unknown(replica).await;
+        enforces(replica).await;
+    }
+    installation.mend_postgres(postgres).await;
+    installation.mend_redis(redis).await;
+    installation.is_well().await;
+}
+
+#[tokio::test]
+async fn both_are_killed() {
+    go(How::Killed, How::Killed).await;
+}
+
+#[tokio::test]
+async fn both_are_frozen() {
+    go(How::Frozen, How::Frozen).await;
+}

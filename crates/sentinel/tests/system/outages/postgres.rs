@@ -1,0 +1,64 @@
+//! PostgreSQL goes away, and comes back.
+
+use super::{How, Installation, enforces, measured, refuses_unknown};
+
+/// How many requests for a known key may be slow in one outage: those that notice it.
+const SLOW_MAX: usize = 3;
+/// What a request for a known key may take while it is known that PostgreSQL is away, on a machine that does much else.
+const KNOWN_WAIT_MAX: std::time::Duration = std::time::Duration::from_millis(500);
+
+async fn goes(how: How) {
+    let installation = Installation::start().await;
+    let [here, there] = installation.replicas();
+    enforces(here).await;
+    installation.break_postgres(how).await;
+    // What is known to Redis alone, on a replica that never saw it.
+    enforces(there).await;
+    let mut took = Vec::new();
+    for replica in [here, there] {
+        // In process, past their life.
+        replica
+            .until("bindings to be given past their life", async || {
+                took.push(enforces(replica).await);
+                replica.metric("sentinel_bindings_given_past_life_total").await > Some(2.0)
+            })
+            .await;
+        refuses_unknown(replica).await;
+        for _ in 0..20 {
+            took.push(enforces(replica).await);
+        }
+    }
+    let slow = took.iter().filter(|took| **took > KNOWN_WAIT_MAX).count();
+    measured(&format!("known keys, PostgreSQL {how:?}"), took);
+    assert!(slow <= SLOW_MAX, "{slow} requests waited for PostgreSQL");
+    for replica in [here, there] {
+        assert_eq!(replica.readiness().await.0, 503);
+    }
+    installation.mend_postgres(how).await;
+    installation.is_well().await;
+}
+
+#[tokio::test]
+async fn postgresql_is_stopped() {
+    goes(How::Stopped).await;
+}
+
+#[tokio::test]
+async fn postgresql_is_killed() {
+    goes(How::Killed).await;
+}
+
+#[tokio::test]
+async fn postgresql_is_frozen() {
+    goes(How::Frozen).await;
+}
+
+#[tokio::test]
+async fn postgresql_is_silent() {
+    goes(How::Silent).await;
+}
+
+#[tokio::test]
+async fn postgresql_is_cut_off() {
+    goes(How::CutOff).await;
+}
