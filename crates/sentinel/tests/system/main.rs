@@ -2,6 +2,7 @@
 //!
 //! [`cluster`] starts all of it; [`replica`] is one running Sentinel; [`console`] speaks to its admin API.
 
+mod bad_input;
 mod check;
 mod cluster;
 mod console;
@@ -9,6 +10,7 @@ mod moving;
 mod outages;
 mod plain;
 mod replica;
+mod replicas;
 mod settings;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -183,8 +183,11 @@ async fn binds(replica: &Replica, key: &str) {
 }
 
 /// Says what was measured.
-#[expect(clippy::print_stderr, reason = "for whoever runs the test with its output shown")]
-fn measured(what: &str, mut took: Vec<Duration>) {
+#[expect(
+    clippy::print_stderr,
+    reason = "for whoever runs the test with its output shown"
+)]
+pub(crate) fn measured(what: &str, mut took: Vec<Duration>) {
     took.sort_unstable();
     let part = |percent: usize| took[(took.len() - 1) * percent / 100];
     eprintln!(

@@ -29,7 +29,10 @@ async fn goes(how: How) {
     let sent = 3 * AT_ONCE;
     assert_eq!(there.get(ELSEWHERE, &key(0)).await.status(), 200);
     let observed = here.metric("sentinel_observed_total").await.expect("a number");
-    assert!(observed >= f64::from(u32::try_from(sent).expect("small")), "{observed}");
+    assert!(
+        observed >= f64::from(u32::try_from(sent).expect("small")),
+        "{observed}"
+    );
     // What is known is enforced, whatever the mode.
     enforces(here).await;
     enforces(there).await;
@@ -39,10 +42,12 @@ async fn goes(how: How) {
     here.until("all that went on to be in the log", async || {
         let (_, logs) = console.get("/admin/api/logs?limit=200").await;
         let items = logs["items"].as_array().unwrap_or_else(|| panic!("{logs}"));
-        let went_on = items.iter().filter(|item| {
-            item["reason"] == "binding_store_unavailable" && item["outcome"] == "observed"
-        });
-        let count: u64 = went_on.map(|item| item["count"].as_u64().expect("a number")).sum();
+        let went_on = items
+            .iter()
+            .filter(|item| item["reason"] == "binding_store_unavailable" && item["outcome"] == "observed");
+        let count: u64 = went_on
+            .map(|item| item["count"].as_u64().expect("a number"))
+            .sum();
         count == u64::try_from(sent).expect("small") + 1
     })
     .await;
