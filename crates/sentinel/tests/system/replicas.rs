@@ -96,8 +96,10 @@ async fn without_redis_settings_and_commands_reach_running_replicas() {
         assert_eq!(replica.get(HOME, KEY).await.status(), 200);
     }
     let console = here.console().await;
-    let observe = json!({"version": 0, "values": {"policy.mode": "observe"}});
-    assert_eq!(console.put("/admin/api/settings", &observe).await.0, 200);
+    let (_, before) = console.get("/admin/api/settings").await;
+    let observe = json!({"version": before["version"], "values": {"policy.mode": "observe"}});
+    let (status, after) = console.put("/admin/api/settings", &observe).await;
+    assert_eq!(status, 200, "{after}");
     let begun = std::time::Instant::now();
     until_status(there, ELSEWHERE, 200).await;
     // A second, and what a busy machine adds to it.
@@ -112,7 +114,7 @@ async fn without_redis_settings_and_commands_reach_running_replicas() {
         until_status(replica, HOME, 200).await;
     }
     cluster.done(&["bindings", "set-ip", &id, "127.0.0.4"]);
-    let back = json!({"version": 1, "values": {"policy.mode": null}});
+    let back = json!({"version": after["version"], "values": {"policy.mode": null}});
     assert_eq!(console.put("/admin/api/settings", &back).await.0, 200);
     for replica in [here, there] {
         until_status(replica, HOME, 403).await;

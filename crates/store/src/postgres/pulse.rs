@@ -1,7 +1,8 @@
 //! Whether PostgreSQL answers at all: once it has fallen silent, work fails at once instead of waiting its turn in vain, until it is heard
 //! from again.
 //!
-//! Must never take a server that is busy for one that is away: as long as any session gets any answer, it is there.
+//! Must never take a server that is busy for one that is away: as long as any session gets any answer, it is there, and before it counts
+//! as away it is asked once more, on a connection of its own.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use super::failure::Failure;
 
 /// How long work of a request waits while no session hears anything; then the server counts as away.
 pub(super) const SILENCE_MAX: Duration = Duration::from_millis(1_500);
+/// How long it has to answer when it is in doubt. With [`POOL_WAIT_MAX`](super::POOL_WAIT_MAX) no more than [`SILENCE_MAX`].
+pub(super) const PROOF_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Between two attempts to hear from a server that is away: at first, and at most.
 pub(super) const PROOF_PAUSE_MIN: Duration = Duration::from_millis(50);
 /// See [`PROOF_PAUSE_MIN`]; the pause doubles with every failed attempt.
@@ -19,7 +22,11 @@ pub(super) const PROOF_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// What all sessions of one store know together.
 #[derive(Debug, Default)]
-pub(super) struct Pulse(Mutex<State>);
+pub(super) struct Pulse {
+    state: Mutex<State>,
+    /// Held by the one who asks when the server is in doubt.
+    pub(super) asking: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -60,7 +67,7 @@ impl Pulse {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,5 +88,11 @@ mod tests {
         assert!(pulse.is_lost() && pulse.present().is_err());
         pulse.heard();
         assert!(!pulse.is_lost() && pulse.present().is_ok());
+    }
+
+    #[test]
+    fn doubt_is_settled_before_callers_give_up() {
+        assert!(super::super::POOL_WAIT_MAX + PROOF_WAIT_MAX <= SILENCE_MAX);
+        assert!(PROOF_PAUSE_MIN < PROOF_PAUSE_MAX);
     }
 }

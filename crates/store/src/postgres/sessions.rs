@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::connector::{Connector, Session};
 use super::failure::Failure;
-use super::pulse::{PROOF_PAUSE_MAX, PROOF_PAUSE_MIN, Pulse, SILENCE_MAX};
+use super::pulse::{PROOF_PAUSE_MAX, PROOF_PAUSE_MIN, PROOF_WAIT_MAX, Pulse, SILENCE_MAX};
 use super::{
     ANSWER_GRACE, BATCH_STATEMENT_WAIT_MAX, CONNECT_WAIT_MAX, JOB_STATEMENT_WAIT_MAX, POOL_WAIT_MAX,
     STATEMENT_WAIT_MAX, WORK_QUEUED_MAX,
@@ -135,7 +135,7 @@ impl Sessions {
             never = self.watch(scope, begun) => match never {},
         };
         let Ok(outcome) = outcome else {
-            self.note_silence(begun);
+            self.doubt(begun).await;
             return Err(Failure::no_answer(wait_max));
         };
         if outcome.as_ref().err().is_none_or(Failure::spares_the_session) {
@@ -147,18 +147,24 @@ impl Sessions {
     /// Takes a session, or makes one.
     async fn lease(&self) -> Result<Lease, Failure> {
         let begun = Instant::now();
-        let failure = match self.pool.get().await {
-            Ok(session) => return Ok(Lease(Some(session))),
-            // All sessions wait, and none has heard anything: that is no crowd.
-            Err(PoolError::Timeout(TimeoutType::Wait)) if self.pulse().is_silent_since(begun) => {
-                self.lose(Failure::no_answer(POOL_WAIT_MAX))
+        match self.pool.get().await {
+            Ok(session) => Ok(Lease(Some(session))),
+            // All sessions wait, and none has heard anything: that may be no crowd.
+            Err(PoolError::Timeout(TimeoutType::Wait)) if self.doubt(begun).await => {
+                Err(Failure::no_answer(POOL_WAIT_MAX))
             }
-            Err(error @ (PoolError::Timeout(TimeoutType::Wait) | PoolError::Closed)) => no_session(error),
-            // As long as others have a session, only one more is refused.
-            Err(error) if self.pool.status().size > 0 => no_session(error),
-            Err(error) => self.lose(no_session(error)),
-        };
-        Err(failure)
+            Err(error @ (PoolError::Timeout(TimeoutType::Wait) | PoolError::Closed)) => {
+                Err(no_session(error))
+            }
+            Err(error) => {
+                let failure = no_session(error);
+                // As long as others have a session, only one more is refused.
+                if self.pool.status().size == 0 {
+                    self.lose(failure.cause());
+                }
+                Err(failure)
+            }
+        }
     }
 
     fn pulse(&self) -> &Pulse {
@@ -169,23 +175,34 @@ impl Sessions {
     async fn watch(&self, scope: Scope, begun: Instant) -> std::convert::Infallible {
         if matches!(scope, Scope::Question | Scope::Change) {
             tokio::time::sleep_until(begun + SILENCE_MAX).await;
-            self.note_silence(begun);
+            self.doubt(begun).await;
         }
         std::future::pending().await
     }
 
-    fn note_silence(&self, begun: Instant) {
-        if self.pulse().is_silent_since(begun) {
-            self.lose(Failure::no_answer(begun.elapsed()));
+    /// Nothing came of some work since then. When nothing was heard on any session either, the server is asked once more; true when it
+    /// counts as away.
+    async fn doubt(&self, begun: Instant) -> bool {
+        let _alone = self.pulse().asking.lock().await;
+        if self.pulse().is_lost() || !self.pulse().is_silent_since(begun) {
+            return self.pulse().is_lost();
         }
+        let proof = self.pool.manager().connect(None);
+        let cause = match tokio::time::timeout(PROOF_WAIT_MAX, proof).await {
+            Err(_) => format!("no answer within {} ms", begun.elapsed().as_millis()),
+            Ok(Err(error @ PostgresError::Unreachable { .. })) => error.to_string(),
+            // Whatever it said, it is there.
+            Ok(_) => return false,
+        };
+        self.lose(cause);
+        true
     }
 
     /// The server counts as away until it is heard from; asks for that in a task of its own.
-    fn lose(&self, failure: Failure) -> Failure {
-        if self.pulse().lost(failure.cause()) {
+    fn lose(&self, cause: String) {
+        if self.pulse().lost(cause) {
             self.runtime.spawn(hear_from(self.pool.clone()));
         }
-        failure
     }
 
     /// How many sessions nobody uses.

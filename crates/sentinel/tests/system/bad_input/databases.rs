@@ -1,6 +1,6 @@
 //! A PostgreSQL that was restored, is read-only, or is of another version.
 
-use super::{banned, is_bound, knowing, mismatch};
+use super::{banned, is_bound, knowing, mismatch, says};
 use crate::{ELSEWHERE, HOME, KEY};
 
 #[tokio::test]
@@ -61,6 +61,8 @@ async fn a_row_with_a_version_from_the_future_is_changed_like_any_other() {
         .batch_execute(restore)
         .await
         .expect("the superuser may");
+    // What Redis still has is of before.
+    let () = cluster.redis().command(&["FLUSHALL"]).await;
     cluster.postgres().restart().await;
     for replica in [here, there] {
         replica.until_ready().await;
@@ -145,12 +147,13 @@ async fn a_newer_schema_stops_no_running_replica_and_starts_none() {
     let migrated = cluster.command(&["migrate"]);
     assert!(!migrated.status.success());
     for replica in &cluster.replicas {
-        // Said where operators look; requests go on for as long as the tables serve.
+        // Not ready, and the log says why; requests go on for as long as the tables serve.
         replica
-            .until("the schema to be reported", async || {
-                replica.readiness().await.1.to_string().contains("999")
+            .until("the schema to be noticed", async || {
+                replica.readiness().await.0 == 503
             })
             .await;
+        says(replica, "the database has schema 999").await;
         is_bound(replica).await;
         assert_eq!(
             replica
