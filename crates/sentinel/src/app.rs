@@ -113,11 +113,18 @@ impl App {
         let bindings = InvalidatingAdmin::new(Arc::clone(&stores.admin), Arc::clone(&lookup));
         let bindings: Arc<dyn BindingAdmin> = Arc::new(bindings.watched_by(engine.watcher()));
         let channels = ChannelMetrics::default();
-        let metrics = Metrics::new(engine.figures(), Arc::clone(&lookup), jobs.queue(), &channels);
+        let shared = stores.shared.clone();
+        let metrics = Metrics::new(
+            engine.figures(),
+            Arc::clone(&lookup),
+            jobs.queue(),
+            &channels,
+            shared.as_ref().map(|shared| Arc::clone(&shared.store)),
+        );
         if !feeds.is_empty() {
             let listener = ChangeListener::new(ListenerParts {
                 lookup,
-                shared: stores.shared.as_ref().map(|shared| Arc::clone(&shared.cache)),
+                shared: shared.map(|shared| shared.store),
                 watcher: engine.watcher(),
                 settings: settings.heard(),
                 observer: Arc::new(channels),

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use sentinel_admin::{Figures, TrafficFigures};
 use sentinel_core::decision::RefusalReason;
 use sentinel_store::CachedLookup;
+use sentinel_store::shared::SharedStore;
 
 use crate::jobs::InterceptQueue;
 
@@ -25,6 +26,7 @@ struct Readings {
     proxy: Arc<sentinel_proxy::Figures>,
     lookup: Arc<CachedLookup>,
     queue: Arc<InterceptQueue>,
+    shared: Option<Arc<SharedStore>>,
 }
 
 impl fmt::Debug for Readings {
@@ -45,8 +47,14 @@ impl Metrics {
         lookup: Arc<CachedLookup>,
         queue: Arc<InterceptQueue>,
         channels: &ChannelMetrics,
+        shared: Option<Arc<SharedStore>>,
     ) -> Self {
-        let readings = Readings { proxy, lookup, queue };
+        let readings = Readings {
+            proxy,
+            lookup,
+            queue,
+            shared,
+        };
         let mut registry = Registry::with_prefix("sentinel");
         registry.register(
             "build",
@@ -142,6 +150,47 @@ impl Readings {
     }
 }
 
+impl Readings {
+    /// What goes through the cache that replicas share, when there is one.
+    fn encode_shared(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(shared) = &self.shared else {
+            return Ok(());
+        };
+        let counts = shared.counts();
+        for (name, help, value) in [
+            (
+                "shared_hits",
+                "Lookups that the shared cache answered",
+                counts.hits,
+            ),
+            (
+                "shared_misses",
+                "Lookups that went on to the store",
+                counts.misses,
+            ),
+            (
+                "shared_failures",
+                "Calls of the shared cache that failed",
+                counts.cache_failures,
+            ),
+            (
+                "shared_given_past_life",
+                "Bindings of the shared cache used past their life because the store was away",
+                counts.given_past_life,
+            ),
+            (
+                "announcements_failed",
+                "Changes that other replicas could not be told of at once",
+                counts.announcements_failed,
+            ),
+        ] {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let proxy = self.proxy.snapshot();
@@ -215,6 +264,7 @@ impl Collector for Readings {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
+        self.encode_shared(&mut encoder)?;
         self.encode_gauges(&proxy, &mut encoder)?;
         let refused = ConstCounter::new(0_u64);
         let mut family = encoder.encode_descriptor(

@@ -58,8 +58,6 @@ pub(crate) struct Stores {
 pub(crate) struct Shared {
     /// In front of the authority.
     pub(crate) store: Arc<SharedStore>,
-    /// The cache alone.
-    pub(crate) cache: Arc<dyn SharedCache>,
     /// Tells the other replicas.
     pub(crate) announcer: Arc<dyn ChangeAnnouncer>,
 }
@@ -108,11 +106,7 @@ impl Stores {
         self.dispensable_health.push(("redis", Arc::new(link)));
         self.feeds
             .push(Box::new(RedisChanges::listen(redis.settings.clone())));
-        self.shared = Some(Shared {
-            store,
-            cache,
-            announcer,
-        });
+        self.shared = Some(Shared { store, announcer });
     }
 
     /// Tells the other replicas, past what the authority tells them itself.

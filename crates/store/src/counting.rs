@@ -14,8 +14,9 @@ use tokio::time::Instant;
 #[cfg(test)]
 pub(crate) mod conformance;
 
-/// The most names that are counted at the same time; beyond, the one that has been quiet for longest is forgotten.
+/// The most names that are counted at the same time; beyond, some of those that have been quiet for longest are forgotten.
 pub const COUNTED_NAMES_MAX: usize = 16_384;
+const FORGOTTEN_AT_ONCE: usize = COUNTED_NAMES_MAX / 8;
 
 /// A window that is cut into slices, numbered from when this replica began.
 #[derive(Clone, Copy, Debug)]
@@ -110,9 +111,17 @@ impl SlidingCounts {
         if self.names.len() < COUNTED_NAMES_MAX {
             return;
         }
-        let quietest = self.names.iter().min_by_key(|(_, slices)| newest(slices));
-        if let Some(quietest) = quietest.map(|(name, _)| name.clone()) {
-            self.names.remove(&quietest);
+        // Several at once: a flood of new names must not go through all of them for each.
+        let mut by_quiet: Vec<_> = self
+            .names
+            .iter()
+            .map(|(name, slices)| (newest(slices), name))
+            .collect();
+        by_quiet.select_nth_unstable(FORGOTTEN_AT_ONCE);
+        let quietest = by_quiet[..FORGOTTEN_AT_ONCE].iter();
+        let quietest: Vec<_> = quietest.map(|(_, name)| (*name).clone()).collect();
+        for name in quietest {
+            self.names.remove(&name);
         }
     }
 }

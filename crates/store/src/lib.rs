@@ -1,4 +1,5 @@
-//! The ports of `sentinel-core` on SQLite, on PostgreSQL and in memory, the cached lookup in front of them, and the migrations.
+//! The ports of `sentinel-core` on SQLite, on PostgreSQL and in memory, the cached lookup in front of them, what replicas share
+//! on Redis, and the migrations.
 //!
 //! The store decides, the lookup only speeds it up. Nothing in here judges a request, and nothing ever sees a key: what
 //! arrives is a fingerprint and a hint.

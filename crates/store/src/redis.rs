@@ -16,13 +16,14 @@
 //!
 //! The braces are a Cluster's hash tags: bindings spread over its nodes in 256 parts, and each script's keys are on one node.
 //!
-//! A user with ACL rules needs `~<prefix>* &<prefix>changes +@read +@write +@scripting +@connection +@pubsub` and, in a Cluster,
-//! `+cluster|slots` and `+cluster|shards`.
+//! A user with ACL rules needs `~<prefix>* &<prefix>changes +@read +@write +@scripting +@connection +@pubsub +time` and, in a Cluster,
+//! `+cluster|slots`.
 
 mod attempts;
 mod cache;
 mod changes;
 mod connect;
+mod counters;
 mod entry;
 mod failure;
 mod link;
@@ -38,6 +39,7 @@ use std::time::Duration;
 pub use attempts::RedisAttempts;
 pub use cache::{RedisCache, RedisCacheCounts};
 pub use changes::{FeedCounts, RedisAnnouncer, RedisChanges};
+pub use counters::RedisCounters;
 pub use link::RedisLink;
 pub use url::{RedisUrl, RedisUrlError};
 

@@ -121,6 +121,24 @@ mod tests {
         );
     }
 
+    #[test]
+    fn where_everything_is_configured_no_folder_is_needed() {
+        let folder = folder();
+        let data = folder.path().join("data");
+        let variables = [
+            ("SENTINEL_DATA_DIR", data.to_str().expect("UTF-8")),
+            ("PG_DSN", "postgresql://sentinel:x@db/sentinel"),
+            ("ADMIN_PASSWORD", HASH),
+            ("SENTINEL_HMAC_SECRET", "0123456789abcdef"),
+        ];
+        let config = config::of_variables(&variables);
+        prepare(&config, &CheckedBy::Shared(None)).expect("nothing is made");
+        assert!(!data.exists());
+        let config = config::of_variables(&variables[..3]);
+        prepare(&config, &CheckedBy::Shared(None)).expect("a secret is made");
+        assert!(data.join("secrets/hmac").exists());
+    }
+
     #[tokio::test]
     async fn a_replica_with_another_secret_does_not_start() {
         let store = MemoryStore::new();

@@ -104,15 +104,7 @@ async fn bindings_are_changed_by_commands_and_running_replicas_follow() {
             .done(&["bindings", "ban", &id, "--reason", "leaked"])
             .contains("banned")
     );
-    replica
-        .until("the ban to be heard of", async || {
-            replica.get(HOME, KEY).await.status() == 403
-        })
-        .await;
+    replica.until_status(HOME, KEY, 403).await;
     cluster.done(&["bindings", "unban", &id]);
-    replica
-        .until("the ban's end to be heard of", async || {
-            replica.get(HOME, KEY).await.status() == 200
-        })
-        .await;
+    replica.until_status(HOME, KEY, 200).await;
 }

@@ -52,11 +52,7 @@ async fn an_installation_moves_to_postgresql_and_back_with_all_that_it_holds() {
     assert_eq!(content(&second), content(&first));
     // They hold there, also on a replica that runs already.
     let replica = server.replica();
-    replica
-        .until("the settings to be followed", async || {
-            replica.get(ELSEWHERE, KEY).await.status() == 200
-        })
-        .await;
+    replica.until_status(ELSEWHERE, KEY, 200).await;
     let banned = format!("sk-moving{}moving{}0123456789", 4, 4);
     assert_eq!(
         replica.verdict(HOME, &banned).await,

@@ -91,17 +91,10 @@ async fn a_change_on_one_replica_reaches_the_other_and_so_does_a_session() {
     let console = here.console().await;
     let id = console.bindings().await[0]["id"].as_i64().expect("a number");
     console.ban(id).await;
-    there
-        .until("the ban to reach the other replica", async || {
-            there.get(HOME, KEY).await.status() == 403
-        })
-        .await;
+    there.until_status(HOME, KEY, 403).await;
     // Signed in here, known there.
     console.on(there.admin).unbind(id).await;
-    here.until("the key to be free on the first replica", async || {
-        here.get(ELSEWHERE, KEY).await.status() == 200
-    })
-    .await;
+    here.until_status(ELSEWHERE, KEY, 200).await;
 }
 
 #[tokio::test]
@@ -197,9 +190,5 @@ async fn a_replica_that_stood_still_makes_up_for_what_it_missed() {
     there.freeze();
     console.ban(id).await;
     there.thaw();
-    there
-        .until("the ban to be heard of", async || {
-            there.get(HOME, KEY).await.status() == 403
-        })
-        .await;
+    there.until_status(HOME, KEY, 403).await;
 }

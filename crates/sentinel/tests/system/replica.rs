@@ -10,6 +10,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use sentinel_testkit::{RawClient, RawResponse, bounded};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 
 use crate::cluster::binary;
 use crate::console::Console;
@@ -123,6 +125,35 @@ impl Replica {
     /// One request with these headers.
     pub(crate) async fn get_path(&self, from: IpAddr, path: &str, headers: &[(&str, &str)]) -> RawResponse {
         self.client(from).await.get(path, headers).await
+    }
+
+    /// The status of one request with this key; none when the connection ended without an answer, as it does when a change ends the
+    /// request while it is under way.
+    pub(crate) async fn status(&self, from: IpAddr, key: &str) -> Option<u16> {
+        let request = format!(
+            "GET /v1/models HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\nconnection: close\r\n\r\n"
+        );
+        let asking = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((from, 0).into())?;
+            let mut stream = socket.connect(self.proxy).await?;
+            stream.write_all(request.as_bytes()).await?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await?;
+            std::io::Result::Ok(answer)
+        };
+        let answer = bounded("an answer or the end of a connection", asking)
+            .await
+            .ok()?;
+        let line = String::from_utf8_lossy(&answer).lines().next()?.to_owned();
+        line.split(' ').nth(1)?.parse().ok()
+    }
+
+    /// Waits until requests with this key are answered so.
+    pub(crate) async fn until_status(&self, from: IpAddr, key: &str, status: u16) {
+        let what = format!("requests from {from} to be answered with {status}");
+        self.until(&what, async || self.status(from, key).await == Some(status))
+            .await;
     }
 
     /// Status and code of an answer of Sentinel's own; an empty code when it is none.

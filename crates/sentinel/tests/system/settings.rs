@@ -27,11 +27,7 @@ async fn a_rule_that_is_changed_on_one_replica_holds_on_all() {
     assert_eq!(item(&after)["value"], "observe");
     assert_eq!(item(&after)["source"], "database");
     assert_eq!(here.get(ELSEWHERE, KEY).await.status(), 200);
-    there
-        .until("the rule to reach the other replica", async || {
-            there.get(ELSEWHERE, KEY).await.status() == 200
-        })
-        .await;
+    there.until_status(ELSEWHERE, KEY, 200).await;
     // The other replica's console knows it too, and a stale version is a conflict there.
     let other = console.on(there.admin);
     assert_eq!(item(&other.get(PATH).await.1), item(&after));
@@ -43,10 +39,7 @@ async fn a_rule_that_is_changed_on_one_replica_holds_on_all() {
 
     let back = json!({"version": after["version"], "values": {"policy.mode": null}});
     assert_eq!(other.put(PATH, &back).await.0, 200);
-    here.until("the rule to be taken back on the first replica", async || {
-        here.get(ELSEWHERE, KEY).await.status() == 403
-    })
-    .await;
+    here.until_status(ELSEWHERE, KEY, 403).await;
 }
 
 #[tokio::test]

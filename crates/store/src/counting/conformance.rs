@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use sentinel_core::counting::{COUNT_BATCH_MAX, COUNT_NAME_BYTES_MAX, Count, SLICES, WindowCounters};
 
 /// Long enough that no slice ends while a test runs unless it has to be so; a test allows for one that does.
-pub(crate) const WINDOW: Duration = Duration::from_secs(6_000);
+pub(crate) const WINDOW: Duration = Duration::from_mins(100);
 
 /// Counters whose time a test moves on.
 #[async_trait]

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_core::binding::Version;
@@ -71,10 +72,11 @@ impl RedisCache {
         fingerprint: &KeyFingerprint,
         entry: &str,
         over: Standing,
+        kept: Duration,
     ) -> Result<(), StoreError> {
         let over = digits(over);
         let written = |command: &mut redis::Cmd| {
-            command.arg(entry).arg(&over).arg(milliseconds(TOMBSTONE_LIFE));
+            command.arg(entry).arg(&over).arg(milliseconds(kept));
         };
         let _: i64 = self
             .link
@@ -124,13 +126,16 @@ impl SharedCache for RedisCache {
     }
 
     async fn put_absent(&self, fingerprint: &KeyFingerprint, seen: Standing) -> Result<(), StoreError> {
-        self.put_gone(fingerprint, &entry::absent(seen.removed()), seen)
+        let standing = seen.removed();
+        let kept = standing.absence_kept();
+        self.put_gone(fingerprint, &entry::absent(standing), seen, kept)
             .await
     }
 
     async fn bury(&self, fingerprint: &KeyFingerprint, absence: Version) -> Result<(), StoreError> {
         let standing = Standing::of_absence(absence);
-        self.put_gone(fingerprint, &entry::tombstone(standing), standing.below())
+        let entry = entry::tombstone(standing);
+        self.put_gone(fingerprint, &entry, standing.below(), TOMBSTONE_LIFE)
             .await
     }
 }

@@ -17,11 +17,11 @@ use super::url::{Credentials, Kind};
 use super::{CONNECT_WAIT_MAX, RESPONSE_WAIT_MAX, RedisSettings};
 
 /// How long one Sentinel has to say where the primary is; the next one is asked then.
-const SENTINEL_WAIT_MAX: Duration = Duration::from_millis(500);
+pub(super) const SENTINEL_WAIT_MAX: Duration = Duration::from_millis(500);
 /// The most calls that wait for one connection's turn to be sent.
-const CALLS_QUEUED_MAX: usize = 1_024;
+pub(super) const CALLS_QUEUED_MAX: usize = 1_024;
 /// How often a Cluster's call is sent again: after a redirection to the node that has the key now.
-const CLUSTER_RETRIES_MAX: u32 = 2;
+pub(super) const CLUSTER_RETRIES_MAX: u32 = 2;
 
 /// A connection that many calls share. Cloning it is cheap.
 #[derive(Clone)]

@@ -38,6 +38,12 @@ impl From<RedisError> for Failure {
                 is_everybodys: false,
             };
         }
+        if says("WRONGTYPE") {
+            return Self {
+                words: format!("something else is kept under one of our keys ({text})"),
+                is_everybodys: false,
+            };
+        }
         let words = match error.kind() {
             _ if error.is_timeout() => "no answer in time".to_owned(),
             _ if says("READONLY") => {

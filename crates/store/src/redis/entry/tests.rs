@@ -118,6 +118,10 @@ fn an_absence_is_an_answer_for_a_moment() {
     let after = |age_ms: i64| read(entry.as_bytes(), life_ms - age_ms, &fingerprint(1));
     assert_eq!(after(999), Ok(SharedEntry::Absent));
     assert_eq!(after(1_000), Ok(SharedEntry::Missing(standing)));
+    let of_nothing = absent(Standing::NOTHING.removed());
+    let strange = |kept_ms: i64| read(of_nothing.as_bytes(), kept_ms, &fingerprint(1));
+    assert_eq!(strange(1_000), Ok(SharedEntry::Absent));
+    assert_eq!(strange(1), Ok(SharedEntry::Absent), "the server forgets it then");
     let tombstone = tombstone(standing);
     let read = read(tombstone.as_bytes(), life_ms, &fingerprint(1));
     assert_eq!(read, Ok(SharedEntry::Missing(standing)));

@@ -44,8 +44,10 @@ macro_rules! attempts_suite {
 }
 
 mod in_process {
-    async fn fixture() -> (super::InProcessAttempts, ()) {
-        (super::InProcessAttempts::default(), ())
+    use std::future::{Ready, ready};
+
+    fn fixture() -> Ready<(super::InProcessAttempts, ())> {
+        ready((super::InProcessAttempts::default(), ()))
     }
 
     attempts_suite!(fixture);

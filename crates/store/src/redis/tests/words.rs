@@ -1,15 +1,21 @@
 //! TLS, users and passwords; and what is said when one of them is wrong: in words, and never with a password.
 
+use sentinel_core::attempts::{AttemptLimiter as _, CountedBy};
+use sentinel_core::time::Timestamp;
 use sentinel_testkit::RedisServer;
 
 use super::support::{link, settings};
 use crate::changes::{ChangeFeed as _, Heard};
+use crate::conformance::address;
+use crate::counting::conformance::add;
 use crate::redis::failure::Failure;
-use crate::redis::{RedisAnnouncer, RedisCache, RedisChanges, RedisLink, RedisSettings};
+use crate::redis::{
+    RedisAnnouncer, RedisAttempts, RedisCache, RedisChanges, RedisCounters, RedisLink, RedisSettings,
+};
 use crate::shared::conformance::{NOTHING, put};
 
 /// What the module's documentation asks for.
-const RIGHTS: &str = "~sentinel:* &sentinel:changes +@read +@write +@scripting +@connection +@pubsub";
+const RIGHTS: &str = "~sentinel:* &sentinel:changes +@read +@write +@scripting +@connection +@pubsub +time";
 const PASSWORD: &str = "correct-horse";
 
 async fn refusal(settings: &RedisSettings) -> String {
@@ -31,8 +37,40 @@ async fn a_user_with_the_rights_that_are_documented_can_do_everything() {
     put(&RedisCache::new(link.clone()), 5, NOTHING).await;
     let mut feed = RedisChanges::listen(settings(&url));
     assert_eq!(feed.next().await, Heard::Connected);
-    let announcer = RedisAnnouncer::new(link);
+    let announcer = RedisAnnouncer::new(link.clone());
     super::channel::announce_and_hear(&announcer, &mut feed, 1).await;
+    let counters = RedisCounters::new(link.clone()).expect("random numbers");
+    assert_eq!(add(&counters, "a", 1).await, 1);
+    assert_eq!(
+        add(&another_replicas(&url).await, "a", 1).await,
+        2,
+        "on the server"
+    );
+    let attempts = RedisAttempts::new(link);
+    let now = Timestamp::from_unix_ms(1_800_000_000_000);
+    let attempt = attempts.begin("admin", address("192.0.2.1"), now).await;
+    assert_eq!(attempt.expect("counted").counted_by, CountedBy::Both);
+}
+
+async fn another_replicas(url: &str) -> RedisCounters {
+    RedisCounters::new(link(url).await).expect("random numbers")
+}
+
+#[tokio::test]
+async fn in_a_cluster_the_rights_that_are_documented_suffice() {
+    let cluster = RedisServer::builder()
+        .user("proxy", PASSWORD, &format!("{RIGHTS} +cluster|slots"))
+        .start_cluster()
+        .await;
+    let node = cluster.nodes()[0].address();
+    let settings = settings(&format!("redis-cluster://proxy:{PASSWORD}@{node}"));
+    assert_eq!(RedisLink::try_out(&settings).await, Ok(()));
+    let mut feed = RedisChanges::listen(settings.clone());
+    assert_eq!(feed.next().await, Heard::Connected);
+    let link = RedisLink::open(settings);
+    link.up().await;
+    put(&RedisCache::new(link.clone()), 5, NOTHING).await;
+    super::channel::announce_and_hear(&RedisAnnouncer::new(link), &mut feed, 1).await;
 }
 
 #[tokio::test]
