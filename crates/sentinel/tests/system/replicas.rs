@@ -46,15 +46,6 @@ async fn hears(replica: &Replica, with_redis: bool) {
     }
 }
 
-/// Waits until a request with [`KEY`] has this status.
-async fn until_status(replica: &Replica, from: std::net::IpAddr, status: u16) {
-    replica
-        .until(&format!("{status} for {from}"), async || {
-            replica.get(from, KEY).await.status() == status
-        })
-        .await;
-}
-
 #[tokio::test]
 async fn every_change_made_on_one_holds_on_the_others() {
     for with_redis in BOTH {
@@ -67,22 +58,22 @@ async fn every_change_made_on_one_holds_on_the_others() {
         let id = console.newest().await;
         console.ban(id).await;
         for other in others {
-            until_status(other, HOME, 403).await;
+            other.until_status(HOME, KEY, 403).await;
         }
         console.unban(id).await;
         for other in others {
-            until_status(other, HOME, 200).await;
+            other.until_status(HOME, KEY, 200).await;
         }
         console.set_networks(id, &["127.0.0.3"]).await;
         for other in others {
-            until_status(other, HOME, 403).await;
+            other.until_status(HOME, KEY, 403).await;
             assert_eq!(other.get(ELSEWHERE, KEY).await.status(), 200);
         }
         console.unbind(id).await;
         // The key is free, and bound anew by whoever comes first.
-        until_status(&others[0], HOME, 200).await;
+        others[0].until_status(HOME, KEY, 200).await;
         for replica in &cluster.replicas {
-            until_status(replica, ELSEWHERE, 403).await;
+            replica.until_status(ELSEWHERE, KEY, 403).await;
             assert_eq!(replica.get(HOME, KEY).await.status(), 200);
         }
     }
@@ -101,26 +92,26 @@ async fn without_redis_settings_and_commands_reach_running_replicas() {
     let (status, after) = console.put("/admin/api/settings", &observe).await;
     assert_eq!(status, 200, "{after}");
     let begun = std::time::Instant::now();
-    until_status(there, ELSEWHERE, 200).await;
+    there.until_status(ELSEWHERE, KEY, 200).await;
     // A second, and what a busy machine adds to it.
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let id = console.newest().await.to_string();
     cluster.done(&["bindings", "ban", &id, "--reason", "leaked"]);
     for replica in [here, there] {
-        until_status(replica, HOME, 403).await;
+        replica.until_status(HOME, KEY, 403).await;
     }
     cluster.done(&["bindings", "unban", &id]);
     for replica in [here, there] {
-        until_status(replica, HOME, 200).await;
+        replica.until_status(HOME, KEY, 200).await;
     }
     cluster.done(&["bindings", "set-ip", &id, "127.0.0.4"]);
     let back = json!({"version": after["version"], "values": {"policy.mode": null}});
     assert_eq!(console.put("/admin/api/settings", &back).await.0, 200);
     for replica in [here, there] {
-        until_status(replica, HOME, 403).await;
+        replica.until_status(HOME, KEY, 403).await;
     }
     cluster.done(&["bindings", "unbind", &id]);
-    until_status(there, HOME, 200).await;
+    there.until_status(HOME, KEY, 200).await;
 }
 
 #[tokio::test]
@@ -139,10 +130,10 @@ async fn nothing_is_missed_while_listening_connections_are_ended() {
     for _ in 0..10 {
         let ((), ended) = tokio::join!(console.ban(id), database.query(end, &[]));
         assert!(!ended.expect("the superuser may").is_empty());
-        until_status(there, HOME, 403).await;
+        there.until_status(HOME, KEY, 403).await;
         let (ended, ()) = tokio::join!(database.query(end, &[]), console.unban(id));
         ended.expect("the superuser may");
-        until_status(there, HOME, 200).await;
+        there.until_status(HOME, KEY, 200).await;
         hears(there, false).await;
     }
 }

@@ -13,11 +13,7 @@ async fn a_database_from_an_older_backup_counts_and_is_said() {
         console.set_networks(id, &["127.0.0.3"]).await;
     }
     for replica in [here, there] {
-        replica
-            .until("the key to be moved", async || {
-                replica.get(ELSEWHERE, KEY).await.status() == 200
-            })
-            .await;
+        replica.until_status(ELSEWHERE, KEY, 200).await;
     }
     let restore = "UPDATE bindings SET version = 1; UPDATE binding_networks SET network = '127.0.0.2/32'; \
                    SELECT setval('binding_version', 1)";
@@ -30,11 +26,8 @@ async fn a_database_from_an_older_backup_counts_and_is_said() {
     cluster.postgres().restart().await;
     for replica in [here, there] {
         replica.until_ready().await;
-        replica
-            .until("the database's word to count", async || {
-                replica.verdict(ELSEWHERE, KEY).await == mismatch()
-            })
-            .await;
+        replica.until_status(ELSEWHERE, KEY, 403).await;
+        assert_eq!(replica.verdict(ELSEWHERE, KEY).await, mismatch());
         assert_eq!(replica.get(HOME, KEY).await.status(), 200);
     }
     let said = here.log() + &there.log();
@@ -42,11 +35,7 @@ async fn a_database_from_an_older_backup_counts_and_is_said() {
     // Changes hold at once, as ever.
     console.ban(id).await;
     assert_eq!(here.verdict(HOME, KEY).await, banned());
-    there
-        .until("a ban to be heard of", async || {
-            there.verdict(HOME, KEY).await == banned()
-        })
-        .await;
+    there.until_status(HOME, KEY, 403).await;
 }
 
 #[tokio::test]
@@ -72,27 +61,15 @@ async fn a_row_with_a_version_from_the_future_is_changed_like_any_other() {
     for _ in 0..3 {
         console.ban(id).await;
         assert_eq!(here.verdict(HOME, KEY).await, banned());
-        there
-            .until("a ban to be heard of", async || {
-                there.verdict(HOME, KEY).await == banned()
-            })
-            .await;
+        there.until_status(HOME, KEY, 403).await;
         console.unban(id).await;
         is_bound(here).await;
-        there
-            .until("its end to be heard of", async || {
-                there.get(HOME, KEY).await.status() == 200
-            })
-            .await;
+        there.until_status(HOME, KEY, 200).await;
     }
     assert!(cluster.number("SELECT version FROM bindings").await > 1_000_000);
     console.unbind(id).await;
     for replica in [here, there] {
-        replica
-            .until("the key to be free", async || {
-                replica.get(ELSEWHERE, KEY).await.status() == 200
-            })
-            .await;
+        replica.until_status(ELSEWHERE, KEY, 200).await;
     }
     for replica in [here, there] {
         assert_eq!(replica.verdict(HOME, KEY).await, mismatch());

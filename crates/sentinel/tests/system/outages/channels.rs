@@ -57,17 +57,9 @@ async fn follows(installation: &Installation) {
     let [here, there] = installation.replicas();
     let console = here.console().await;
     console.ban(installation.id).await;
-    there
-        .until("a ban to be noticed", async || {
-            there.get(HOME, KEY).await.status() == 403
-        })
-        .await;
+    there.until_status(HOME, KEY, 403).await;
     console.unban(installation.id).await;
-    there
-        .until("its end to be noticed", async || {
-            there.get(HOME, KEY).await.status() == 200
-        })
-        .await;
+    there.until_status(HOME, KEY, 200).await;
 }
 
 #[tokio::test]

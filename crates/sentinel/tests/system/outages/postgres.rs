@@ -39,6 +39,17 @@ async fn goes(how: How) {
 }
 
 #[tokio::test]
+async fn a_replica_does_not_start_without_postgresql_and_says_why() {
+    let installation = Installation::start().await;
+    installation.break_postgres(How::Killed).await;
+    let failed = installation
+        .cluster
+        .start_and_fail("SENTINEL_LOG_FORMAT", "human");
+    let told = String::from_utf8_lossy(&failed.stderr);
+    assert!(!failed.status.success() && told.contains("PG_DSN"), "{told}");
+}
+
+#[tokio::test]
 async fn postgresql_is_stopped() {
     goes(How::Stopped).await;
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use super::{How, Installation, binds, channels, enforces, measured, mismatch};
 use crate::{ELSEWHERE, HOME, KEY};
 
+/// A key that is first used while Redis is away.
+const NEW: &str = "sk-newnewnewnewnewnew0123456789";
 /// How many requests for a known key may be slow in one outage: those that notice it.
 const SLOW_MAX: usize = 3;
 /// What a request for a known key may take while it is known that Redis is away, on a machine that does much else.
@@ -20,7 +22,7 @@ async fn goes(how: How) {
     let mut took = Vec::new();
     // Not in memory there: PostgreSQL is asked.
     enforces(there).await;
-    binds(there, "sk-newnewnewnewnewnew0123456789").await;
+    binds(there, NEW).await;
     while begun.elapsed() < OUTAGE {
         for replica in [here, there] {
             took.push(enforces(replica).await);
@@ -38,15 +40,24 @@ async fn goes(how: How) {
     let console = here.console().await;
     let id = console.newest().await;
     console.ban(id).await;
-    there
-        .until("a ban to be heard of without Redis", async || {
-            there.get(HOME, "sk-newnewnewnewnewnew0123456789").await.status() == 403
-        })
-        .await;
+    there.until_status(HOME, NEW, 403).await;
     installation.mend_redis(how).await;
     installation.is_well().await;
     assert_eq!(here.get(HOME, KEY).await.status(), 200);
     assert_eq!(there.verdict(ELSEWHERE, KEY).await, mismatch());
+}
+
+#[tokio::test]
+async fn a_replica_starts_without_redis_and_takes_to_it_later() {
+    let mut installation = Installation::start().await;
+    installation.break_redis(How::Killed).await;
+    let replica = &mut installation.cluster.replicas[1];
+    replica.relaunch().await;
+    enforces(replica).await;
+    binds(replica, NEW).await;
+    channels::are(replica, &[("postgresql", true), ("redis", false)]).await;
+    installation.mend_redis(How::Killed).await;
+    installation.is_well().await;
 }
 
 #[tokio::test]

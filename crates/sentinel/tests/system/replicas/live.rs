@@ -78,7 +78,7 @@ async fn a_stream_and_a_tunnel_end_when_another_replica_changes_their_binding() 
         .await;
         let id = console.bindings().await[1]["id"].as_i64().expect("a number");
         console.unban(id).await;
-        super::until_status(there, HOME, 200).await;
+        there.until_status(HOME, KEY, 200).await;
         ends(&cluster, &console, async |console, id| {
             console.unbind(id).await;
         })

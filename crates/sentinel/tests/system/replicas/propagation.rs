@@ -19,8 +19,6 @@ async fn take(with_redis: bool) {
     }
     let console = here.console().await;
     let id = console.newest().await;
-    let mut client = there.client(HOME).await;
-    let authorization = format!("Bearer {KEY}");
     let mut took = Vec::with_capacity(CHANGES);
     let mut heard_by_the_metric = 0.0;
     for number in 0..CHANGES {
@@ -33,12 +31,7 @@ async fn take(with_redis: bool) {
         };
         // The first replica has just answered.
         let answered = Instant::now();
-        there
-            .until("a change to be heard of", async || {
-                let headers = [("authorization", authorization.as_str())];
-                client.get("/v1/models", &headers).await.status() == expected
-            })
-            .await;
+        there.until_status(HOME, KEY, expected).await;
         took.push(answered.elapsed());
     }
     for channel in ["postgresql", "redis"] {
