@@ -60,7 +60,6 @@ impl ChangeListener {
     pub async fn listen(self: Arc<Self>, mut feed: Box<dyn ChangeFeed>) {
         let channel = feed.channel();
         let mut is_up = false;
-        self.parts.observer.is_up(channel, false);
         loop {
             match feed.next().await {
                 Heard::Connected if !is_up => {

@@ -53,6 +53,13 @@ impl Pulse {
         self.state().away.replace(cause).is_none()
     }
 
+    /// Another word of why, unless it was heard from meanwhile.
+    pub(super) fn still_lost(&self, cause: String) {
+        if let Some(said) = &mut self.state().away {
+            *said = cause;
+        }
+    }
+
     /// Whether the server counts as away.
     pub(super) fn is_lost(&self) -> bool {
         self.state().away.is_some()
@@ -87,6 +94,7 @@ mod tests {
         assert!(!pulse.lost("still silent".to_owned()), "it is none any more");
         assert!(pulse.is_lost() && pulse.present().is_err());
         pulse.heard();
+        pulse.still_lost("too late".to_owned());
         assert!(!pulse.is_lost() && pulse.present().is_ok());
     }
 

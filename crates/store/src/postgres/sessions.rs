@@ -192,7 +192,10 @@ impl Sessions {
             Err(_) => format!("no answer within {} ms", begun.elapsed().as_millis()),
             Ok(Err(error @ PostgresError::Unreachable { .. })) => error.to_string(),
             // Whatever it said, it is there.
-            Ok(_) => return false,
+            Ok(_) => {
+                self.pulse().heard();
+                return false;
+            }
         };
         self.lose(cause);
         true
@@ -251,19 +254,29 @@ impl Drop for Lease {
     }
 }
 
-/// Connects, again and again, until the server answers or the store is closed. What a session in use hears counts as well.
+/// Asks, again and again, until the server answers or the store is closed. What a session in use hears counts as well.
 async fn hear_from(pool: Pool<Connector>) {
     let mut pause = PROOF_PAUSE_MIN;
-    let connector = pool.manager();
-    while connector.pulse().is_lost() && !pool.is_closed() {
-        // One that comes about was heard.
-        let Err(error) = connector.connect(None).await else {
-            return;
-        };
-        connector.pulse().lost(error.to_string());
+    let pulse = pool.manager().pulse();
+    while pulse.is_lost() && !pool.is_closed() {
+        match ask(&pool).await {
+            Ok(()) => return pulse.heard(),
+            Err(failure) => pulse.still_lost(failure.cause()),
+        }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PROOF_PAUSE_MAX);
     }
+}
+
+/// One question, on a session that was open before when there is one: there may be no room for another.
+async fn ask(pool: &Pool<Connector>) -> Result<(), Failure> {
+    let lease = Lease(Some(pool.get().await.map_err(no_session)?));
+    let question = lease.session().simple_query("SELECT 1");
+    tokio::time::timeout(ANSWER_GRACE, question)
+        .await
+        .map_err(|_| Failure::no_answer(ANSWER_GRACE))??;
+    lease.give_back();
+    Ok(())
 }
 
 async fn within<'s, T>(
