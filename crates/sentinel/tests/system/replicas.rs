@@ -1,6 +1,6 @@
 //! Several replicas on one PostgreSQL, with Redis and without: one first use wins, and what is changed on one holds on all.
 
-mod live;
+pub(crate) mod live;
 mod propagation;
 mod races;
 mod uses;

@@ -12,7 +12,7 @@ use crate::{HOME, KEY};
 const OTHER: &str = "sk-otherotherotherother0123456789";
 
 /// A stream that has begun.
-async fn stream(cluster: &Cluster, replica: &Replica, key: &str) -> (RawClient, ChunkSender) {
+pub(crate) async fn stream(cluster: &Cluster, replica: &Replica, key: &str) -> (RawClient, ChunkSender) {
     let (events, answer) = Answer::events();
     cluster.upstream.answer_next(answer);
     let mut client = replica.client(HOME).await;
