@@ -182,6 +182,17 @@ async fn binds(replica: &Replica, key: &str) {
     assert_eq!(replica.verdict(ELSEWHERE, key).await, mismatch());
 }
 
+/// Says what was measured, and fails when more than one in a hundred took longer: few may be slow, those that notice the outage.
+fn hardly_any_waited(what: &str, took: Vec<Duration>, wait_max: Duration) {
+    let slow = took.iter().filter(|took| **took > wait_max).count();
+    let slow_max = (took.len() / 100).max(3);
+    measured(what, took);
+    assert!(
+        slow <= slow_max,
+        "{what}: {slow} requests took longer than {wait_max:?}"
+    );
+}
+
 /// Says what was measured.
 #[expect(
     clippy::print_stderr,

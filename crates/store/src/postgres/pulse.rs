@@ -13,11 +13,11 @@ use super::failure::Failure;
 
 /// How long work of a request waits while no session hears anything; then the server counts as away.
 pub(super) const SILENCE_MAX: Duration = Duration::from_millis(1_500);
-/// How long it has to answer when it is in doubt. With [`POOL_WAIT_MAX`](super::POOL_WAIT_MAX) no more than [`SILENCE_MAX`].
+/// How long it has to answer when it is in doubt: so short that whoever waits for a session in vain still hears of it in time.
 pub(super) const PROOF_WAIT_MAX: Duration = Duration::from_millis(500);
-/// Between two attempts to hear from a server that is away: at first, and at most.
+/// Between the first two attempts to hear from a server that is away; the pause doubles with every failed one.
 pub(super) const PROOF_PAUSE_MIN: Duration = Duration::from_millis(50);
-/// See [`PROOF_PAUSE_MIN`]; the pause doubles with every failed attempt.
+/// The longest pause between two attempts to hear from a server that is away.
 pub(super) const PROOF_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// What all sessions of one store know together.
