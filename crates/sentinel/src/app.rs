@@ -12,7 +12,7 @@ use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Bounds, Dependencies, Engine, ProxyConfig, StartError};
-use sentinel_store::listener::{ChangeListener, ListenerParts};
+use sentinel_store::listener::{ChangeListener, ChannelObserver as _, ListenerParts};
 use sentinel_store::{CacheBounds, CachedLookup, InvalidatingAdmin};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -121,6 +121,10 @@ impl App {
             &channels,
             shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         );
+        for feed in &feeds {
+            // One that never worked is no less lost than one that did.
+            channels.is_up(feed.channel(), false);
+        }
         if !feeds.is_empty() {
             let listener = ChangeListener::new(ListenerParts {
                 lookup,

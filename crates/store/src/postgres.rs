@@ -20,6 +20,7 @@ mod health;
 mod intercepts;
 mod partitions;
 mod ports;
+mod pulse;
 mod rows;
 mod schema;
 mod sessions;

@@ -2,12 +2,15 @@
 //!
 //! [`cluster`] starts all of it; [`replica`] is one running Sentinel; [`console`] speaks to its admin API.
 
+mod bad_input;
 mod check;
 mod cluster;
 mod console;
 mod moving;
+mod outages;
 mod plain;
 mod replica;
+mod replicas;
 mod settings;
 
 use std::net::{IpAddr, Ipv4Addr};
