@@ -159,9 +159,12 @@ async fn watch_bindings(worker: Rc<Worker>, mut changes: Changes) {
     let mut recheck = interval_at(Instant::now() + live::RECHECK_INTERVAL, live::RECHECK_INTERVAL);
     recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let is_known = tokio::select! {
             change = changes.next() => live::apply(&worker, change).await,
-            _ = recheck.tick() => live::recheck(&worker).await,
+            _ = recheck.tick() => false,
+        };
+        if !is_known {
+            live::recheck(&worker, &mut changes).await;
         }
     }
 }
