@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_core::network::{ClientIp, PeerAddr};
 use sentinel_core::proxy_protocol::{self, ProxyHeader};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, timeout};
 
-use crate::admission::{Open, Share};
+use crate::admission::{Accepted, Share};
 use crate::connections::Phase;
 use crate::live::{self, Changes};
 use crate::protocol;
@@ -118,38 +118,38 @@ pub(crate) async fn run(
     tokio::task::spawn_local(watch_bindings(Rc::clone(&worker), changes));
     let mut reap = interval(REAP_INTERVAL);
     reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            accepted = accept(&worker, &listener) => {
-                let (stream, address, permit) = accepted;
-                let open = Open::new(&worker, permit);
-                let worker = Rc::clone(&worker);
-                tokio::task::spawn_local(async move {
-                    serve(worker, stream, address).await;
-                    drop(open);
-                });
+    {
+        let mut accepting = pin!(accept_all(&worker, &listener));
+        loop {
+            tokio::select! {
+                () = &mut accepting => {}
+                _ = reap.tick() => worker.pool.reap(),
+                _ = phase.changed() => break,
             }
-            _ = reap.tick() => worker.pool.reap(),
-            _ = phase.changed() => break,
         }
     }
     drop(listener);
     drain(&worker, phase).await;
 }
 
-async fn accept(worker: &Worker, listener: &TcpListener) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let permit = Arc::clone(&worker.permits)
-        .acquire_owned()
-        .await
-        .expect("the semaphore is never closed");
+/// Serves each connection in a task of its own. When all places are taken the next one waits here for its turn, and others in the kernel's queue:
+/// a worker to which nobody connects keeps no place from another.
+async fn accept_all(worker: &Rc<Worker>, listener: &TcpListener) {
     loop {
-        match listener.accept().await {
-            Ok((stream, address)) => return (stream, address, permit),
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
+                continue;
             }
-        }
+        };
+        let accepted = Accepted::new(worker, worker.shared.places.wait().await);
+        let worker = Rc::clone(worker);
+        tokio::task::spawn_local(async move {
+            serve(worker, stream, address).await;
+            drop(accepted);
+        });
     }
 }
 
