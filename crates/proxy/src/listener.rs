@@ -190,11 +190,10 @@ async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: SocketAddr) {
     let mut peer = Peer::new(&worker, address);
     if worker.shared.client_ip.expects_proxy_header(peer.address) {
         match timeout(PROXY_HEADER_TIMEOUT, read_proxy_header(&mut stream)).await {
-            Ok(Ok(header)) => peer.name(&worker, header.client),
-            outcome => {
-                tracing::debug!(?outcome, peer = %peer.ip, "a trusted proxy sent no PROXY protocol header");
-                return;
-            }
+            Ok(Ok(Some(header))) => peer.name(&worker, header.client),
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => return complain_of_proxy(&worker, &peer, &error),
+            Err(error) => return complain_of_proxy(&worker, &peer, &error),
         }
     }
     let Some(share) = Share::take(&worker, peer.counted()) else {
@@ -206,13 +205,30 @@ async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: SocketAddr) {
     drop(share);
 }
 
-/// Reads the header and not a byte more: what follows it belongs to somebody else.
-async fn read_proxy_header(stream: &mut TcpStream) -> std::io::Result<ProxyHeader> {
+/// Every client behind such a proxy is turned away, and hears nothing of why: the operator has to.
+fn complain_of_proxy(worker: &Worker, peer: &Peer, error: &dyn std::fmt::Display) {
+    worker.figures().proxy_headers_missing.increment();
+    if worker.may_complain() {
+        tracing::warn!(
+            %error,
+            peer = %peer.ip,
+            "a trusted proxy's connection was closed: it did not begin with a PROXY protocol header. Let the proxy send one, or choose another \
+             SENTINEL_CLIENT_IP_HEADER"
+        );
+    }
+}
+
+/// Reads the header and not a byte more: what follows it belongs to somebody else. None when the peer leaves without a word, as balancers do
+/// that only see whether anybody listens.
+async fn read_proxy_header(stream: &mut TcpStream) -> std::io::Result<Option<ProxyHeader>> {
+    if !matches!(stream.peek(&mut [0]).await, Ok(1..)) {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
     loop {
         let malformed = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
         if let Some(header) = proxy_protocol::parse(&bytes).map_err(malformed)? {
-            return Ok(header);
+            return Ok(Some(header));
         }
         let start = bytes.len();
         bytes.resize(start + proxy_protocol::bytes_wanted(&bytes), 0);
