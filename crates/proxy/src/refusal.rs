@@ -14,13 +14,17 @@ use sentinel_core::profile::Dialect;
 use sentinel_core::time::Timestamp;
 use serde_json::json;
 
-use crate::http1::request::{RequestError, RequestHead};
+use crate::http1::request::RequestHead;
+use crate::malformed::Malformed;
 use crate::record::{Breach, intercept};
 use crate::throttle::WINDOW;
 use crate::worker::Worker;
 
 /// When a client may try again after the store was away.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The media type of words for people.
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// An answer of our own.
 #[derive(Debug)]
@@ -94,23 +98,32 @@ pub(crate) fn refuse(
     answer(reason, dialect, client_ip, reference)
 }
 
-/// A reverse proxy opens no tunnels to wherever a client likes.
-pub(crate) fn connect_unsupported() -> Refusal {
-    Refusal::bare(405)
+/// Counts a request that cannot be read and words the answer to it. There is no record; its reference stands in the log, for whoever looks for it.
+pub(crate) fn malformed(worker: &Worker, kind: Malformed, client_ip: ClientIp) -> Refusal {
+    worker.figures().malformed(kind).increment();
+    let reference = Reference::random();
+    tracing::debug!(%reference, code = kind.code(), %client_ip, "a request was malformed");
+    unreadable(kind, reference)
 }
 
-/// What came is no request, or could be read as two.
-pub(crate) fn malformed(error: RequestError) -> Refusal {
-    Refusal::bare(match error {
-        RequestError::Malformed | RequestError::Framing(_) => 400,
-        RequestError::TooLarge => 431,
-        RequestError::Version => 505,
-    })
-}
-
-/// The request's body is malformed.
-pub(crate) fn malformed_body() -> Refusal {
-    Refusal::bare(400)
+/// In plain text: the route, and with it the dialect, is not known.
+fn unreadable(kind: Malformed, reference: Reference) -> Refusal {
+    let (status, what) = match kind {
+        Malformed::Request => (
+            400,
+            "The request is malformed, or can be read in more than one way",
+        ),
+        Malformed::Body => (400, "The request's body is malformed"),
+        Malformed::HeaderTooLarge => (431, "The request's head is too large"),
+        Malformed::Version => (505, "This version of HTTP is not served here"),
+        Malformed::Method => (405, "This server opens no tunnels to other servers"),
+    };
+    Refusal {
+        content_type: PLAIN_TEXT,
+        body: format!("{}: {what}. Reference: {reference}\n", kind.code()),
+        reference: Some(reference),
+        ..Refusal::bare(status)
+    }
 }
 
 fn answer(reason: RefusalReason, dialect: Dialect, client_ip: ClientIp, reference: Reference) -> Refusal {
@@ -210,7 +223,7 @@ fn body(
             "code": status, "message": message, "status": gemini_status(status),
             "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code, "domain": "key-ip-sentinel", "metadata": {"reference": reference.as_str()}}],
         }}),
-        Dialect::Plain => return ("text/plain; charset=utf-8", format!("{code}: {message}\n")),
+        Dialect::Plain => return (PLAIN_TEXT, format!("{code}: {message}\n")),
     };
     ("application/json", value.to_string())
 }

@@ -191,6 +191,34 @@ impl Readings {
     }
 }
 
+/// What Sentinel answered by itself, by code.
+fn encode_refused(
+    proxy: &sentinel_proxy::FiguresSnapshot,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> Result<(), fmt::Error> {
+    let refused = proxy.refused.map(|(reason, count)| (reason.code(), count));
+    let malformed = proxy.malformed.map(|(kind, count)| (kind.code(), count));
+    for (name, help, counts) in [
+        (
+            "refused",
+            "Requests without an answer of the upstream",
+            &refused[..],
+        ),
+        (
+            "malformed",
+            "Requests that could not be read, and so were neither judged nor recorded",
+            &malformed[..],
+        ),
+    ] {
+        let counter_type = ConstCounter::new(0_u64).metric_type();
+        let mut family = encoder.encode_descriptor(name, help, None, counter_type)?;
+        for (code, count) in counts {
+            ConstCounter::new(*count).encode(family.encode_family(&[("reason", *code)])?)?;
+        }
+    }
+    Ok(())
+}
+
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let proxy = self.proxy.snapshot();
@@ -223,6 +251,11 @@ impl Collector for Readings {
                 "streams_refused",
                 "HTTP/2 requests refused, to be sent again, because their address or all clients together had too many",
                 proxy.streams_refused,
+            ),
+            (
+                "proxy_headers_missing",
+                "Connections of trusted proxies closed because they did not begin with a PROXY protocol header",
+                proxy.proxy_headers_missing,
             ),
             (
                 "requests_ended",
@@ -266,16 +299,6 @@ impl Collector for Readings {
         }
         self.encode_shared(&mut encoder)?;
         self.encode_gauges(&proxy, &mut encoder)?;
-        let refused = ConstCounter::new(0_u64);
-        let mut family = encoder.encode_descriptor(
-            "refused",
-            "Requests without an answer of the upstream",
-            None,
-            refused.metric_type(),
-        )?;
-        for (reason, count) in proxy.refused {
-            ConstCounter::new(count).encode(family.encode_family(&[("reason", reason.code())])?)?;
-        }
-        Ok(())
+        encode_refused(&proxy, &mut encoder)
     }
 }
