@@ -10,6 +10,7 @@ use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{InterceptOutcome, Reference};
 use sentinel_core::network::ClientIp;
 use sentinel_core::path::RequestPath;
+use sentinel_core::ports::RecordTicket;
 use sentinel_core::profile::Dialect;
 use sentinel_core::time::Timestamp;
 use serde_json::json;
@@ -29,6 +30,8 @@ pub(crate) struct Refusal {
     content_type: &'static str,
     body: String,
     reference: Option<Reference>,
+    /// The record's; none where nothing is recorded.
+    pub(crate) ticket: Option<RecordTicket>,
     retry_after: Option<Duration>,
 }
 
@@ -64,12 +67,13 @@ impl Refusal {
             content_type: "",
             body: String::new(),
             reference: None,
+            ticket: None,
             retry_after: None,
         }
     }
 }
 
-/// Records the breach and words the refusal. `presented` is the key that was read, so that it is kept out of the record.
+/// Records the breach and words the refusal, which is to be told when its ticket is settled. `presented` is the key that was read, so that it is kept out of the record.
 pub(crate) fn refuse(
     worker: &Worker,
     request: &RequestHead,
@@ -89,9 +93,11 @@ pub(crate) fn refuse(
         now,
     );
     let reference = record.reference.clone();
-    worker.shared.intercepts.record(record);
+    let ticket = worker.shared.intercepts.record(record);
     let dialect = worker.shared.profile.dialect(&RequestPath::new(request.path()));
-    answer(reason, dialect, client_ip, reference)
+    let mut refusal = answer(reason, dialect, client_ip, reference);
+    refusal.ticket = Some(ticket);
+    refusal
 }
 
 /// A reverse proxy opens no tunnels to wherever a client likes.
@@ -123,6 +129,7 @@ fn answer(reason: RefusalReason, dialect: Dialect, client_ip: ClientIp, referenc
         body,
         retry_after: retry_after(reason),
         reference: Some(reference),
+        ticket: None,
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig};
 use crate::connections::{Connections, PerAddress, Phase};
 use crate::figures::{Figures, WorkerFigures};
+use crate::record::RecordWaits;
 use crate::throttle::ClaimThrottle;
 use crate::tls::Tls;
 use crate::upstream::{Directory, Pool};
@@ -94,6 +95,7 @@ pub(crate) struct Worker {
     pub(crate) connections: RefCell<Connections>,
     pub(crate) per_address: RefCell<PerAddress>,
     pub(crate) scratch: Scratch,
+    pub(crate) records: RecordWaits,
     complained: Cell<Option<Instant>>,
     now: Cell<Instant>,
     index: usize,
@@ -108,6 +110,7 @@ impl Worker {
             connections: RefCell::new(Connections::default()),
             per_address: RefCell::new(PerAddress::default()),
             scratch: Scratch::new(),
+            records: RecordWaits::default(),
             complained: Cell::new(None),
             now: Cell::new(Instant::now()),
             index,

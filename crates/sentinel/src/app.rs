@@ -12,7 +12,9 @@ use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
 use sentinel_core::time::{Clock, SystemClock};
 use sentinel_proxy::{Bounds, Dependencies, Engine, ProxyConfig, StartError};
-use sentinel_store::{CacheBounds, CachedLookup, InvalidatingAdmin};
+use sentinel_store::{
+    CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
+};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -33,6 +35,9 @@ pub(crate) enum AppError {
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Records of refused requests cannot be kept.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// The secrets cannot be used.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -114,9 +119,12 @@ impl App {
             Arc::clone(&authority.bindings),
             &cache_bounds(&config),
         ));
+        let (spool, reader) = open_spool(&config, Arc::clone(&clock))?;
         let jobs = Jobs::start(JobParts {
             lookup: Arc::clone(&lookup),
             uses: Arc::clone(&authority.uses),
+            spool: Arc::clone(&spool),
+            reader,
             intercepts: Arc::clone(&authority.intercepts),
             retention: Arc::clone(&authority.retention),
             events: Arc::clone(&authority.events),
@@ -128,7 +136,7 @@ impl App {
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
-            intercepts: jobs.queue(),
+            intercepts: spool.clone(),
             clock: Arc::clone(&clock),
         };
         let engine = Engine::start(proxy_config(&config, settings.rules()), dependencies)?;
@@ -143,7 +151,7 @@ impl App {
             intercepts: Arc::clone(&authority.intercepts),
             events: Arc::clone(&authority.events),
             health,
-            figures: Arc::new(Metrics::new(engine.figures(), lookup, jobs.queue())),
+            figures: Arc::new(Metrics::new(engine.figures(), lookup, spool)),
             clock,
             account: Account::new(config.admin.username.as_str(), secrets.admin_password)?,
             jwt_secret: secrets.jwt,
@@ -262,6 +270,18 @@ impl AdminTask {
         let _ = self.stop.send(());
         let _ = self.task.await;
     }
+}
+
+/// Where the data plane records. Nothing is served without it.
+fn open_spool(config: &Config, clock: Arc<dyn Clock>) -> Result<(Arc<Spool>, SpoolReader), SpoolError> {
+    let options = SpoolOptions {
+        bytes_max: config.audit.spool_bytes_max,
+        profile: config.upstream.profile.name.to_string(),
+        replica: config.audit.replica_name.clone(),
+        clock,
+    };
+    let (spool, reader) = Spool::open(&config.store.spool(), options)?;
+    Ok((Arc::new(spool), reader))
 }
 
 fn cache_bounds(config: &Config) -> CacheBounds {

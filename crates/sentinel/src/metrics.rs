@@ -11,16 +11,14 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use sentinel_admin::{Figures, TrafficFigures};
 use sentinel_core::decision::RefusalReason;
-use sentinel_store::CachedLookup;
-
-use crate::jobs::InterceptQueue;
+use sentinel_store::{CachedLookup, Spool};
 
 /// Where the figures are read.
 #[derive(Clone)]
 struct Readings {
     proxy: Arc<sentinel_proxy::Figures>,
     lookup: Arc<CachedLookup>,
-    queue: Arc<InterceptQueue>,
+    spool: Arc<Spool>,
 }
 
 impl fmt::Debug for Readings {
@@ -39,9 +37,9 @@ impl Metrics {
     pub(crate) fn new(
         proxy: Arc<sentinel_proxy::Figures>,
         lookup: Arc<CachedLookup>,
-        queue: Arc<InterceptQueue>,
+        spool: Arc<Spool>,
     ) -> Self {
-        let readings = Readings { proxy, lookup, queue };
+        let readings = Readings { proxy, lookup, spool };
         let mut registry = Registry::with_prefix("sentinel");
         registry.register(
             "build",
@@ -81,7 +79,7 @@ impl Figures for Metrics {
                 .sum(),
             live_connections: proxy.connections_open,
             cache_entries: self.readings.lookup.entries() as u64,
-            lost_records: self.readings.queue.lost(),
+            lost_records: self.readings.spool.figures().overflowed,
         }
     }
 
@@ -126,7 +124,12 @@ impl Readings {
             (
                 "intercepts_waiting",
                 "Audit records that wait to be written",
-                self.queue.waiting() as u64,
+                self.spool.figures().waiting,
+            ),
+            (
+                "spool_bytes",
+                "Bytes of audit records on disk, most of which wait for the store",
+                self.spool.figures().bytes,
             ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
@@ -139,7 +142,7 @@ impl Readings {
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let proxy = self.proxy.snapshot();
-        let lookup = self.lookup.counts();
+        let (lookup, spool) = (self.lookup.counts(), self.spool.figures());
         for (name, help, value) in [
             ("requests", "Requests whose head was read", proxy.requests),
             (
@@ -199,7 +202,26 @@ impl Collector for Readings {
                 "Times that a binding with new uses found the queue full",
                 lookup.uses_queue_full,
             ),
-            ("intercepts_lost", "Audit records lost", self.queue.lost()),
+            (
+                "refusals_unrecorded",
+                "Refusals answered before their record was kept, because that took too long",
+                proxy.records_unsettled,
+            ),
+            (
+                "intercepts_lost",
+                "Refused or observed requests that were only counted: there was no room for their records",
+                spool.overflowed,
+            ),
+            (
+                "spool_damaged_bytes",
+                "Bytes of audit records on disk that could not be read",
+                spool.damaged_bytes,
+            ),
+            (
+                "spool_failures",
+                "Writes of audit records to disk that failed",
+                spool.failures,
+            ),
         ] {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;

@@ -110,6 +110,7 @@ async fn parts(config: &Config) -> Vec<Finding> {
     let is_folder_good = folder.verdict == Verdict::Good;
     let mut findings = vec![folder];
     if is_folder_good {
+        findings.push(storage::spool(&config.store.spool()));
         findings.extend(storage::store_and_secrets(config).await);
     }
     findings.extend(certificate::certificate(config, SystemClock.now()));
