@@ -3,6 +3,13 @@
 import part_bodies
 import part_memory
 import part_requests
+import part_stores
 import part_streams
 
-PARTS = {"requests": part_requests, "streams": part_streams, "memory": part_memory, "bodies": part_bodies}
+PARTS = {
+    "requests": part_requests,
+    "streams": part_streams,
+    "memory": part_memory,
+    "bodies": part_bodies,
+    "stores": part_stores,
+}

@@ -22,6 +22,7 @@ TITLES = {
     "streams": "Streams",
     "memory": "Memory per connection",
     "bodies": "Large bodies",
+    "stores": "PostgreSQL and Redis",
 }
 
 

@@ -1,6 +1,5 @@
-//! Who may use the API: passwords, the lockout after wrong ones, and tokens. Nothing in here prints or logs a secret.
+//! Who may use the API: passwords and tokens. Nothing in here prints or logs a secret.
 
-pub(crate) mod lockout;
 pub(crate) mod password;
 pub(crate) mod sign_in;
 pub(crate) mod token;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::event::printable;
 use sentinel_core::ports::{AdminEventStore, BindingAdmin, Health, InterceptStore};
 use sentinel_core::time::Clock;
@@ -54,12 +55,16 @@ pub struct AdminParts {
     pub events: Arc<dyn AdminEventStore>,
     /// The parts that `/readyz` asks, each by its name towards callers.
     pub health: Vec<(&'static str, Arc<dyn Health>)>,
+    /// Those among them that requests do without: when one fails, `/readyz` says degraded and stays ready.
+    pub dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Live figures and metrics.
     pub figures: Arc<dyn Figures>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// The operator's account.
     pub account: Account,
+    /// Remembers failed attempts to sign in.
+    pub attempts: Arc<dyn AttemptLimiter>,
     /// Signs the tokens; the same on all replicas.
     pub jwt_secret: JwtSecret,
     /// For how long a token is good.
@@ -74,6 +79,7 @@ pub(crate) struct Admin {
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
+    pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) figures: Arc<dyn Figures>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sign_in: SignIn,
@@ -89,9 +95,10 @@ impl From<AdminParts> for Admin {
             intercepts: parts.intercepts,
             events: parts.events,
             health: parts.health,
+            dispensable_health: parts.dispensable_health,
             figures: parts.figures,
             clock: parts.clock,
-            sign_in: SignIn::new(parts.account),
+            sign_in: SignIn::new(parts.account, parts.attempts),
             tokens,
             settings: parts.settings,
         }

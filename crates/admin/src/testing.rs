@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
+use sentinel_core::attempts::InProcessAttempts;
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::network::PeerAddr;
 use sentinel_core::ports::{Health, StoreError};
@@ -135,6 +136,14 @@ impl Console {
     }
 
     pub(crate) fn with_health(health: Vec<(&'static str, FakeHealth)>) -> Self {
+        Self::with_parts(health, Vec::new())
+    }
+
+    /// With parts that requests need, and parts that they do without.
+    pub(crate) fn with_parts(
+        health: Vec<(&'static str, FakeHealth)>,
+        dispensable: Vec<(&'static str, FakeHealth)>,
+    ) -> Self {
         let store = Arc::new(FakeStore::default());
         let clock = Arc::new(TestClock(AtomicI64::new(START.unix_ms())));
         let settings = Arc::<FakeSettings>::default();
@@ -144,9 +153,11 @@ impl Console {
             intercepts: store.clone(),
             events: store.clone(),
             health: health.into_iter().map(shared).collect(),
+            dispensable_health: dispensable.into_iter().map(shared).collect(),
             figures: Arc::new(FakeFigures),
             clock: clock.clone(),
             account: Account::new(USERNAME, cheap_hash(PASSWORD)).expect("a good name"),
+            attempts: Arc::new(InProcessAttempts::default()),
             jwt_secret: JwtSecret::new(SECRET).expect("long enough"),
             token_life: TokenLife::default(),
             settings: settings.clone(),

@@ -76,6 +76,15 @@ impl ClientIpRules {
         }
     }
 
+    /// The header that is believed; none for the PROXY protocol.
+    pub fn header(&self) -> Option<&HeaderName> {
+        match &self.source {
+            ClientIpSource::Single(name) | ClientIpSource::Chain(name) => Some(name),
+            ClientIpSource::Forwarded => Some(&FORWARDED),
+            ClientIpSource::ProxyProtocol => None,
+        }
+    }
+
     /// Whether the address is a trusted proxy's. Such an address is never bound: it is not a client's.
     pub fn is_trusted(&self, address: ClientIp) -> bool {
         self.trusted.iter().any(|network| network.contains(address))

@@ -151,7 +151,8 @@ pub struct AdminEvent {
     pub actor: String,
     /// From where, when over the network.
     pub client_ip: Option<ClientIp>,
-    /// What, one word: `login`, `login_failed`, `unbind`, `ban`, `unban`, `set_networks`, `intercepts_lost`.
+    /// What, one word: `login`, `login_failed`, `unbind`, `ban`, `unban`, `set_networks`, `archive`, `change_settings`,
+    /// `import`, `intercepts_lost`.
     pub action: String,
     /// On what, and what it was before and after; never a key.
     pub detail: String,

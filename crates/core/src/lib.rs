@@ -3,8 +3,10 @@
 //! It knows no socket, no runtime and no database: what comes from outside comes through [`ports`]. Nothing in
 //! here may block, and nothing may hold an API key longer than the request that carried it.
 
+pub mod attempts;
 pub mod binding;
 pub mod client_ip;
+pub mod counting;
 pub mod credential;
 pub mod decision;
 pub mod event;

@@ -11,7 +11,10 @@ use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{Claim, StoreError};
 use sentinel_core::time::Timestamp;
 
+use crate::client::Stream;
+use crate::exchange::{Exchange, ExchangeError};
 use crate::record::{Breach, KeyEvidence};
+use crate::upstream::UpstreamError;
 use crate::worker::Worker;
 
 /// How an upstream says that it does not know a key.
@@ -147,14 +150,15 @@ pub(crate) async fn learn(
     }
 }
 
-/// What the upstream's answer means for a claim: a 401 takes it back, anything else makes up for one that was held.
+/// What the upstream's answer means for a claim: a 401 takes it back, anything else makes up for one that was held. Gives the binding that the
+/// request has afterwards.
 pub(crate) async fn settle(
     worker: &Worker,
     standing: Standing,
     status: u16,
     client_ip: ClientIp,
     now: Timestamp,
-) -> Result<(), Breach> {
+) -> Result<Option<Known>, Breach> {
     let is_unknown = status == UNAUTHORIZED;
     match standing {
         // A claim that was in use meanwhile stands: its key is known, whatever this one answer says.
@@ -163,17 +167,62 @@ pub(crate) async fn settle(
                 .shared
                 .throttle
                 .hold(known.binding.fingerprint, client_ip, now);
-            match worker.shared.lookup.release(&known).await {
-                Ok(()) => worker.figures().released.increment(),
-                Err(error) => {
-                    let binding = known.binding.id;
-                    tracing::warn!(%error, %binding, "the claim of a key that the upstream does not know stands");
-                }
-            }
-            Ok(())
+            release(worker, &known).await;
+            Ok(None)
         }
         Standing::Held(key) if !is_unknown => claim_late(worker, key, client_ip, now).await,
-        _ => Ok(()),
+        standing => Ok(standing.known().cloned()),
+    }
+}
+
+/// What it means for a claim that nobody got an answer. A client that leaves must not be a way around the answer, in neither direction: not
+/// for whoever invents keys and leaves before the 401, and not for a thief who hopes that the owner's first, slow request was given up.
+///
+/// So the answer is still awaited for a while, if all of the request is on its way: a gateway looks at the key before it does anything else,
+/// so one that stays silent for so long is at work, and the claim stands. If the upstream cannot answer, because it never got all of the
+/// request or broke off, the key was not used, and the claim is taken back: its next use claims it anew.
+pub(crate) async fn settle_unanswered<S: Stream>(
+    worker: &Worker,
+    standing: Standing,
+    pending: Option<Box<Exchange<'_, S>>>,
+    client_ip: ClientIp,
+    now: Timestamp,
+) -> Result<(), Breach> {
+    let limit = worker.shared.bounds.claim_answer_wait;
+    let status = match pending {
+        Some(mut exchange) => exchange.status_without_client(limit).await,
+        None => Err(UpstreamError::Closed.into()),
+    };
+    match (status, &standing) {
+        (Ok(Some(status)), _) => {
+            if let Some(known) = standing.known().filter(|_| status != UNAUTHORIZED) {
+                known.uses.confirm();
+            }
+            settle(worker, standing, status, client_ip, now).await.map(drop)
+        }
+        (Ok(None) | Err(ExchangeError::Upstream(UpstreamError::Silent)), _) => Ok(()),
+        (Err(_), Standing::Claimed(known)) => {
+            release(worker, known).await;
+            Ok(())
+        }
+        (Err(_), _) => Ok(()),
+    }
+}
+
+/// Takes a claim back, unless its key is in use. What else goes on under it has no binding to lose then.
+async fn release(worker: &Worker, known: &Known) {
+    if known.uses.is_confirmed() {
+        return;
+    }
+    let shared = &worker.shared;
+    let binding = known.binding.id;
+    shared.released.remember(binding, shared.clock.now());
+    worker.connections.borrow_mut().let_go(|id| id == binding);
+    match shared.lookup.release(known).await {
+        Ok(()) => worker.figures().released.increment(),
+        Err(error) => {
+            tracing::warn!(%error, %binding, "the claim of a key that the upstream does not know stands");
+        }
     }
 }
 
@@ -183,12 +232,12 @@ async fn claim_late(
     key: KeyEvidence,
     client_ip: ClientIp,
     now: Timestamp,
-) -> Result<(), Breach> {
+) -> Result<Option<Known>, Breach> {
     let standing = claim(worker, key.clone(), client_ip, now).await;
     let rules = worker.shared.rules.now();
     match decide(standing.subject(), client_ip, &rules, now, false) {
         Verdict::Refused(reason) => Err(Breach::of(reason, standing.known(), Some(key))),
-        _ => Ok(()),
+        _ => Ok(standing.known().cloned()),
     }
 }
 

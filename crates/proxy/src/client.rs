@@ -7,8 +7,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use futures_util::FutureExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Interest, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use tokio_rustls::server::TlsStream;
 
 use crate::alarm::Alarm;
 use crate::connections::Phase;
@@ -21,10 +24,26 @@ pub(crate) const LINGER_BYTES_MAX: usize = 1024 * 1024;
 /// How long that may take.
 pub(crate) const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A byte stream to or from somebody: a socket, TLS on a socket, or one end of a pipe in a test.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+/// A byte stream to a client: a socket, TLS on a socket, or a stream of HTTP/2.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin {
+    /// Whether the client has left, as far as that can be known without reading what it sent before. No system call; nobody is woken when
+    /// it changes.
+    fn has_left(&mut self, context: &mut Context<'_>) -> bool;
+}
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+impl Stream for TcpStream {
+    fn has_left(&mut self, _context: &mut Context<'_>) -> bool {
+        // Not readiness to be read: that is there already, and stays.
+        let looked = self.ready(Interest::PRIORITY | Interest::ERROR).now_or_never();
+        looked.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed() || ready.is_error()))
+    }
+}
+
+impl<S: Stream> Stream for TlsStream<S> {
+    fn has_left(&mut self, context: &mut Context<'_>) -> bool {
+        self.get_mut().0.has_left(context)
+    }
+}
 
 /// Why there is no next request.
 #[derive(Debug)]

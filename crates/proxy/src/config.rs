@@ -66,10 +66,12 @@ impl fmt::Debug for Dependencies {
 /// The bounds of the data plane. Durations that bound silence begin anew with every byte.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// Open client connections, all cores together; more wait in the kernel's queue.
+    /// Open client connections, all cores together; more wait in the kernel's queue. Each stream of HTTP/2 beside the first one of its
+    /// connection counts as one more; it is refused, to be sent again.
     pub connections_max: usize,
-    /// Open client connections of one address (IPv6: of one /64), spread over the workers; more are closed at once. Trusted
-    /// proxies are exempt. Zero for no bound.
+    /// Open client connections, and streams beside their first ones, of one address (IPv6: of one /64, and four times as many of one
+    /// /48), spread over the workers; more are closed or refused at once. Whom the PROXY protocol names is counted; other trusted proxies
+    /// are exempt. Zero for no bound.
     pub connections_per_address_max: usize,
     /// Bytes of a request's head; above: 431.
     pub header_bytes_max: usize,
@@ -77,14 +79,20 @@ pub struct Bounds {
     pub headers_max: usize,
     /// From the end of one request (or the connection's beginning) to the end of the next one's head.
     pub header_timeout: Duration,
-    /// Silence on a stream, in both directions, while a request is under way.
+    /// Silence on a stream, in both directions, while a request is under way; also for how long one side of a tunnel may take nothing.
     pub stream_idle: Duration,
+    /// Silence of a tunnel, in both directions.
+    pub tunnel_idle: Duration,
+    /// For how long the answer that decides about a claim is still awaited when nobody else waits for it any more.
+    pub claim_answer_wait: Duration,
     /// Connecting to the upstream.
     pub connect_timeout: Duration,
     /// Life of an idle upstream connection: shorter than the upstream's own, which a new request would otherwise run into.
     pub upstream_idle: Duration,
     /// Idle upstream connections kept per core.
     pub upstream_idle_connections_max: usize,
+    /// Open upstream connections, all cores together, idle ones included; further requests wait, within the time for connecting.
+    pub upstream_connections_max: usize,
     /// Connections to the upstream that one core makes at once; further ones wait, within the time for connecting.
     pub upstream_connects_max: usize,
     /// How often the upstream's names are looked up again.
@@ -106,9 +114,12 @@ impl Default for Bounds {
             headers_max: 100,
             header_timeout: Duration::from_secs(75),
             stream_idle: Duration::from_mins(15),
+            tunnel_idle: Duration::from_hours(1),
+            claim_answer_wait: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             upstream_idle: Duration::from_secs(4),
             upstream_idle_connections_max: 512,
+            upstream_connections_max: 20_000,
             upstream_connects_max: 256,
             upstream_resolve_interval: Duration::from_secs(30),
             upstream_health_interval: Duration::from_secs(5),

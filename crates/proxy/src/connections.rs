@@ -1,13 +1,12 @@
-//! The open client connections of one worker: so that a drain reaches those that wait for their client, a changed binding those
-//! that carry its key's requests, and one address cannot take all of them.
+//! The open client connections of one worker: so that a drain reaches those that wait for their client, and a changed binding those
+//! that carry its key's requests.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::task::Waker;
 
+use sentinel_core::binding::BindingId;
 use sentinel_core::fingerprint::KeyFingerprint;
-use sentinel_core::network::{ClientIp, Network};
-
-use crate::throttle::source;
+use sentinel_core::network::ClientIp;
 
 /// What open connections should do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,15 +27,21 @@ pub(crate) struct Live {
     pub(crate) fingerprint: KeyFingerprint,
     /// Where from.
     pub(crate) client_ip: ClientIp,
-    /// Whether it had a binding when it was let on.
-    pub(crate) was_bound: bool,
+    /// Under which binding it goes on; none when it was let on without one.
+    pub(crate) binding: Option<BindingId>,
 }
+
+/// When somebody began to look a binding up: what was let on later was judged by what is newer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Look(u64);
 
 /// An open connection.
 #[derive(Debug)]
 struct Slot {
     waker: Waker,
     live: Option<Live>,
+    /// After how many looks at bindings that was said.
+    live_since: Look,
     is_cut: bool,
 }
 
@@ -46,6 +51,7 @@ pub(crate) struct Connections {
     phase: Phase,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
+    looks: Look,
 }
 
 impl Connections {
@@ -59,6 +65,7 @@ impl Connections {
         let slot = Slot {
             waker,
             live: None,
+            live_since: self.looks,
             is_cut: false,
         };
         if let Some(index) = self.free.pop() {
@@ -79,6 +86,25 @@ impl Connections {
     pub(crate) fn set_live(&mut self, index: usize, live: Option<Live>) {
         if let Some(slot) = &mut self.slots[index] {
             slot.live = live;
+            slot.live_since = self.looks;
+        }
+    }
+
+    /// Begins to look a binding up.
+    pub(crate) fn begin_look(&mut self) -> Look {
+        self.looks.0 += 1;
+        self.looks
+    }
+
+    /// The requests under these bindings, which were claims and are taken back, go on without one.
+    pub(crate) fn let_go(&mut self, is_released: impl Fn(BindingId) -> bool) {
+        for live in self
+            .slots
+            .iter_mut()
+            .flatten()
+            .filter_map(|slot| slot.live.as_mut())
+        {
+            live.binding = live.binding.filter(|id| !is_released(*id));
         }
     }
 
@@ -106,10 +132,16 @@ impl Connections {
             .collect()
     }
 
-    /// Ends the connections that carry a request of this key, unless it `may` go on. Says how many.
-    pub(crate) fn judge(&mut self, fingerprint: &KeyFingerprint, may: impl Fn(Live) -> bool) -> usize {
+    /// Ends the connections that carry a request of this key since before the look, unless it `may` go on. Says how many.
+    pub(crate) fn judge(
+        &mut self,
+        fingerprint: &KeyFingerprint,
+        look: Look,
+        may: impl Fn(Live) -> bool,
+    ) -> usize {
         let mut ended = 0;
-        for slot in self.slots.iter_mut().flatten().filter(|slot| !slot.is_cut) {
+        let slots = self.slots.iter_mut().flatten();
+        for slot in slots.filter(|slot| !slot.is_cut && slot.live_since < look) {
             if slot
                 .live
                 .is_some_and(|live| live.fingerprint == *fingerprint && !may(live))
@@ -123,53 +155,9 @@ impl Connections {
     }
 }
 
-/// How many connections each address has open on one worker. Bounded by the connections that are open.
-#[derive(Debug, Default)]
-pub(crate) struct PerAddress {
-    open: HashMap<Network, usize>,
-}
-
-impl PerAddress {
-    /// Enters a connection; false, and nothing entered, when the address has `most` of them already.
-    pub(crate) fn enter(&mut self, address: ClientIp, most: usize) -> bool {
-        let open = self.open.entry(source(address)).or_insert(0);
-        if *open >= most {
-            return false;
-        }
-        *open += 1;
-        true
-    }
-
-    /// Takes a connection out.
-    pub(crate) fn leave(&mut self, address: ClientIp) {
-        let source = source(address);
-        if let Some(open) = self.open.get_mut(&source) {
-            *open -= 1;
-            if *open == 0 {
-                self.open.remove(&source);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_has_so_many_connections_and_no_trace_without_any() {
-        let ip = |text: &str| ClientIp::new(text.parse().expect("an address"));
-        let mut open = PerAddress::default();
-        assert!(open.enter(ip("2001:db8::1"), 2) && open.enter(ip("2001:db8::2"), 2));
-        assert!(!open.enter(ip("2001:db8::3"), 2), "one /64 is one source");
-        assert!(open.enter(ip("192.0.2.1"), 2));
-        open.leave(ip("2001:db8::1"));
-        assert!(open.enter(ip("2001:db8::3"), 2));
-        for address in ["2001:db8::2", "2001:db8::3", "192.0.2.1"] {
-            open.leave(ip(address));
-        }
-        assert!(open.open.is_empty());
-    }
 
     #[test]
     fn slots_are_used_again() {
@@ -203,17 +191,48 @@ mod tests {
                 Some(Live {
                     fingerprint: key(byte),
                     client_ip: ip(last),
-                    was_bound: true,
+                    binding: Some(BindingId(1)),
                 }),
             );
         }
         let between_requests = connections.enter(Waker::noop().clone());
         assert_eq!(connections.live_keys().len(), 2);
-        assert_eq!(connections.judge(&key(1), |live| live.client_ip == ip(1)), 1);
+        let look = connections.begin_look();
+        assert_eq!(
+            connections.judge(&key(1), look, |live| live.client_ip == ip(1)),
+            1
+        );
         assert_eq!(
             [0, 1, 2, between_requests].map(|index| connections.is_over(index)),
             [false, true, false, false]
         );
-        assert_eq!(connections.judge(&key(1), |_| false), 1, "each is ended once");
+        assert_eq!(
+            connections.judge(&key(1), look, |_| false),
+            1,
+            "each is ended once"
+        );
+    }
+
+    #[test]
+    fn what_was_let_on_during_a_look_is_not_judged_by_it() {
+        let key = KeyFingerprint::from_bytes([1; 32]);
+        let mut connections = Connections::default();
+        let live = Live {
+            fingerprint: key,
+            client_ip: ClientIp::new([192, 0, 2, 1].into()),
+            binding: None,
+        };
+        let before = connections.enter(Waker::noop().clone());
+        connections.set_live(before, Some(live));
+        let look = connections.begin_look();
+        let during = connections.enter(Waker::noop().clone());
+        connections.set_live(during, Some(live));
+        assert_eq!(connections.judge(&key, look, |_| false), 1);
+        assert_eq!(
+            [before, during].map(|index| connections.is_over(index)),
+            [true, false]
+        );
+        let look = connections.begin_look();
+        assert_eq!(connections.judge(&key, look, |_| false), 1, "the next one does");
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::config::{Dependencies, ProxyConfig};
 use crate::connections::Phase;
+use crate::descriptors;
 use crate::figures::Figures;
 use crate::listener;
 use crate::live::{self, Changes, Watcher};
@@ -73,7 +74,7 @@ impl Engine {
         let (tls, certificate) = tls.transpose()?.unzip();
         let sockets = listen(config.listen, workers).map_err(listen_error)?;
         let local_addr = sockets[0].local_addr().map_err(listen_error)?;
-        let connections_max = config.bounds.connections_max.div_ceil(workers).max(1);
+        descriptors::make_room(&config.bounds);
         let directory = Arc::new(Directory::new(&config.upstream, &config.bounds));
         let figures = Arc::new(Figures::new(workers, directory));
         let shared = Arc::new(Shared::new(config, dependencies, Arc::clone(&figures), tls));
@@ -88,7 +89,6 @@ impl Engine {
                 shared: Arc::clone(&shared),
                 index,
                 socket,
-                connections_max,
                 phase: phase.subscribe(),
                 changes,
                 alive: Alive(alive.clone()),
@@ -155,7 +155,6 @@ struct WorkerStart {
     shared: Arc<Shared>,
     index: usize,
     socket: std::net::TcpListener,
-    connections_max: usize,
     phase: watch::Receiver<Phase>,
     changes: Changes,
     alive: Alive,
@@ -190,7 +189,7 @@ impl WorkerStart {
                         tokio::task::spawn_local(upstream::keep_up(directory, bounds));
                     }
                     let worker = Rc::new(Worker::new(self.shared, self.index));
-                    listener::run(worker, listener, self.connections_max, self.phase, self.changes).await;
+                    listener::run(worker, listener, self.phase, self.changes).await;
                 }
                 Err(error) => tracing::error!(%error, "a worker could not listen"),
             }

@@ -4,17 +4,27 @@
 //! The client's leaving ends the exchange, and dropping the exchange closes the upstream's connection: that is how the upstream
 //! hears that nobody listens.
 
+mod answer;
+mod presence;
+
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::client::{Client, Stream};
+use crate::connections::Phase;
 use crate::http1::body::{BodyDecoder, BodyEncoding};
-use crate::http1::framing::{BodyLength, Version};
+use crate::http1::framing::BodyLength;
 use crate::http1::request::RequestHead;
 use crate::http1::response::ResponseHead;
 use crate::upstream::{Connection, UpstreamError};
 use crate::worker::Worker;
+
+use answer::Answer;
+pub(crate) use answer::encoding_for;
+use presence::Presence;
 
 /// The most bytes of further requests that are read while one is under way.
 pub(crate) const PIPELINED_BYTES_MAX: usize = 64 * 1024;
@@ -63,6 +73,9 @@ pub(crate) struct Exchange<'e, S> {
     sending: Sending,
     has_sent: bool,
     interim_answers: usize,
+    presence: Presence,
+    /// Whether the answer is awaited although the client is gone.
+    is_forsaken: bool,
 }
 
 impl<'e, S: Stream> Exchange<'e, S> {
@@ -108,6 +121,8 @@ impl<'e, S: Stream> Exchange<'e, S> {
             sending,
             has_sent: false,
             interim_answers: 0,
+            presence: Presence::default(),
+            is_forsaken: false,
         })
     }
 
@@ -122,6 +137,23 @@ impl<'e, S: Stream> Exchange<'e, S> {
     /// Waits for the head of the answer. Interim answers are not passed on: they are for whoever asked for them, which is us.
     pub(crate) async fn head(&mut self, to_head: bool) -> Result<ResponseHead, ExchangeError> {
         poll_fn(|context| self.poll_head(to_head, context)).await
+    }
+
+    /// The status of the answer, and no more of it, for whoever has to know it although the client is gone. None when it does not come within `limit`, or before the
+    /// server drains.
+    pub(crate) async fn status_without_client(
+        &mut self,
+        limit: Duration,
+    ) -> Result<Option<u16>, ExchangeError> {
+        self.is_forsaken = true;
+        let status = poll_fn(|context| {
+            if self.worker.phase() != Phase::Serving {
+                return Poll::Ready(Ok(None));
+            }
+            let head = self.poll_head(false, context);
+            head.map(|head| head.map(|head| Some(head.status)))
+        });
+        timeout(limit, status).await.unwrap_or(Ok(None))
     }
 
     fn poll_head(
@@ -158,6 +190,7 @@ impl<'e, S: Stream> Exchange<'e, S> {
             }
         }
         self.poll_client(context)?;
+        self.poll_leaving(context)?;
         self.poll_silence(context)
     }
 
@@ -232,11 +265,13 @@ impl<'e, S: Stream> Exchange<'e, S> {
         }
         self.poll_request(context)?;
         self.poll_client(context)?;
+        self.poll_leaving(context)?;
         self.poll_silence(context)
     }
 
     /// Passes on what there is of the request.
     fn poll_request(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeError> {
+        self.presence.is_heard = false;
         if self.poll_continue(context)?.is_pending() {
             return Ok(());
         }
@@ -281,7 +316,10 @@ impl<'e, S: Stream> Exchange<'e, S> {
             {
                 Poll::Ready(Ok(0) | Err(_)) => return Err(ExchangeError::ClientGone),
                 Poll::Ready(Ok(_)) => self.moved(),
-                Poll::Pending => return Ok(()),
+                Poll::Pending => {
+                    self.presence.is_heard = true;
+                    return Ok(());
+                }
             }
             outcome?;
             if self.body.is_done() {
@@ -314,7 +352,8 @@ impl<'e, S: Stream> Exchange<'e, S> {
 
     /// Notices that the client leaves, and keeps what it sends ahead.
     fn poll_client(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeError> {
-        while self.sending == Sending::Done && self.client.inbound.len() < PIPELINED_BYTES_MAX {
+        let is_read = self.sending == Sending::Done && !self.is_forsaken;
+        while is_read && self.client.inbound.len() < PIPELINED_BYTES_MAX {
             let inbound = &mut self.client.inbound;
             let taken = |bytes: &[u8]| inbound.extend_from_slice(bytes);
             match self
@@ -324,8 +363,18 @@ impl<'e, S: Stream> Exchange<'e, S> {
             {
                 Poll::Ready(Ok(0) | Err(_)) => return Err(ExchangeError::ClientGone),
                 Poll::Ready(Ok(_)) => {}
-                Poll::Pending => break,
+                Poll::Pending => {
+                    self.presence.is_heard = true;
+                    break;
+                }
             }
+        }
+        Ok(())
+    }
+
+    fn poll_leaving(&mut self, context: &mut Context<'_>) -> Result<(), ExchangeError> {
+        if !self.is_forsaken && self.presence.has_left(&mut self.client.stream, context) {
+            return Err(ExchangeError::ClientGone);
         }
         Ok(())
     }
@@ -348,57 +397,4 @@ fn pass(body: &mut BodyDecoder, input: &mut &[u8], mut data: impl FnMut(&[u8])) 
         data(decoded);
     }
     Ok(())
-}
-
-/// How far the answer's body is.
-struct Answer {
-    decoder: BodyDecoder,
-    encoding: BodyEncoding,
-    keeps_alive: bool,
-    is_done: bool,
-    broken: Option<UpstreamError>,
-}
-
-impl Answer {
-    /// Passes bytes on; says whether some are left behind the body's end, which no honest upstream sends.
-    fn take(&mut self, input: &mut &[u8], mut data: impl FnMut(&[u8])) -> bool {
-        loop {
-            match self.decoder.decode(input) {
-                Ok(Some(decoded)) => data(decoded),
-                Ok(None) => break,
-                Err(error) => {
-                    self.broken = Some(UpstreamError::Body(error.into()));
-                    return true;
-                }
-            }
-        }
-        !input.is_empty()
-    }
-
-    /// Says that there is no more, once.
-    fn end_if_done(&mut self, out: &mut Vec<u8>) {
-        if self.decoder.is_done() && !self.is_done && self.broken.is_none() {
-            self.encoding.end(out);
-            self.is_done = true;
-        }
-    }
-
-    /// The connection has ended.
-    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), ExchangeError> {
-        self.decoder.at_end().map_err(UpstreamError::Body)?;
-        self.keeps_alive = false;
-        if !self.is_done {
-            self.encoding.end(out);
-            self.is_done = true;
-        }
-        Ok(())
-    }
-}
-
-/// How an answer's body goes out to a client of this version.
-pub(crate) fn encoding_for(body: BodyLength, version: Version) -> BodyEncoding {
-    match (body, version) {
-        (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => BodyEncoding::Chunked,
-        _ => BodyEncoding::Plain,
-    }
 }

@@ -41,6 +41,7 @@ pub(crate) struct WorkerFigures {
     pub(crate) connections_accepted: Counter,
     pub(crate) connections_open: Counter,
     pub(crate) connections_refused: Counter,
+    pub(crate) streams_refused: Counter,
     pub(crate) tunnels_open: Counter,
     pub(crate) requests_ended: Counter,
     pub(crate) records_unsettled: Counter,
@@ -95,6 +96,7 @@ impl Figures {
             connections_accepted: sum(|worker| &worker.connections_accepted),
             connections_open: sum(|worker| &worker.connections_open),
             connections_refused: sum(|worker| &worker.connections_refused),
+            streams_refused: sum(|worker| &worker.streams_refused),
             tunnels_open: sum(|worker| &worker.tunnels_open),
             requests_ended: sum(|worker| &worker.requests_ended),
             records_unsettled: sum(|worker| &worker.records_unsettled),
@@ -136,6 +138,8 @@ pub struct FiguresSnapshot {
     pub connections_open: u64,
     /// Client connections closed at once because their address had too many.
     pub connections_refused: u64,
+    /// Streams of HTTP/2 refused, to be sent again, because their address or all clients together had too many.
+    pub streams_refused: u64,
     /// Tunnels (WebSocket) open now.
     pub tunnels_open: u64,
     /// Requests under way that were ended because their key's binding changed.

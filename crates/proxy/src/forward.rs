@@ -31,6 +31,34 @@ pub(crate) struct Forwarded<'e, S> {
     pub(crate) head: ResponseHead,
 }
 
+/// A request whose answer did not begin.
+pub(crate) struct Unanswered<'e, S> {
+    /// Why not.
+    pub(crate) error: ExchangeError,
+    /// The exchange, when the upstream has all of the request and may still answer it.
+    pub(crate) pending: Option<Box<Exchange<'e, S>>>,
+}
+
+impl<'e, S: Stream> Unanswered<'e, S> {
+    fn new(error: ExchangeError, exchange: Exchange<'e, S>) -> Self {
+        let may_come = matches!(
+            error,
+            ExchangeError::ClientGone | ExchangeError::Upstream(UpstreamError::Silent)
+        );
+        let pending = (may_come && !exchange.is_sending()).then(|| Box::new(exchange));
+        Self { error, pending }
+    }
+}
+
+impl<S, E: Into<ExchangeError>> From<E> for Unanswered<'_, S> {
+    fn from(error: E) -> Self {
+        Self {
+            error: error.into(),
+            pending: None,
+        }
+    }
+}
+
 /// Forwards a request that has a permit. `checked` is where the checked credential stands; no other goes on.
 pub(crate) async fn forward<'e, S: Stream>(
     permit: Permit,
@@ -40,7 +68,7 @@ pub(crate) async fn forward<'e, S: Stream>(
     request: &RequestHead,
     client_ip: ClientIp,
     checked: Option<&Carrier>,
-) -> Result<Forwarded<'e, S>, ExchangeError> {
+) -> Result<Forwarded<'e, S>, Unanswered<'e, S>> {
     // Nothing beyond this line asks whether the request may go on: the permit is the answer, and it is used up here.
     drop(permit);
     let shared = &worker.shared;
@@ -51,7 +79,8 @@ pub(crate) async fn forward<'e, S: Stream>(
             filter: CredentialFilter::new(&shared.profile, checked, upgrades),
             checked: checked.and_then(header_of),
             client_ip: &address_text,
-            peer_is_trusted: peer.is_trusted(),
+            peer_is_trusted: peer.vouches(),
+            client_ip_header: shared.client_ip_header.as_ref().filter(|_| !peer.vouches()),
             peer_scheme: peer.scheme(),
             upstream_host: member.endpoint().origin.authority().as_bytes(),
             replaces_host: shared.host_header == HostHeader::Upstream,
@@ -63,7 +92,10 @@ pub(crate) async fn forward<'e, S: Stream>(
     write_head(connection.address.member(), connection.outbound.buffer());
     let head_bytes = connection.outbound.buffer().len();
     let mut exchange = Exchange::begin(worker, client, connection, request)?;
-    let head = first_head(worker, &mut exchange, request, head_bytes, write_head).await?;
+    let head = match first_head(worker, &mut exchange, request, head_bytes, write_head).await {
+        Ok(head) => head,
+        Err(error) => return Err(Unanswered::new(error, exchange)),
+    };
     if head.status == 101 && !(upgrades && switched_to_websocket(&head)) {
         return Err(UpstreamError::UnaskedUpgrade.into());
     }

@@ -83,6 +83,7 @@ fn judge_request(head: &RequestHead) {
         client_ip: b"192.0.2.1",
         peer_scheme: "http",
         peer_is_trusted: false,
+        client_ip_header: None,
         upstream_host: b"upstream",
         replaces_host: false,
         upgrades: false,

@@ -20,12 +20,15 @@ enum Kind {
     Host,
     /// Says how long the body is.
     Length,
-    /// Of one hop (RFC 9110, 7.6.1), or said to the next hop by ourselves.
+    /// Of one hop (RFC 9110, 7.6.1), or said to the next hop by ourselves. An upstream's `Alt-Svc` is of its own port and protocols, not of
+    /// ours: clients that follow it would go around us.
     Hop,
     /// Says, in some proxy's or CDN's words, who the client is.
     Forwarding,
     /// Says which name and scheme the client used; a trusted proxy's word on that stands.
     ForwardedOrigin,
+    /// Names another path than the request's line, or a proxy for CGI-like gateways to use: nobody has judged either.
+    Hidden,
     /// Could be taken for another header by CGI-like gateways (`X_Real_IP`, `X.Real.IP`).
     Alias,
     /// Nothing to us.
@@ -53,7 +56,8 @@ impl Kind {
             | b"proxy-authenticate"
             | b"proxy-authorization"
             | b"proxy-connection"
-            | b"http2-settings" => Self::Hop,
+            | b"http2-settings"
+            | b"alt-svc" => Self::Hop,
             b"forwarded"
             | b"x-forwarded-for"
             | b"x-real-ip"
@@ -67,6 +71,17 @@ impl Kind {
             | b"x-azure-clientip"
             | b"x-azure-socketip"
             | b"x-appengine-user-ip"
+            | b"x-appengine-remote-addr"
+            | b"x-forwarded"
+            | b"forwarded-for"
+            | b"proxy-client-ip"
+            | b"wl-proxy-client-ip"
+            | b"http-client-ip"
+            | b"x-vercel-forwarded-for"
+            | b"x-vercel-proxied-for"
+            | b"x-nf-client-connection-ip"
+            | b"do-connecting-ip"
+            | b"cdn-src-ip"
             | b"client-ip"
             | b"true-client-ip"
             | b"cf-connecting-ip"
@@ -76,6 +91,7 @@ impl Kind {
             | b"fly-client-ip"
             | b"eo-connecting-ip"
             | b"ali-cdn-real-ip" => Self::Forwarding,
+            b"x-original-url" | b"x-rewrite-url" | b"proxy" => Self::Hidden,
             b"x-forwarded-host"
             | b"x-forwarded-proto"
             | b"x-forwarded-port"
@@ -94,6 +110,11 @@ impl Kind {
     }
 }
 
+/// Whether a header says who the client is in words that never go on, whoever says them.
+pub(crate) fn is_forwarding(name: &HeaderName) -> bool {
+    Kind::of(name.as_str().as_bytes()) == Kind::Forwarding
+}
+
 /// What the head of a forwarded request is made of, beside the request itself.
 pub(crate) struct RequestContext<'r> {
     /// Which credential goes on.
@@ -104,6 +125,8 @@ pub(crate) struct RequestContext<'r> {
     pub(crate) client_ip: &'r [u8],
     /// Whether the peer's word on the client's scheme and host stands.
     pub(crate) peer_is_trusted: bool,
+    /// The header in which trusted proxies name the client, when the peer is none and it does not end here anyway.
+    pub(crate) client_ip_header: Option<&'r HeaderName>,
     /// The upstream's own name.
     pub(crate) upstream_host: &'r [u8],
     /// Whether it is to be addressed by that, and not by the client's name for it.
@@ -125,7 +148,7 @@ pub(crate) fn write_request(request: &RequestHead, context: &RequestContext<'_>,
     for line in lines.iter() {
         let kind = Kind::of(line.name);
         match kind {
-            Kind::Hop | Kind::Forwarding | Kind::Alias => continue,
+            Kind::Hop | Kind::Forwarding | Kind::Hidden | Kind::Alias => continue,
             Kind::Host => {
                 clients_host = Some(line.value);
                 write_line(
@@ -151,6 +174,8 @@ pub(crate) fn write_request(request: &RequestHead, context: &RequestContext<'_>,
                 has_origin_scheme |= line.name.eq_ignore_ascii_case(b"x-forwarded-proto");
                 has_origin_host |= line.name.eq_ignore_ascii_case(b"x-forwarded-host");
             }
+            // Whoever is no trusted proxy says nothing in the words of one.
+            Kind::Other if context.client_ip_header.is_some_and(|name| line.is(name)) => continue,
             Kind::Other => {}
         }
         if is_nominated(&nominated, line) {
@@ -305,6 +330,7 @@ mod tests {
         assert_eq!(Kind::of(b"X-Forwarded-For"), Kind::Forwarding);
         assert_eq!(Kind::of(b"X_Forwarded_For"), Kind::Alias);
         assert_eq!(Kind::of(b"x.real.ip"), Kind::Alias);
+        assert_eq!(Kind::of(b"X-Original-URL"), Kind::Hidden);
         assert_eq!(Kind::of(b"accept"), Kind::Other);
         let long = vec![b'x'; NAME_BYTES_MAX + 1];
         assert_eq!(Kind::of(&long), Kind::Other);

@@ -4,6 +4,7 @@
 //! Every stream has its end here: a connection drives its own streams, and takes them with it when it ends.
 
 mod head;
+mod seats;
 mod stream;
 
 use std::cell::{Cell, RefCell};
@@ -28,6 +29,7 @@ use crate::connections::Phase;
 use crate::listener::Peer;
 use crate::worker::Worker;
 
+use seats::{Seat, Seats};
 use stream::Http2Stream;
 
 /// The most requests that one connection has under way at once. A client that begins more is refused the further ones, which it may send again.
@@ -119,19 +121,25 @@ async fn serve_streams<S: Stream>(worker: &Rc<Worker>, peer: &Peer, place: &Plac
     };
     let mut driven = Driven::new(worker, connection);
     let endings = Rc::new(Endings::default());
+    let seats = Seats::new(worker, peer.counted());
     let mut streams = FuturesUnordered::new();
     poll_fn(|context| {
         loop {
             while let Poll::Ready(Some(())) = streams.poll_next_unpin(context) {
                 driven.rest();
             }
-            if endings.is_flood() && driven.ends_now() {
-                streams.clear();
+            if endings.is_flood() {
+                driven.ends_now();
             }
             match driven.poll_request(context, streams.len()) {
                 Poll::Ready(Some((request, respond))) => {
-                    if let Some(stream) = Http2Stream::begin(request, respond, &endings) {
-                        streams.push(serve_stream(worker, peer, stream));
+                    let Some(stream) = Http2Stream::begin(request, respond, &endings) else {
+                        continue;
+                    };
+                    match seats.take() {
+                        Some(seat) => streams.push(serve_stream(worker, peer, stream, seat)),
+                        // Nobody has looked at it: dropping it tells the client that it may send it again.
+                        None => worker.figures().streams_refused.increment(),
                     }
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
@@ -142,12 +150,16 @@ async fn serve_streams<S: Stream>(worker: &Rc<Worker>, peer: &Peer, place: &Plac
         }
     })
     .await;
+    // Without their connection the streams' client is gone. Each hears of it and comes to its own end, as a connection of HTTP/1.1 does.
+    drop(driven);
+    while streams.next().await.is_some() {}
 }
 
 /// One request, as a connection that carries no other.
-async fn serve_stream(worker: &Rc<Worker>, peer: &Peer, stream: Http2Stream) {
+async fn serve_stream(worker: &Rc<Worker>, peer: &Peer, stream: Http2Stream, seat: Seat) {
     let unserved = connection::serve(Rc::clone(worker), peer, stream).await;
     debug_assert!(unserved.is_none(), "a stream's head is written here, as HTTP/1.1");
+    drop(seat);
 }
 
 async fn shake_hands<S: Stream>(worker: &Worker, place: &Place, stream: S) -> Option<Connection<S, Bytes>> {
@@ -215,7 +227,8 @@ impl<'w, S: Stream> Driven<'w, S> {
     fn rest(&mut self) {
         let wait = match self.ends {
             Ends::NotYet => self.worker.shared.bounds.header_timeout,
-            Ends::Soon | Ends::Now => GOODBYE_TIMEOUT,
+            Ends::Soon => GOODBYE_TIMEOUT,
+            Ends::Now => return,
         };
         self.idle.set(self.worker.now(), wait);
     }
@@ -233,22 +246,21 @@ impl<'w, S: Stream> Driven<'w, S> {
         is_time
     }
 
-    /// Ends at once, and says that it was too much. True when that is news.
-    fn ends_now(&mut self) -> bool {
-        let is_news = self.ends != Ends::Now;
-        if is_news {
+    /// Ends at once, and says that it was too much.
+    fn ends_now(&mut self) {
+        if self.ends != Ends::Now {
             self.ends = Ends::Now;
             self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            self.rest();
+            self.idle.set(self.worker.now(), GOODBYE_TIMEOUT);
         }
-        is_news
     }
 
     /// Ready when the client has had its time to hear the goodbye.
     fn poll_goodbye(&mut self, context: &mut Context<'_>, is_idle: bool) -> Poll<()> {
-        if self.ends == Ends::NotYet || !is_idle {
-            return Poll::Pending;
+        match self.ends {
+            Ends::Soon if is_idle => self.idle.poll_passed(context),
+            Ends::Now => self.idle.poll_passed(context),
+            Ends::NotYet | Ends::Soon => Poll::Pending,
         }
-        self.idle.poll_passed(context)
     }
 }

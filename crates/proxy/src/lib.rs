@@ -4,12 +4,14 @@
 //! in-process cache. This crate knows no database: it sees the ports of `sentinel-core`. It must never forward
 //! without a [`sentinel_core::decision::Permit`], keep a body in memory, or write a status code outside `refusal`.
 
+mod admission;
 mod alarm;
 mod claim;
 mod client;
 mod config;
 mod connection;
 mod connections;
+mod descriptors;
 mod engine;
 mod exchange;
 mod figures;

@@ -10,6 +10,7 @@ use sentinel_core::credential::{self, CredentialAmbiguous, PresentedKey};
 use sentinel_core::decision::{RefusalReason, Verdict, decide};
 use sentinel_core::event::InterceptOutcome;
 use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::known::Known;
 use sentinel_core::network::ClientIp;
 use sentinel_core::path::RequestPath;
 use sentinel_core::time::Timestamp;
@@ -18,7 +19,7 @@ use crate::claim::{self, Standing, UNAUTHORIZED};
 use crate::client::{Client, Stream};
 use crate::connections::Live;
 use crate::exchange::ExchangeError;
-use crate::forward::{Forwarded, forward};
+use crate::forward::{Forwarded, Unanswered, forward};
 use crate::http1::request::RequestHead;
 use crate::listener::Peer;
 use crate::record::{Breach, KeyEvidence, intercept};
@@ -117,26 +118,36 @@ pub(crate) async fn serve<'e, S: Stream>(
         shared.lookup.record_use(known, now);
     }
     // From here on a change of the binding reaches the request, too, be it bound only later.
-    let was_bound = standing.known().is_some();
-    let live = fingerprint.map(|fingerprint| Live {
-        fingerprint,
-        client_ip,
-        was_bound,
-    });
-    worker.connections.borrow_mut().set_live(client.place, live);
+    let place = client.place;
+    let set_live = |known: Option<&Known>| {
+        let live = fingerprint.map(|fingerprint| Live {
+            fingerprint,
+            client_ip,
+            binding: known.map(|known| known.binding.id),
+        });
+        worker.connections.borrow_mut().set_live(place, live);
+    };
+    set_live(standing.known());
 
     // On its way, with the checked credential and no other.
     let checked = key.as_ref().map(PresentedKey::carrier);
-    let forwarded = forward(permit, worker, peer, client, request, client_ip, checked)
-        .await
-        .map_err(|error| unanswered(worker, &arrival, presented, error))?;
+    let forwarded = match forward(permit, worker, peer, client, request, client_ip, checked).await {
+        Ok(forwarded) => forwarded,
+        Err(Unanswered { error, pending }) => {
+            if standing.is_open() {
+                let settled = claim::settle_unanswered(worker, standing, pending, client_ip, now);
+                Box::pin(settled).await.map_err(refused)?;
+            }
+            return Err(unanswered(worker, &arrival, presented, error));
+        }
+    };
     let status = forwarded.head.status;
     if let Some(known) = standing.known().filter(|_| status != UNAUTHORIZED) {
         known.uses.confirm();
     }
     if standing.is_open() {
         let settled = claim::settle(worker, standing, status, client_ip, now);
-        Box::pin(settled).await.map_err(refused)?;
+        set_live(Box::pin(settled).await.map_err(refused)?.as_ref());
     }
     Ok(forwarded)
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +10,10 @@ use sentinel_core::network::{ClientIp, PeerAddr};
 use sentinel_core::proxy_protocol::{self, ProxyHeader};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, timeout};
 
+use crate::admission::{Open, Share};
 use crate::connections::Phase;
 use crate::live::{self, Changes};
 use crate::protocol;
@@ -33,28 +33,44 @@ pub(crate) struct Peer {
     address: PeerAddr,
     ip: ClientIp,
     text: Box<str>,
-    is_trusted: bool,
+    vouches: bool,
     scheme: &'static str,
     /// Whom the PROXY protocol named.
     proxied: Option<ClientIp>,
+    /// For whom its connections count; for nobody those of a trusted proxy.
+    counted: Option<ClientIp>,
 }
 
 impl Peer {
     fn new(worker: &Worker, address: SocketAddr) -> Self {
         let address = PeerAddr(address);
         let ip = address.ip();
+        let is_trusted = worker.shared.client_ip.is_trusted(ip);
         Self {
             address,
             ip,
             text: ip.to_string().into_boxed_str(),
-            is_trusted: worker.shared.client_ip.is_trusted(ip),
+            vouches: is_trusted,
             scheme: if worker.shared.tls.is_some() {
                 "https"
             } else {
                 "http"
             },
             proxied: None,
+            counted: (!is_trusted).then_some(ip),
         }
+    }
+
+    /// Takes over whom a trusted proxy named before the first request. It passes bytes on, and so does not vouch for what stands in them.
+    fn name(&mut self, worker: &Worker, client: Option<ClientIp>) {
+        self.vouches = false;
+        self.proxied = client;
+        self.counted = client.filter(|client| !worker.shared.client_ip.is_trusted(*client));
+    }
+
+    /// For whom its connections and streams count; for nobody those of a trusted proxy, which stands for many clients.
+    pub(crate) fn counted(&self) -> Option<ClientIp> {
+        self.counted
     }
 
     /// The socket's other end.
@@ -72,9 +88,9 @@ impl Peer {
         self.proxied
     }
 
-    /// Whether it is a trusted proxy.
-    pub(crate) fn is_trusted(&self) -> bool {
-        self.is_trusted
+    /// Whether it is a trusted proxy that writes headers: then its word on the client's scheme and host stands.
+    pub(crate) fn vouches(&self) -> bool {
+        self.vouches
     }
 
     /// What its client calls us by: `https` over TLS, else `http`.
@@ -96,22 +112,21 @@ impl Peer {
 pub(crate) async fn run(
     worker: Rc<Worker>,
     listener: TcpListener,
-    connections_max: usize,
     mut phase: watch::Receiver<Phase>,
     changes: Changes,
 ) {
     tokio::task::spawn_local(watch_bindings(Rc::clone(&worker), changes));
-    let permits = Arc::new(Semaphore::new(connections_max));
     let mut reap = interval(REAP_INTERVAL);
     reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            accepted = accept(&listener, &permits) => {
+            accepted = accept(&worker, &listener) => {
                 let (stream, address, permit) = accepted;
+                let open = Open::new(&worker, permit);
                 let worker = Rc::clone(&worker);
                 tokio::task::spawn_local(async move {
                     serve(worker, stream, address).await;
-                    drop(permit);
+                    drop(open);
                 });
             }
             _ = reap.tick() => worker.pool.reap(),
@@ -119,14 +134,11 @@ pub(crate) async fn run(
         }
     }
     drop(listener);
-    drain(&worker, &permits, connections_max, phase).await;
+    drain(&worker, phase).await;
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let permit = Arc::clone(permits)
+async fn accept(worker: &Worker, listener: &TcpListener) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    let permit = Arc::clone(&worker.permits)
         .acquire_owned()
         .await
         .expect("the semaphore is never closed");
@@ -155,46 +167,40 @@ async fn watch_bindings(worker: Rc<Worker>, mut changes: Changes) {
 }
 
 /// Passes each change of phase on to the open connections until none is left.
-async fn drain(
-    worker: &Worker,
-    permits: &Semaphore,
-    connections_max: usize,
-    mut phase: watch::Receiver<Phase>,
-) {
-    let all = u32::try_from(connections_max).unwrap_or(u32::MAX);
-    let mut ended = pin!(permits.acquire_many(all));
-    loop {
+async fn drain(worker: &Worker, mut phase: watch::Receiver<Phase>) {
+    while worker.open.get() > 0 {
         let now = *phase.borrow_and_update();
         worker.connections.borrow_mut().change_phase(now);
         tokio::select! {
-            _ = &mut ended => return,
+            () = worker.all_closed.notified() => {}
             changed = phase.changed() => if changed.is_err() { return },
         }
     }
 }
 
-/// Serves one connection, unless its address has too many already.
+/// Serves one connection, unless its client has too many already.
 async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: SocketAddr) {
     if let Err(error) = tune(&stream) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
     let mut peer = Peer::new(&worker, address);
-    let Some(open) = OpenConnection::enter(Rc::clone(&worker), &peer) else {
-        worker.figures().connections_refused.increment();
-        return;
-    };
     if worker.shared.client_ip.expects_proxy_header(peer.address) {
         match timeout(PROXY_HEADER_TIMEOUT, read_proxy_header(&mut stream)).await {
-            Ok(Ok(header)) => peer.proxied = header.client,
+            Ok(Ok(header)) => peer.name(&worker, header.client),
             outcome => {
                 tracing::debug!(?outcome, peer = %peer.ip, "a trusted proxy sent no PROXY protocol header");
                 return;
             }
         }
     }
+    let Some(share) = Share::take(&worker, peer.counted()) else {
+        worker.figures().connections_refused.increment();
+        return;
+    };
+    worker.figures().connections_accepted.increment();
     protocol::serve(worker, &peer, stream).await;
-    drop(open);
+    drop(share);
 }
 
 /// Reads the header and not a byte more: what follows it belongs to somebody else.
@@ -208,36 +214,5 @@ async fn read_proxy_header(stream: &mut TcpStream) -> std::io::Result<ProxyHeade
         let start = bytes.len();
         bytes.resize(start + proxy_protocol::bytes_wanted(&bytes), 0);
         stream.read_exact(&mut bytes[start..]).await?;
-    }
-}
-
-/// A client's connection, counted while it is open, however it ends.
-struct OpenConnection {
-    worker: Rc<Worker>,
-    counted: Option<ClientIp>,
-}
-
-impl OpenConnection {
-    /// None when the address has too many already.
-    fn enter(worker: Rc<Worker>, peer: &Peer) -> Option<Self> {
-        let most = worker.connections_per_address_max();
-        let counted = (most > 0 && !peer.is_trusted()).then_some(peer.ip());
-        if let Some(address) = counted
-            && !worker.per_address.borrow_mut().enter(address, most)
-        {
-            return None;
-        }
-        worker.figures().connections_accepted.increment();
-        worker.figures().connections_open.increment();
-        Some(Self { worker, counted })
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        if let Some(address) = self.counted {
-            self.worker.per_address.borrow_mut().leave(address);
-        }
-        self.worker.figures().connections_open.decrement();
     }
 }

@@ -7,19 +7,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sentinel_core::binding::Binding;
+use quick_cache::sync::Cache;
+use sentinel_core::binding::{Binding, BindingId};
 use sentinel_core::decision::{Subject, Verdict, decide};
 use sentinel_core::fingerprint::KeyFingerprint;
-use sentinel_core::ports::{BindingChange, BindingWatcher};
+use sentinel_core::known::Known;
+use sentinel_core::ports::{BindingChange, BindingWatcher, StoreError};
+use sentinel_core::time::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::connections::Live;
+use crate::connections::{Live, Look};
 use crate::worker::Worker;
 
 /// The most changes that wait for one worker; beyond, it looks all its keys up again.
 pub(crate) const CHANGES_QUEUED_MAX: usize = 1_024;
 /// How often the keys under way are looked up again.
 pub(crate) const RECHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The most claims that were taken back and are remembered; what goes on under older ones is ended.
+pub(crate) const RELEASED_REMEMBERED_MAX: usize = 65_536;
+/// For how long they are: every worker has looked by then.
+const RELEASED_REMEMBERED_FOR: Duration = Duration::from_secs(15);
 
 /// Tells all workers of changed bindings.
 #[derive(Debug)]
@@ -84,32 +92,67 @@ impl Changes {
     }
 }
 
-/// Ends what may not go on after a change.
+/// Ends what may not go on after a change. It may have waited: what is current now decides, not what was when it was made.
 pub(crate) async fn apply(worker: &Rc<Worker>, change: BindingChange) {
+    let shared = &worker.shared;
     match change {
-        BindingChange::Now(binding) => judge(worker, &binding.fingerprint, Some(&binding)),
-        BindingChange::Gone(fingerprint) => judge(worker, &fingerprint, None),
+        BindingChange::Now(binding) => {
+            let look = worker.connections.borrow_mut().begin_look();
+            let cached = shared.lookup.cached(&binding.fingerprint, shared.clock.now());
+            let newer = cached.filter(|known| known.binding.version > binding.version);
+            let current = newer.as_ref().map_or(&*binding, |known| &known.binding);
+            judge(worker, &binding.fingerprint, look, Some(current));
+        }
+        BindingChange::Gone(fingerprint) => {
+            let (look, found) = look_up(worker, &fingerprint).await;
+            // The store that does not answer now did when the binding went.
+            let known = found.unwrap_or_default();
+            judge(
+                worker,
+                &fingerprint,
+                look,
+                known.as_ref().map(|known| &known.binding),
+            );
+        }
         BindingChange::Unknown => recheck(worker).await,
     }
 }
 
-/// Looks up each key that is under way, and ends what may not go on. A store that does not answer ends nothing.
+/// Looks up each key that is under way, and ends what may not go on. A store that does not answer ends nothing, and neither does a claim that
+/// was taken back: no operator did that.
 pub(crate) async fn recheck(worker: &Rc<Worker>) {
+    let shared = &worker.shared;
     let keys = worker.connections.borrow().live_keys();
     for fingerprint in keys {
-        let now = worker.shared.clock.now();
-        let known = match worker.shared.lookup.cached(&fingerprint, now) {
-            Some(known) => Some(known),
-            None => match worker.shared.lookup.find(&fingerprint, now).await {
-                Ok(found) => found,
-                Err(_) => continue,
-            },
+        let (look, Ok(known)) = look_up(worker, &fingerprint).await else {
+            continue;
         };
-        judge(worker, &fingerprint, known.as_ref().map(|known| &known.binding));
+        if known.is_none() {
+            let now = shared.clock.now();
+            let is_released = |binding| shared.released.is_remembered(binding, now);
+            worker.connections.borrow_mut().let_go(is_released);
+        }
+        judge(
+            worker,
+            &fingerprint,
+            look,
+            known.as_ref().map(|known| &known.binding),
+        );
     }
 }
 
-fn judge(worker: &Worker, fingerprint: &KeyFingerprint, binding: Option<&Binding>) {
+async fn look_up(worker: &Worker, fingerprint: &KeyFingerprint) -> (Look, Result<Option<Known>, StoreError>) {
+    let shared = &worker.shared;
+    let now = shared.clock.now();
+    let look = worker.connections.borrow_mut().begin_look();
+    let found = match shared.lookup.cached(fingerprint, now) {
+        Some(known) => Ok(Some(known)),
+        None => shared.lookup.find(fingerprint, now).await,
+    };
+    (look, found)
+}
+
+fn judge(worker: &Worker, fingerprint: &KeyFingerprint, look: Look, binding: Option<&Binding>) {
     let shared = &worker.shared;
     let now = shared.clock.now();
     let rules = shared.rules.now();
@@ -119,14 +162,35 @@ fn judge(worker: &Worker, fingerprint: &KeyFingerprint, binding: Option<&Binding
             matches!(verdict, Verdict::Allowed(_) | Verdict::Observed(..))
         }
         // What was let on without a binding has none to lose.
-        None => !live.was_bound,
+        None => live.binding.is_none(),
     };
-    let ended = worker.connections.borrow_mut().judge(fingerprint, may);
+    let ended = worker.connections.borrow_mut().judge(fingerprint, look, may);
     for _ in 0..ended {
         worker.figures().requests_ended.increment();
     }
     if ended > 0 {
         tracing::info!(key = ?fingerprint, requests = ended, "requests under way were ended: their key's binding changed");
+    }
+}
+
+/// The claims that were taken back lately, for all workers: each has to have looked once at what goes on under them.
+#[derive(Debug)]
+pub(crate) struct Released(Cache<BindingId, Timestamp>);
+
+impl Default for Released {
+    fn default() -> Self {
+        Self(Cache::new(RELEASED_REMEMBERED_MAX))
+    }
+}
+
+impl Released {
+    pub(crate) fn remember(&self, binding: BindingId, now: Timestamp) {
+        self.0.insert(binding, now);
+    }
+
+    fn is_remembered(&self, binding: BindingId, now: Timestamp) -> bool {
+        let since = self.0.get(&binding);
+        since.is_some_and(|since| now.since(since) < RELEASED_REMEMBERED_FOR)
     }
 }
 
@@ -150,5 +214,23 @@ mod tests {
             "one too many"
         );
         assert!(matches!(heard.next().await, BindingChange::Gone(_)));
+    }
+
+    #[test]
+    fn released_claims_are_remembered_for_a_while_and_within_the_bound() {
+        let released = Released::default();
+        let at = Timestamp::from_unix_ms;
+        released.remember(BindingId(1), at(0));
+        assert!(released.is_remembered(BindingId(1), at(14_999)));
+        assert!(!released.is_remembered(BindingId(1), at(15_000)));
+        assert!(!released.is_remembered(BindingId(2), at(0)));
+        assert!(
+            RELEASED_REMEMBERED_FOR > 2 * RECHECK_INTERVAL,
+            "each worker looks in time"
+        );
+        for id in 0..2 * i64::try_from(RELEASED_REMEMBERED_MAX).expect("fits") {
+            released.remember(BindingId(id), at(0));
+        }
+        assert!(released.0.len() <= RELEASED_REMEMBERED_MAX);
     }
 }

@@ -39,6 +39,11 @@ impl Outbound {
         self.sent > 0
     }
 
+    /// How many bytes the socket has not taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.bytes.len() - self.sent
+    }
+
     /// Drops what waits, and the memory.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

@@ -11,12 +11,11 @@ mod resolver;
 mod stream;
 mod upkeep;
 
-use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use sentinel_core::decision::RefusalReason;
-use tokio::time::timeout;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::http1::body::BodyError;
 use crate::http1::response::ResponseError;
@@ -47,24 +46,27 @@ pub(crate) struct Connection {
     pub(crate) served_before: bool,
     /// Where it leads.
     pub(crate) address: InUse,
+    /// Its place among those that may be open.
+    place: OwnedSemaphorePermit,
 }
 
 impl Connection {
-    fn fresh(stream: UpstreamStream, address: InUse) -> Self {
-        Self::new(stream, address, false)
+    fn fresh(stream: UpstreamStream, address: InUse, place: OwnedSemaphorePermit) -> Self {
+        Self::new(stream, address, place, false)
     }
 
-    fn used(stream: UpstreamStream, address: InUse) -> Self {
-        Self::new(stream, address, true)
+    fn used(stream: UpstreamStream, address: InUse, place: OwnedSemaphorePermit) -> Self {
+        Self::new(stream, address, place, true)
     }
 
-    fn new(stream: UpstreamStream, address: InUse, served_before: bool) -> Self {
+    fn new(stream: UpstreamStream, address: InUse, place: OwnedSemaphorePermit, served_before: bool) -> Self {
         Self {
             stream,
             outbound: Outbound::default(),
             inbound: Vec::new(),
             served_before,
             address,
+            place,
         }
     }
 
@@ -80,12 +82,6 @@ impl Connection {
             Err(_) => {}
         }
     }
-
-    /// Writes all that waits; false when the upstream is gone or takes nothing for too long.
-    pub(crate) async fn flush(&mut self, silence_max: Duration) -> bool {
-        let flushing = poll_fn(|context| self.outbound.poll_flush(&mut self.stream, context));
-        matches!(timeout(silence_max, flushing).await, Ok(Ok(())))
-    }
 }
 
 /// Why no answer came, or not all of it.
@@ -94,6 +90,9 @@ pub(crate) enum UpstreamError {
     /// Connecting failed.
     #[error("cannot connect to the upstream at {0}: {1}")]
     Connect(SocketAddr, std::io::Error),
+    /// This machine has no file, port or memory left for a connection: nothing is wrong with the address.
+    #[error("no connection can be made from here: {0}")]
+    Local(std::io::Error),
     /// The upstream is not who it should be, or speaks no TLS that we speak.
     #[error("no TLS with the upstream at {0}: {1}")]
     Tls(SocketAddr, std::io::Error),
@@ -103,6 +102,9 @@ pub(crate) enum UpstreamError {
     /// The bound of concurrent attempts left no time for one.
     #[error("too many connections to the upstream are being made at once")]
     ConnectsFull,
+    /// As many connections are open as may be, and none was given up in time.
+    #[error("too many connections to the upstream are open")]
+    ConnectionsFull,
     /// Connecting took longer than its bound.
     #[error("connecting to the upstream timed out")]
     ConnectTimeout,
@@ -136,7 +138,9 @@ impl UpstreamError {
     /// As the client hears it.
     pub(crate) fn reason(&self) -> RefusalReason {
         match self {
-            Self::ConnectTimeout | Self::ConnectsFull | Self::Silent => RefusalReason::UpstreamTimeout,
+            Self::ConnectTimeout | Self::ConnectsFull | Self::ConnectionsFull | Self::Silent => {
+                RefusalReason::UpstreamTimeout
+            }
             _ => RefusalReason::UpstreamUnreachable,
         }
     }

@@ -6,17 +6,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::HeaderName;
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::fingerprint::FingerprintHasher;
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingLookup, InterceptSink};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Clock;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
+use crate::admission::PerAddress;
 use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig};
-use crate::connections::{Connections, PerAddress, Phase};
+use crate::connections::{Connections, Phase};
 use crate::figures::{Figures, WorkerFigures};
+use crate::headers::is_forwarding;
+use crate::live::Released;
 use crate::record::RecordWaits;
 use crate::throttle::ClaimThrottle;
 use crate::tls::Tls;
@@ -26,6 +31,8 @@ use crate::upstream::{Directory, Pool};
 pub(crate) struct Shared {
     pub(crate) profile: Profile,
     pub(crate) client_ip: ClientIpRules,
+    /// The header in which trusted proxies name the client, if a stranger's copy of it would go on.
+    pub(crate) client_ip_header: Option<HeaderName>,
     pub(crate) rules: LiveRules,
     pub(crate) bounds: Bounds,
     pub(crate) directory: Arc<Directory>,
@@ -35,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) intercepts: Arc<dyn InterceptSink>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) throttle: ClaimThrottle,
+    pub(crate) released: Released,
     pub(crate) figures: Arc<Figures>,
     pub(crate) workers: usize,
     /// TLS towards clients, if they are to use it.
@@ -50,6 +58,12 @@ impl Shared {
     ) -> Self {
         Self {
             throttle: ClaimThrottle::new(),
+            released: Released::default(),
+            client_ip_header: config
+                .client_ip
+                .header()
+                .filter(|name| !is_forwarding(name))
+                .cloned(),
             profile: config.profile,
             client_ip: config.client_ip,
             rules: config.rules,
@@ -94,6 +108,12 @@ pub(crate) struct Worker {
     pub(crate) pool: Pool,
     pub(crate) connections: RefCell<Connections>,
     pub(crate) per_address: RefCell<PerAddress>,
+    /// What connections, and the streams of those that carry several, take one of each.
+    pub(crate) permits: Arc<Semaphore>,
+    /// How many connections are open.
+    pub(crate) open: Cell<usize>,
+    /// Told when none is open any more.
+    pub(crate) all_closed: Notify,
     pub(crate) scratch: Scratch,
     pub(crate) records: RecordWaits,
     complained: Cell<Option<Instant>>,
@@ -103,12 +123,16 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
-        let pool = Pool::new(Arc::clone(&shared.directory), &shared.bounds);
+        let pool = Pool::new(Arc::clone(&shared.directory), &shared.bounds, shared.workers);
+        let connections_max = shared.bounds.connections_max.div_ceil(shared.workers).max(1);
         Self {
             shared,
             pool,
             connections: RefCell::new(Connections::default()),
             per_address: RefCell::new(PerAddress::default()),
+            permits: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
+            open: Cell::new(0),
+            all_closed: Notify::new(),
             scratch: Scratch::new(),
             records: RecordWaits::default(),
             complained: Cell::new(None),

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
-use sentinel_core::time::{Clock, SystemClock};
+use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Bounds, Dependencies, Engine, ProxyConfig, StartError};
+use sentinel_store::listener::{ChangeListener, ListenerParts};
 use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
@@ -21,10 +22,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Loaded, Secret};
 use crate::jobs::{JobParts, Jobs};
-use crate::metrics::Metrics;
-use crate::secrets::{self, CheckedBy, SecretsError, SharingError};
+use crate::metrics::{ChannelMetrics, Metrics};
+use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
-use crate::stores::{Stores, StoresError};
+use crate::stores::{Authority, Stores, StoresError};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -82,26 +83,11 @@ impl App {
             written,
             ..
         } = loaded;
-        let stores = Stores::open(&config).await?;
-        let authority = &stores.authority;
-        let counts = authority.admin.counts().await?;
-        let checked_by = if authority.is_shared {
-            let stored = authority.settings.settings().await?;
-            CheckedBy::Shared(secrets::check_in(&stored))
-        } else {
-            CheckedBy::Folder {
-                has_bindings: counts.active + counts.banned > 0,
-            }
-        };
-        let secrets = secrets::prepare(&config, &checked_by)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        if authority.is_shared {
-            secrets::agree(&secrets, &*authority.settings, clock.now()).await?;
-        }
-        secrets
-            .warnings
-            .iter()
-            .for_each(|warning| tracing::warn!("{warning}"));
+        let mut stores = Stores::open(&config, Arc::clone(&clock)).await?;
+        let feeds = std::mem::take(&mut stores.feeds);
+        let authority = &stores.authority;
+        let secrets = prepare_secrets(&config, authority, clock.now()).await?;
         let listen = config.admin.listen;
         let admin_listener = TcpListener::bind(listen)
             .await
@@ -112,27 +98,16 @@ impl App {
             config.live,
             settings,
             Arc::clone(&authority.settings),
-            stores.announcer.clone(),
+            stores.announcer(),
         ));
         settings.refresh().await?;
         let lookup = Arc::new(CachedLookup::new(
-            Arc::clone(&authority.bindings),
+            Arc::clone(&stores.bindings),
             &cache_bounds(&config),
         ));
         let (spool, reader) = open_spool(&config, Arc::clone(&clock))?;
-        let jobs = Jobs::start(JobParts {
-            lookup: Arc::clone(&lookup),
-            uses: Arc::clone(&authority.uses),
-            spool: Arc::clone(&spool),
-            reader,
-            intercepts: Arc::clone(&authority.intercepts),
-            retention: Arc::clone(&authority.retention),
-            events: Arc::clone(&authority.events),
-            archive: Arc::clone(&authority.archive),
-            announcer: stores.announcer.clone(),
-            settings: Arc::clone(&settings),
-            clock: Arc::clone(&clock),
-        });
+        let recording = (Arc::clone(&spool), reader);
+        let mut jobs = Jobs::start(job_parts(&stores, recording, &lookup, &settings, &clock));
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
@@ -142,8 +117,28 @@ impl App {
         let engine = Engine::start(proxy_config(&config, settings.rules()), dependencies)?;
 
         let draining = Arc::new(Draining::default());
-        let bindings = InvalidatingAdmin::new(Arc::clone(&authority.admin), Arc::clone(&lookup));
+        let bindings = InvalidatingAdmin::new(Arc::clone(&stores.admin), Arc::clone(&lookup));
         let bindings: Arc<dyn BindingAdmin> = Arc::new(bindings.watched_by(engine.watcher()));
+        let channels = ChannelMetrics::default();
+        let shared = stores.shared.clone();
+        let metrics = Metrics::new(
+            engine.figures(),
+            Arc::clone(&lookup),
+            spool,
+            &channels,
+            shared.as_ref().map(|shared| Arc::clone(&shared.store)),
+        );
+        if !feeds.is_empty() {
+            let listener = ChangeListener::new(ListenerParts {
+                lookup,
+                shared: shared.map(|shared| shared.store),
+                watcher: engine.watcher(),
+                settings: settings.heard(),
+                observer: Arc::new(channels),
+                clock: Arc::clone(&clock),
+            });
+            jobs.listen(&listener, feeds);
+        }
         let mut health = stores.health.clone();
         health.push(("server", draining.clone()));
         let parts = AdminParts {
@@ -151,9 +146,11 @@ impl App {
             intercepts: Arc::clone(&authority.intercepts),
             events: Arc::clone(&authority.events),
             health,
-            figures: Arc::new(Metrics::new(engine.figures(), lookup, spool)),
+            dispensable_health: stores.dispensable_health.clone(),
+            figures: Arc::new(metrics),
             clock,
             account: Account::new(config.admin.username.as_str(), secrets.admin_password)?,
+            attempts: Arc::clone(&stores.attempts),
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
             settings: settings.clone(),
@@ -284,6 +281,46 @@ fn open_spool(config: &Config, clock: Arc<dyn Clock>) -> Result<(Arc<Spool>, Spo
     Ok((Arc::new(spool), reader))
 }
 
+/// The secrets, on which all replicas agree, if there can be several.
+async fn prepare_secrets(
+    config: &Config,
+    authority: &Authority,
+    now: Timestamp,
+) -> Result<Secrets, AppError> {
+    let secrets = secrets::prepare(config, &authority.checked_by().await?)?;
+    if authority.is_shared {
+        secrets::agree(&secrets.check, &*authority.settings, now).await?;
+    }
+    secrets
+        .warnings
+        .iter()
+        .for_each(|warning| tracing::warn!("{warning}"));
+    Ok(secrets)
+}
+
+fn job_parts(
+    stores: &Stores,
+    (spool, reader): (Arc<Spool>, SpoolReader),
+    lookup: &Arc<CachedLookup>,
+    settings: &Arc<LiveSettings>,
+    clock: &Arc<dyn Clock>,
+) -> JobParts {
+    let authority = &stores.authority;
+    JobParts {
+        lookup: Arc::clone(lookup),
+        uses: Arc::clone(&authority.uses),
+        spool,
+        reader,
+        intercepts: Arc::clone(&authority.intercepts),
+        retention: Arc::clone(&authority.retention),
+        events: Arc::clone(&authority.events),
+        archive: Arc::clone(&authority.archive),
+        shared: stores.shared.as_ref().map(|shared| Arc::clone(&shared.store)),
+        settings: Arc::clone(settings),
+        clock: Arc::clone(clock),
+    }
+}
+
 fn cache_bounds(config: &Config) -> CacheBounds {
     CacheBounds {
         entries_max: config.store.cache_entries_max,
@@ -302,8 +339,10 @@ fn proxy_config(config: &Config, rules: LiveRules) -> ProxyConfig {
         header_bytes_max: proxy.header_bytes_max,
         header_timeout: proxy.header_timeout,
         stream_idle: upstream.idle_timeout,
+        tunnel_idle: upstream.tunnel_idle,
         connect_timeout: upstream.connect_timeout,
         upstream_idle: upstream.pool_idle,
+        upstream_connections_max: upstream.connections_max,
         upstream_connects_max: upstream.connects_max,
         upstream_resolve_interval: upstream.resolve_interval,
         upstream_health_interval: upstream.health_interval,

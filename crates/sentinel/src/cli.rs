@@ -5,8 +5,10 @@
 
 mod bindings;
 mod check;
+mod export;
 mod hash_password;
 mod healthcheck;
+mod import;
 mod migrate;
 mod table;
 
@@ -28,6 +30,8 @@ use crate::telemetry::TelemetryError;
 /// What the process's exit code says, for `--help`.
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong configuration or usage.\n\
     Settings come from environment variables, and below them from sentinel.toml; `sentinel check` judges them.";
+/// Who did it, in the admin events.
+const ACTOR: &str = "cli";
 /// The most seconds that the health check may wait.
 const HEALTHCHECK_SECONDS_MAX: u64 = 60;
 
@@ -67,6 +71,10 @@ pub(crate) enum Command {
     Migrate,
     /// Look at bindings and change them; a running server follows within its cache's life
     Bindings(bindings::BindingsArguments),
+    /// Write all that the store holds as JSON Lines: to keep, or for another store
+    Export(export::ExportArguments),
+    /// Take what another store exported, or bind keys before their first use
+    Import(import::ImportArguments),
     /// Hash a password for ADMIN_PASSWORD; it is read from the terminal or from standard input
     HashPassword,
 }
@@ -89,6 +97,32 @@ pub(crate) enum CliError {
     /// The store did not end in order, so nobody knows what it kept.
     #[error("the store could not be closed in order; look whether the change was made")]
     NotClosed,
+    /// The replicas do not agree on the secret.
+    #[error(transparent)]
+    Sharing(#[from] crate::secrets::SharingError),
+    /// The export's file cannot have its name.
+    #[error("{0}: {1}; nothing was exported")]
+    Export(PathBuf, io::Error),
+    /// What is to be imported cannot be read.
+    #[error("{0}: {1}")]
+    Unreadable(PathBuf, io::Error),
+    /// Lines are wrong.
+    #[error("{0}")]
+    ImportFaults(import::Faults),
+    /// There is nothing in it.
+    #[error("this is no export: it is empty; nothing was imported")]
+    NoExport,
+    /// The fingerprints mean other keys here.
+    #[error(
+        "the export was made under another HMAC secret, so every key in it would be unknown here: set SENTINEL_HMAC_SECRET to that \
+         of the installation that made it (it keeps one that it made itself in its data folder, in secrets/hmac); nothing was imported"
+    )]
+    OtherSecret,
+    /// A rehearsal needs a secret that is not there.
+    #[error(
+        "there is no HMAC secret yet, and a dry run makes none: nothing is bound here, so every key would be new"
+    )]
+    NoSecretYet,
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -172,18 +206,40 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
         Command::Migrate => wait_for(migrate::run(&load(sources, false)?.config, &mut out))?,
         Command::Bindings(arguments) => {
             let config = load(sources, false)?.config;
-            wait_for(async {
-                let store = Authority::open_existing(&config).await?;
-                let outcome = bindings::run(arguments, &*store.admin, &SystemClock, &mut out).await;
-                // A change that was made must be on the disk before this process says so and ends.
-                if store.close().await {
-                    outcome
-                } else {
-                    outcome.and(Err(CliError::NotClosed))
-                }
-            })?
+            let work = async |store: &Authority| {
+                bindings::run(arguments, &*store.admin, &SystemClock, &mut out).await
+            };
+            wait_for(on_store(Authority::open_existing(&config), work))?
+        }
+        Command::Export(arguments) => {
+            let config = load(sources, false)?.config;
+            let work = async |store: &Authority| {
+                export::run(arguments, &config, store, &SystemClock, &mut out).await
+            };
+            wait_for(on_store(Authority::open_existing(&config), work))?
+        }
+        Command::Import(arguments) => {
+            let loaded = load(sources, false)?;
+            let work = async |store: &Authority| {
+                import::run(arguments, &loaded, store, &SystemClock, &mut out).await
+            };
+            wait_for(on_store(Authority::open(&loaded.config), work))?
         }
         Command::HashPassword => hash_password::run(&mut out),
+    }
+}
+
+/// Opens the store, does the work, and closes it: what was changed must be on the disk before this process says so and ends.
+async fn on_store(
+    opened: impl Future<Output = Result<Authority, StoresError>>,
+    work: impl AsyncFnOnce(&Authority) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let store = opened.await?;
+    let outcome = work(&store).await;
+    if store.close().await {
+        outcome
+    } else {
+        outcome.and(Err(CliError::NotClosed))
     }
 }
 

@@ -30,7 +30,9 @@ pub(crate) use build::Requirements;
 pub(crate) use live::{INTERNAL_PREFIX, Written, Wrong};
 pub(crate) use problem::{ConfigErrors, Problem};
 pub(crate) use secret::Secret;
-pub(crate) use types::{AdminPassword, Config, LiveConfig, LogConfig, LogFormat, PostgresConfig};
+pub(crate) use types::{
+    AdminPassword, Config, LiveConfig, LogConfig, LogFormat, PostgresConfig, RedisConfig,
+};
 pub(crate) use view::{SettingView, Source};
 
 use given::Given;

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use sentinel_core::ports::{AdminEventStore, ArchiveStore, InterceptRetention, InterceptStore, UseStore};
 use sentinel_core::time::Clock;
-use sentinel_store::changes::ChangeAnnouncer;
+use sentinel_store::changes::ChangeFeed;
+use sentinel_store::listener::ChangeListener;
+use sentinel_store::shared::SharedStore;
 use sentinel_store::{CachedLookup, Spool, SpoolReader};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -35,7 +37,7 @@ pub(crate) struct JobParts {
     pub(crate) retention: Arc<dyn InterceptRetention>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) archive: Arc<dyn ArchiveStore>,
-    pub(crate) announcer: Option<Arc<dyn ChangeAnnouncer>>,
+    pub(crate) shared: Option<Arc<SharedStore>>,
     pub(crate) settings: Arc<LiveSettings>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -67,7 +69,7 @@ impl Jobs {
             lookup: parts.lookup,
             uses: parts.uses,
             store: parts.archive,
-            announcer: parts.announcer,
+            shared: parts.shared,
             settings: Arc::clone(&parts.settings),
             clock: Arc::clone(&parts.clock),
         };
@@ -89,6 +91,21 @@ impl Jobs {
         };
         tasks.spawn(named("intercepts", drain.run(stopping)));
         Self { stop, tasks }
+    }
+
+    /// Listens to what other replicas change, on each of these channels.
+    pub(crate) fn listen(&mut self, listener: &Arc<ChangeListener>, feeds: Vec<Box<dyn ChangeFeed>>) {
+        for feed in feeds {
+            let listening = Arc::clone(listener).listen(feed);
+            let mut stopping = self.stop.subscribe();
+            let until_stopped = async move {
+                tokio::select! {
+                    () = listening => {}
+                    _ = stopping.wait_for(|stop| *stop) => {}
+                }
+            };
+            self.tasks.spawn(named("listener", until_stopped));
+        }
     }
 
     /// Returns the name of a job that ended, which none does before [`Jobs::stop`].
@@ -162,7 +179,7 @@ mod tests {
             retention: store.clone(),
             events: store.clone(),
             archive: store.clone(),
-            announcer: None,
+            shared: None,
             settings: Arc::new(LiveSettings::new(
                 loaded.written,
                 loaded.config.live,

@@ -1,5 +1,7 @@
 //! What `/metrics` and the dashboard say of the data plane. Read when asked for; no label names a key or an address.
 
+mod channels;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,7 +13,10 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use sentinel_admin::{Figures, TrafficFigures};
 use sentinel_core::decision::RefusalReason;
+use sentinel_store::shared::SharedStore;
 use sentinel_store::{CachedLookup, Spool};
+
+pub(crate) use channels::ChannelMetrics;
 
 /// Where the figures are read.
 #[derive(Clone)]
@@ -19,6 +24,7 @@ struct Readings {
     proxy: Arc<sentinel_proxy::Figures>,
     lookup: Arc<CachedLookup>,
     spool: Arc<Spool>,
+    shared: Option<Arc<SharedStore>>,
 }
 
 impl fmt::Debug for Readings {
@@ -38,14 +44,22 @@ impl Metrics {
         proxy: Arc<sentinel_proxy::Figures>,
         lookup: Arc<CachedLookup>,
         spool: Arc<Spool>,
+        channels: &ChannelMetrics,
+        shared: Option<Arc<SharedStore>>,
     ) -> Self {
-        let readings = Readings { proxy, lookup, spool };
+        let readings = Readings {
+            proxy,
+            lookup,
+            spool,
+            shared,
+        };
         let mut registry = Registry::with_prefix("sentinel");
         registry.register(
             "build",
             "The running version",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
+        channels.register(&mut registry);
         registry.register_collector(Box::new(readings.clone()));
         Self { readings, registry }
     }
@@ -139,6 +153,47 @@ impl Readings {
     }
 }
 
+impl Readings {
+    /// What goes through the cache that replicas share, when there is one.
+    fn encode_shared(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(shared) = &self.shared else {
+            return Ok(());
+        };
+        let counts = shared.counts();
+        for (name, help, value) in [
+            (
+                "shared_hits",
+                "Lookups that the shared cache answered",
+                counts.hits,
+            ),
+            (
+                "shared_misses",
+                "Lookups that went on to the store",
+                counts.misses,
+            ),
+            (
+                "shared_failures",
+                "Calls of the shared cache that failed",
+                counts.cache_failures,
+            ),
+            (
+                "shared_given_past_life",
+                "Bindings of the shared cache used past their life because the store was away",
+                counts.given_past_life,
+            ),
+            (
+                "announcements_failed",
+                "Changes that other replicas could not be told of at once",
+                counts.announcements_failed,
+            ),
+        ] {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let proxy = self.proxy.snapshot();
@@ -166,6 +221,11 @@ impl Collector for Readings {
                 "connections_refused",
                 "Client connections closed at once because their address had too many",
                 proxy.connections_refused,
+            ),
+            (
+                "streams_refused",
+                "HTTP/2 requests refused, to be sent again, because their address or all clients together had too many",
+                proxy.streams_refused,
             ),
             (
                 "requests_ended",
@@ -226,6 +286,7 @@ impl Collector for Readings {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
+        self.encode_shared(&mut encoder)?;
         self.encode_gauges(&proxy, &mut encoder)?;
         let refused = ConstCounter::new(0_u64);
         let mut family = encoder.encode_descriptor(

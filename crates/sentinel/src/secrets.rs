@@ -116,6 +116,12 @@ pub(crate) enum CheckedBy {
     Shared(Option<Secret>),
 }
 
+/// Whether any secret is kept in the data folder: not when replicas share a store and every secret is configured.
+fn needs_data_folder(config: &Config) -> bool {
+    let is_all_configured = config.hmac_secret.is_some() && config.admin.password.is_some();
+    config.store.postgres.is_none() || !is_all_configured
+}
+
 /// Makes the data folder if it is not there yet, for the owner only.
 pub(crate) fn prepare_data_folder(folder: &Path) -> Result<(), SecretsError> {
     files::make_folder(folder)
@@ -124,8 +130,12 @@ pub(crate) fn prepare_data_folder(folder: &Path) -> Result<(), SecretsError> {
 /// The secrets to run with; makes those that are neither configured nor kept. Hashes at most one password, which takes
 /// tens of milliseconds.
 pub(crate) fn prepare(config: &Config, checked_by: &CheckedBy) -> Result<Secrets, SecretsError> {
-    prepare_data_folder(&config.store.data_dir)?;
-    let mut folder = SecretsFolder::open(&config.store.data_dir)?;
+    let mut folder = if needs_data_folder(config) {
+        prepare_data_folder(&config.store.data_dir)?;
+        SecretsFolder::open(&config.store.data_dir)?
+    } else {
+        SecretsFolder::look(&config.store.data_dir)
+    };
     let hasher = hasher(&mut folder, config, checked_by)?;
     let jwt = match (&config.admin.jwt_secret, checked_by) {
         (Some(secret), _) => secret.clone(),
@@ -149,6 +159,36 @@ pub(crate) fn prepare(config: &Config, checked_by: &CheckedBy) -> Result<Secrets
         first_password,
         warnings: folder.warnings,
     })
+}
+
+/// The hasher alone; makes the secret if it is neither configured nor kept.
+pub(crate) fn prepare_hasher(
+    config: &Config,
+    checked_by: &CheckedBy,
+) -> Result<(FingerprintHasher, Secret), SecretsError> {
+    prepare_data_folder(&config.store.data_dir)?;
+    let mut folder = SecretsFolder::open(&config.store.data_dir)?;
+    let hasher = hasher(&mut folder, config, checked_by)?;
+    let check = check_value(&hasher);
+    Ok((hasher, check))
+}
+
+/// The hasher and what tells its secret from any other, if there is a secret yet. Changes nothing.
+pub(crate) fn hasher_if_any(
+    config: &Config,
+    checked_by: &CheckedBy,
+) -> Result<Option<(FingerprintHasher, Secret)>, SecretsError> {
+    verify(config, checked_by)?;
+    let folder = SecretsFolder::look(&config.store.data_dir);
+    let secret = match &config.hmac_secret {
+        Some(secret) => Some(secret.clone()),
+        None => kept(&folder, HMAC_FILE)?,
+    };
+    let hasher = secret.map(|secret| hasher_under(&folder, &secret)).transpose()?;
+    Ok(hasher.map(|hasher| {
+        let check = check_value(&hasher);
+        (hasher, check)
+    }))
 }
 
 /// Whether [`prepare`] would find the HMAC secret in order. Changes nothing.

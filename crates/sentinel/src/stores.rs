@@ -1,16 +1,24 @@
-//! The stores as the configuration asks for them, each behind the ports that it answers. Nothing outside of here may know which one it is.
+//! The stores as the configuration asks for them, each behind the ports that it answers: an authority that decides, and beside PostgreSQL
+//! the Redis that replicas share. Nothing outside of here may know which ones they are.
+
+mod authority;
+mod sharing_admin;
 
 use std::sync::Arc;
 
-use sentinel_core::ports::{
-    AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention, InterceptStore,
-    SettingStore, TransferStore, UseStore,
-};
+use sentinel_core::attempts::{AttemptLimiter, InProcessAttempts};
+use sentinel_core::ports::{BindingAdmin, BindingStore, Health};
+use sentinel_core::time::Clock;
 use sentinel_store::changes::{ChangeAnnouncer, ChangeFeed};
-use sentinel_store::{OpenError, PostgresError, PostgresOptions, PostgresStore, SqliteStore};
+use sentinel_store::redis::{RedisAnnouncer, RedisAttempts, RedisCache, RedisChanges, RedisLink};
+use sentinel_store::shared::{SharedBounds, SharedCache, SharedStore};
+use sentinel_store::{OpenError, PostgresError};
 
-use crate::config::Config;
-use crate::secrets::{self, SecretsError};
+use crate::config::{Config, RedisConfig};
+use crate::secrets::SecretsError;
+
+pub(crate) use authority::Authority;
+use sharing_admin::SharingAdmin;
 
 /// Why there is no store to work with.
 #[derive(Debug, thiserror::Error)]
@@ -26,150 +34,89 @@ pub(crate) enum StoresError {
     Postgres(#[from] PostgresError),
 }
 
-/// What decides: all the ports of one store.
-pub(crate) struct Authority {
-    pub(crate) bindings: Arc<dyn BindingStore>,
-    pub(crate) admin: Arc<dyn BindingAdmin>,
-    pub(crate) uses: Arc<dyn UseStore>,
-    pub(crate) intercepts: Arc<dyn InterceptStore>,
-    pub(crate) retention: Arc<dyn InterceptRetention>,
-    pub(crate) events: Arc<dyn AdminEventStore>,
-    pub(crate) settings: Arc<dyn SettingStore>,
-    pub(crate) archive: Arc<dyn ArchiveStore>,
-    pub(crate) transfer: Arc<dyn TransferStore>,
-    pub(crate) health: Arc<dyn Health>,
-    /// Whether replicas may share it.
-    pub(crate) is_shared: bool,
-    /// Where it is, for people; without a password.
-    pub(crate) place: String,
-    kind: Kind,
-}
-
-/// What has to be closed in the end.
-enum Kind {
-    Embedded(SqliteStore),
-    Postgres(PostgresStore),
-}
-
 /// The authority, and what replicas share beside it.
 pub(crate) struct Stores {
     pub(crate) authority: Authority,
-    /// What `/readyz` asks, by name.
+    /// Where keys are looked up: the authority, behind the shared cache when there is one.
+    pub(crate) bindings: Arc<dyn BindingStore>,
+    /// Where operators change them: the authority; the shared cache hears of it.
+    pub(crate) admin: Arc<dyn BindingAdmin>,
+    /// What serving needs, by name.
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
+    /// What serving does without, if need be.
+    pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
+    /// Who tried to sign in and failed; one memory for all replicas when they share a Redis.
+    pub(crate) attempts: Arc<dyn AttemptLimiter>,
     /// On which changes made elsewhere are heard.
     pub(crate) feeds: Vec<Box<dyn ChangeFeed>>,
-    /// Tells the other replicas, when there can be any.
-    pub(crate) announcer: Option<Arc<dyn ChangeAnnouncer>>,
+    /// What replicas share besides.
+    pub(crate) shared: Option<Shared>,
+}
+
+/// The Redis that replicas share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    /// In front of the authority.
+    pub(crate) store: Arc<SharedStore>,
+    /// Tells the other replicas.
+    pub(crate) announcer: Arc<dyn ChangeAnnouncer>,
 }
 
 impl Stores {
     /// Opens everything that serving needs; makes what is not there yet, and brings schemas up to date. Blocks for the embedded store.
-    pub(crate) async fn open(config: &Config) -> Result<Self, StoresError> {
+    /// Redis is not waited for.
+    pub(crate) async fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, StoresError> {
         let authority = Authority::open(config).await?;
-        let feeds: Vec<Box<dyn ChangeFeed>> = match &authority.kind {
-            Kind::Embedded(_) => Vec::new(),
-            Kind::Postgres(store) => vec![Box::new(store.changes())],
-        };
-        Ok(Self {
+        let mut stores = Self {
+            bindings: Arc::clone(&authority.bindings),
+            admin: Arc::clone(&authority.admin),
             health: vec![("store", Arc::clone(&authority.health))],
-            feeds,
-            announcer: None,
+            dispensable_health: Vec::new(),
+            attempts: Arc::new(InProcessAttempts::default()),
+            feeds: authority.feed().into_iter().collect(),
+            shared: None,
             authority,
-        })
+        };
+        if let Some(redis) = &config.store.redis {
+            stores.share(redis, config, clock);
+        }
+        Ok(stores)
+    }
+
+    /// Puts the Redis that replicas share in front.
+    fn share(&mut self, redis: &RedisConfig, config: &Config, clock: Arc<dyn Clock>) {
+        let link = RedisLink::open(redis.settings.clone());
+        let cache: Arc<dyn SharedCache> = Arc::new(RedisCache::new(link.clone()));
+        let announcer: Arc<dyn ChangeAnnouncer> = Arc::new(RedisAnnouncer::new(link.clone()));
+        let bounds = SharedBounds {
+            // Younger than what a replica holds, so that a renewal there brings something new.
+            fresh: config.store.cache_life * 3 / 4,
+            ..SharedBounds::default()
+        };
+        let store = Arc::new(SharedStore::new(
+            Arc::clone(&self.authority.bindings),
+            Arc::clone(&cache),
+            Arc::clone(&announcer),
+            clock,
+            &bounds,
+        ));
+        self.attempts = Arc::new(RedisAttempts::new(link.clone()));
+        self.bindings = store.clone();
+        self.admin = Arc::new(SharingAdmin::new(Arc::clone(&self.admin), Arc::clone(&store)));
+        self.dispensable_health.push(("redis", Arc::new(link)));
+        self.feeds
+            .push(Box::new(RedisChanges::listen(redis.settings.clone())));
+        self.shared = Some(Shared { store, announcer });
+    }
+
+    /// Tells the other replicas, past what the authority tells them itself.
+    pub(crate) fn announcer(&self) -> Option<Arc<dyn ChangeAnnouncer>> {
+        self.shared.as_ref().map(|shared| Arc::clone(&shared.announcer))
     }
 
     /// Writes what was accepted, and closes. False when that was not possible; why is in the log.
     pub(crate) async fn close(self) -> bool {
         self.authority.close().await
-    }
-}
-
-impl Authority {
-    /// Opens the store; makes it where it is not there yet, and brings its schema up to date.
-    pub(crate) async fn open(config: &Config) -> Result<Self, StoresError> {
-        let Some(postgres) = &config.store.postgres else {
-            secrets::prepare_data_folder(&config.store.data_dir)?;
-            let store = SqliteStore::open(&config.store.database())?;
-            return Ok(Self::of(&store, Kind::Embedded(store.clone()), false, config));
-        };
-        let options = PostgresOptions {
-            connections_max: postgres.connections_max,
-            ..PostgresOptions::default()
-        };
-        let store = PostgresStore::open(&postgres.dsn, options).await?;
-        Ok(Self::of(&store, Kind::Postgres(store.clone()), true, config))
-    }
-
-    /// Opens the store for a command that makes none.
-    pub(crate) async fn open_existing(config: &Config) -> Result<Self, StoresError> {
-        let path = config.store.database();
-        if config.store.postgres.is_none() && !path.exists() {
-            return Err(OpenError::Missing { path }.into());
-        }
-        Self::open(config).await
-    }
-
-    /// All ports of the one store.
-    fn of<S>(store: &S, kind: Kind, is_shared: bool, config: &Config) -> Self
-    where
-        S: BindingStore
-            + BindingAdmin
-            + UseStore
-            + InterceptStore
-            + InterceptRetention
-            + AdminEventStore
-            + SettingStore
-            + ArchiveStore
-            + TransferStore
-            + Health
-            + Clone
-            + 'static,
-    {
-        let shared = Arc::new(store.clone());
-        Self {
-            bindings: shared.clone(),
-            admin: shared.clone(),
-            uses: shared.clone(),
-            intercepts: shared.clone(),
-            retention: shared.clone(),
-            events: shared.clone(),
-            settings: shared.clone(),
-            archive: shared.clone(),
-            transfer: shared.clone(),
-            health: shared,
-            is_shared,
-            place: place(config),
-            kind,
-        }
-    }
-
-    /// Brings the schema up to date, makes the store where there is none, and nothing else; gives the schema before and after.
-    pub(crate) async fn migrate(config: &Config) -> Result<(i32, i32), StoresError> {
-        if let Some(postgres) = &config.store.postgres {
-            let migrated = PostgresStore::migrate(&postgres.dsn).await?;
-            return Ok((migrated.from, migrated.to));
-        }
-        secrets::prepare_data_folder(&config.store.data_dir)?;
-        let migrated = SqliteStore::migrate(&config.store.database())?;
-        Ok((migrated.from, migrated.to))
-    }
-
-    /// As [`Stores::close`].
-    pub(crate) async fn close(self) -> bool {
-        match self.kind {
-            Kind::Embedded(store) => {
-                let closed = tokio::task::spawn_blocking(move || store.close()).await;
-                let is_closed = matches!(closed, Ok(Ok(())));
-                if !is_closed {
-                    tracing::error!(?closed, "the store could not be closed in order");
-                }
-                is_closed
-            }
-            Kind::Postgres(store) => {
-                store.close().await;
-                true
-            }
-        }
     }
 }
 

@@ -71,6 +71,9 @@ macro_rules! conformance_suite {
             bindings::a_banned_binding_learns_nothing
             bindings::every_change_takes_a_higher_version
             bindings::every_width_of_network_comes_back_as_written
+            bindings::many_keys_are_found_together
+            bindings::many_that_learn_at_once_learn_no_more_than_the_maximum
+            bindings::a_hint_of_any_characters_is_taken
             admin::a_ban_and_its_end
             admin::networks_are_replaced_in_order_without_repetition
             admin::unbinding_frees_the_key

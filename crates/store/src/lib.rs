@@ -1,10 +1,12 @@
-//! The ports of `sentinel-core` on SQLite, on PostgreSQL and in memory, the cached lookup in front of them, and the migrations.
+//! The ports of `sentinel-core` on SQLite, on PostgreSQL and in memory, the cached lookup in front of them, what replicas share
+//! on Redis, and the migrations.
 //!
 //! The store decides, the lookup only speeds it up. Nothing in here judges a request, and nothing ever sees a key: what
 //! arrives is a fingerprint and a hint.
 
 pub mod bounds;
 pub mod changes;
+pub mod counting;
 pub mod error;
 pub mod listener;
 pub mod lookup;

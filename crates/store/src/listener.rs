@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::changes::{Change, ChangeFeed, Heard};
 use crate::lookup::CachedLookup;
-use crate::shared::SharedCache;
+use crate::shared::SharedStore;
 
 /// Whoever measures the channels. Never blocks.
 pub trait ChannelObserver: Send + Sync {
@@ -29,8 +29,8 @@ pub trait ChannelObserver: Send + Sync {
 pub struct ListenerParts {
     /// Forgets.
     pub lookup: Arc<CachedLookup>,
-    /// The shared cache, if there is one: an entry that a change made old leaves it before anybody reads it again.
-    pub shared: Option<Arc<dyn SharedCache>>,
+    /// The store with the shared cache, if there is one: an entry that a change made old leaves it before anybody reads it again.
+    pub shared: Option<Arc<SharedStore>>,
     /// Judges what is under way.
     pub watcher: Arc<dyn BindingWatcher>,
     /// Is notified when the settings may have changed.
@@ -123,11 +123,8 @@ impl ChangeListener {
     /// False when the change was known here already.
     async fn forget(&self, fingerprint: &KeyFingerprint, version: Version) -> bool {
         // Before this replica forgets: what it loads from here on must not come out of the shared cache as it was.
-        if let Some(shared) = &self.parts.shared
-            && let Err(error) = shared.bury(fingerprint, version).await
-        {
-            // The entry's age bounds for how long it is believed.
-            tracing::debug!(%error, "the shared cache could not be told of a change");
+        if let Some(shared) = &self.parts.shared {
+            shared.heard(fingerprint, version).await;
         }
         self.parts.lookup.invalidate(fingerprint, Some(version))
     }

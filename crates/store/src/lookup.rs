@@ -17,7 +17,6 @@ mod renewals;
 mod table;
 mod uses;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -35,12 +34,11 @@ use flights::{Flights, Outcome};
 use uses::UseQueue;
 
 pub use invalidating_admin::InvalidatingAdmin;
+pub use renewals::RENEWALS_BATCH_MAX;
 pub use uses::TakenUses;
 
 /// How often one lookup loads a key whose cache entry is invalidated again and again while it loads.
 pub const LOAD_ATTEMPTS_MAX: u32 = 3;
-/// The most bindings that are renewed with one question to the store.
-pub const RENEWALS_BATCH_MAX: usize = 256;
 /// The most bindings whose uses are written in one transaction.
 pub const USES_BATCH_MAX: usize = 1_000;
 /// How often the log says at most that the store is away.
@@ -138,44 +136,6 @@ impl CachedLookup {
     /// Says whether changes made elsewhere are heard of; while they are not, bindings live for [`CacheBounds::fresh_out_of_touch`] only.
     pub fn set_out_of_touch(&self, is_out_of_touch: bool) {
         self.cache.set_out_of_touch(is_out_of_touch);
-    }
-
-    /// Loads bindings in use whose life ends soon, all that were asked for by now, and says how many. Whatever does not come of it
-    /// is loaded by the next request that needs it.
-    pub async fn renew_due(&self, now: Timestamp) -> usize {
-        let mut renewed = 0;
-        // What is asked for meanwhile is for the next call, so that this one ends.
-        for _ in 0..self.cache.renewals_waiting().div_ceil(RENEWALS_BATCH_MAX) {
-            let due = self.cache.take_renewals(RENEWALS_BATCH_MAX);
-            if !self.renew(&due, now).await {
-                break;
-            }
-            renewed += due.len();
-        }
-        renewed
-    }
-
-    /// Loads these; false when the store did not answer.
-    async fn renew(&self, due: &[Known], now: Timestamp) -> bool {
-        let fingerprints: Vec<_> = due.iter().map(|known| known.binding.fingerprint).collect();
-        let mut tickets: HashMap<_, _> = fingerprints
-            .iter()
-            .map(|fingerprint| (*fingerprint, self.cache.ticket(fingerprint)))
-            .collect();
-        let found = self.in_time(self.store.find_many(&fingerprints)).await;
-        self.note_store(found.as_ref().err(), now);
-        let Ok(found) = found else {
-            return false;
-        };
-        for found in found {
-            if let Some(ticket) = tickets.remove(&found.binding.fingerprint) {
-                self.cache.install(&ticket, found, now);
-            }
-        }
-        for (fingerprint, ticket) in tickets {
-            self.cache.absent(&ticket, &fingerprint);
-        }
-        true
     }
 
     /// Takes note of a binding that was just changed on this replica.

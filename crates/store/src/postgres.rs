@@ -173,13 +173,13 @@ impl PostgresStore {
         PostgresChanges::start(self.connector.clone(), self.sessions.runtime())
     }
 
-    /// Makes the partitions of the audit log for the day of `now` and `days_ahead` days after it, and says how many were missing. Does
-    /// nothing while another replica is at it.
+    /// Makes the partitions of the audit log for the day of `now` and `days_ahead` days after it, and says how many were missing.
+    /// Replicas that do so at once take turns.
     pub async fn ensure_partitions(&self, now: Timestamp, days_ahead: u32) -> Result<u32, StoreError> {
         partitions::ensure(&self.sessions, now, days_ahead).await
     }
 
-    /// Drops the partitions of the days before that of `at`, and says how many went. Does nothing while another replica is at it.
+    /// Drops the partitions of the days before that of `at`, and says how many went. Replicas that do so at once take turns.
     pub async fn drop_partitions_before(&self, at: Timestamp) -> Result<u32, StoreError> {
         partitions::drop_before(&self.sessions, at).await
     }

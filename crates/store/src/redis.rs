@@ -10,18 +10,20 @@
 //! |---|---|---|
 //! | `<prefix>{a5}:binding:<64 hex digits>` | the shared cache's entry of a fingerprint; the braces hold its first byte | up to a day |
 //! | `<prefix>{count}:…` | counts in sliding windows | the window |
-//! | `<prefix>{<network>}:attempts…` | wrong passwords | an hour |
+//! | `<prefix>{attempts:<network>}:…` | failed attempts to sign in | an hour |
 //! | `<prefix>probe` | proof that the server takes writes | a second |
 //! | channel `<prefix>changes` | what replicas tell each other | |
 //!
 //! The braces are a Cluster's hash tags: bindings spread over its nodes in 256 parts, and each script's keys are on one node.
 //!
-//! A user with ACL rules needs `~<prefix>* &<prefix>changes +@read +@write +@scripting +@connection +@pubsub` and, in a Cluster,
-//! `+cluster|slots` and `+cluster|shards`.
+//! A user with ACL rules needs `~<prefix>* &<prefix>changes +@read +@write +@scripting +@connection +@pubsub +time` and, in a Cluster,
+//! `+cluster|slots`.
 
+mod attempts;
 mod cache;
 mod changes;
 mod connect;
+mod counters;
 mod entry;
 mod failure;
 mod link;
@@ -34,8 +36,10 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+pub use attempts::RedisAttempts;
 pub use cache::{RedisCache, RedisCacheCounts};
 pub use changes::{FeedCounts, RedisAnnouncer, RedisChanges};
+pub use counters::RedisCounters;
 pub use link::RedisLink;
 pub use url::{RedisUrl, RedisUrlError};
 
@@ -76,6 +80,11 @@ impl RedisSettings {
         }
     }
 
+    /// Where the server is.
+    pub fn url(&self) -> &RedisUrl {
+        &self.url
+    }
+
     /// Keys, and the channel, begin with this: so that two installations can share a server.
     pub fn with_prefix(self, prefix: &str) -> Result<Self, PrefixError> {
         let fits = !prefix.is_empty() && prefix.len() <= PREFIX_BYTES_MAX;
@@ -96,6 +105,10 @@ impl RedisSettings {
             ..self
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for RedisSettings {

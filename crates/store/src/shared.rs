@@ -65,6 +65,16 @@ impl Standing {
         Self(self.0.saturating_sub(1))
     }
 
+    /// For how long an absence is kept that stands here: one of which nothing was ever said keeps nothing out.
+    #[must_use]
+    pub fn absence_kept(self) -> Duration {
+        if self <= Self::NOTHING.removed() {
+            ABSENT_LIFE
+        } else {
+            TOMBSTONE_LIFE
+        }
+    }
+
     /// As a number: greater is newer.
     pub fn number(self) -> u64 {
         self.0
@@ -112,7 +122,7 @@ pub trait SharedCache: Send + Sync {
     async fn put(&self, found: &Found, seen: Standing) -> Result<(), StoreError>;
 
     /// Takes in that the authority has no binding, for [`ABSENT_LIFE`], unless something newer than `seen` is here. After that it is a
-    /// tombstone, newer than the binding whose place it took.
+    /// tombstone, newer than the binding that was seen; when nothing was, nothing stays, so that strange keys fill no memory.
     async fn put_absent(&self, fingerprint: &KeyFingerprint, seen: Standing) -> Result<(), StoreError>;
 
     /// Replaces what is here by a tombstone, unless it is at least as new as `absence` ([`Version::of_absence`]). While the tombstone stands,

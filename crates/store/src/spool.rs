@@ -55,7 +55,7 @@ pub use writer::ROUND;
 
 /// How often what was written is brought to the disk.
 pub const SYNC_INTERVAL: Duration = Duration::from_millis(500);
-/// The longest segment; of a small spool a sixteenth.
+/// The longest that a segment becomes before another one is begun, the last batch aside; of a small spool a sixteenth.
 pub const SEGMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The smallest spool.
 pub const SPOOL_BYTES_MIN: u64 = 1024 * 1024;
@@ -237,8 +237,12 @@ fn prepare(folder: &Folder, options: SpoolOptions) -> io::Result<Prepared> {
         );
     }
     let found = recover(folder, ledger.content().mark)?;
-    let must_end = found.tail > ledger.content().mark;
-    let shared = Arc::new(Shared::new(ledger, found.tail, found.bytes));
+    // What is found is over: this process begins a segment of its own.
+    let next = Position {
+        segment: found.tail.segment + 1,
+        offset: 0,
+    };
+    let shared = Arc::new(Shared::new(ledger, next, found.bytes));
     let inbox = Arc::<Inbox>::default();
     let session = Entry::Session {
         profile: options.profile,
@@ -249,17 +253,11 @@ fn prepare(folder: &Folder, options: SpoolOptions) -> io::Result<Prepared> {
         folder.clone(),
         Arc::clone(&shared),
         session,
-        found.tail.segment + 1,
+        next.segment,
         bytes_max,
         (bytes_max / SEGMENTS_MIN).min(SEGMENT_BYTES_MAX),
     );
-    let writer = Writer::new(
-        Arc::clone(&inbox),
-        Arc::clone(&shared),
-        options.clock,
-        log,
-        must_end,
-    );
+    let writer = Writer::new(Arc::clone(&inbox), Arc::clone(&shared), options.clock, log);
     Ok(Prepared {
         inbox,
         shared,

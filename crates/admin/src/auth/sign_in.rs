@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sentinel_core::attempts::{AttemptLimiter, AttemptOutcome};
 use sentinel_core::network::ClientIp;
 use sentinel_core::time::Timestamp;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::auth::lockout::Lockout;
 use crate::auth::password::Password;
 use crate::parts::Account;
 
@@ -39,27 +39,30 @@ type PasswordCheck = dyn Fn(&Password) -> bool + Send + Sync;
 pub(crate) struct SignIn {
     username: String,
     check: Arc<PasswordCheck>,
-    lockout: Lockout,
+    attempts: Arc<dyn AttemptLimiter>,
     verifications: Arc<Semaphore>,
     places: Semaphore,
     wait_max: Duration,
 }
 
 impl SignIn {
-    pub(crate) fn new(account: Account) -> Self {
+    pub(crate) fn new(account: Account, attempts: Arc<dyn AttemptLimiter>) -> Self {
         let Account { username, password } = account;
-        Self::with_check(username, WAIT_MAX, move |candidate| password.verify(candidate))
+        Self::with_check(username, attempts, WAIT_MAX, move |candidate| {
+            password.verify(candidate)
+        })
     }
 
     fn with_check(
         username: String,
+        attempts: Arc<dyn AttemptLimiter>,
         wait_max: Duration,
         check: impl Fn(&Password) -> bool + Send + Sync + 'static,
     ) -> Self {
         Self {
             username,
             check: Arc::new(check),
-            lockout: Lockout::default(),
+            attempts,
             verifications: Arc::new(Semaphore::new(VERIFICATIONS_MAX)),
             places: Semaphore::new(VERIFICATIONS_MAX + WAITING_MAX),
             wait_max,
@@ -80,19 +83,17 @@ impl SignIn {
         now: Timestamp,
     ) -> Result<(), SignInRefused> {
         let attempt = self
-            .lockout
+            .attempts
             .begin(username, client_ip, now)
+            .await
             .map_err(SignInRefused::LockedOut)?;
-        let Some(is_right) = self.verify(password).await else {
-            self.lockout.not_checked(&attempt);
-            return Err(SignInRefused::Busy);
+        let (outcome, verdict) = match self.verify(password).await {
+            None => (AttemptOutcome::NotChecked, Err(SignInRefused::Busy)),
+            Some(is_right) if is_right & self.is_account(username) => (AttemptOutcome::Succeeded, Ok(())),
+            Some(_) => (AttemptOutcome::Failed, Err(SignInRefused::Wrong)),
         };
-        if is_right & self.is_account(username) {
-            self.lockout.succeeded(&attempt);
-            Ok(())
-        } else {
-            Err(SignInRefused::Wrong)
-        }
+        self.attempts.settle(attempt, outcome).await;
+        verdict
     }
 
     /// Whether the password is right; none when it was not checked because too much waits.

@@ -43,15 +43,17 @@ async fn alive() -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
-/// `GET /readyz`: every part that requests depend on works.
+/// `GET /readyz`: every part that requests depend on works; one that they do without may be away.
 async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     let parts = check_parts(&admin).await;
-    if parts.iter().all(|part| part.ok) {
-        return Json(Ready {
-            status: "ready",
-            parts,
-        })
-        .into_response();
+    let is_dispensable = |part: &PartHealth| {
+        let names = admin.dispensable_health.iter().map(|(name, _)| *name);
+        names.into_iter().any(|name| name == part.name)
+    };
+    if parts.iter().all(|part| part.ok || is_dispensable(part)) {
+        let is_whole = parts.iter().all(|part| part.ok);
+        let status = if is_whole { "ready" } else { "degraded" };
+        return Json(Ready { status, parts }).into_response();
     }
     Problem::new(
         Code::NotReady,
@@ -67,6 +69,7 @@ pub(super) async fn check_parts(admin: &Admin) -> Vec<PartHealth> {
         admin
             .health
             .iter()
+            .chain(&admin.dispensable_health)
             .map(|(name, health)| check_part(name, health.as_ref())),
     )
     .await
@@ -137,6 +140,24 @@ mod tests {
             answer.body,
             json!({"status": "ready", "parts": [{"name": "store", "ok": true}]})
         );
+    }
+
+    #[tokio::test]
+    async fn readyz_is_degraded_without_a_part_that_requests_do_without() {
+        let away = FakeHealth::Fails(StoreError::Unavailable("connection refused".to_owned()));
+        let mut console = Console::with_parts(vec![("store", FakeHealth::Works)], vec![("redis", away)]);
+        let answer = console.get_anonymously("/readyz").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(
+            answer.body,
+            json!({"status": "degraded", "parts": [{"name": "store", "ok": true}, {"name": "redis", "ok": false}]})
+        );
+        console = Console::with_parts(
+            vec![("store", FakeHealth::Hangs)],
+            vec![("redis", FakeHealth::Works)],
+        );
+        let answer = console.get_anonymously("/readyz").await;
+        answer.is_problem(StatusCode::SERVICE_UNAVAILABLE, "not_ready");
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ use http::{Method, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Endings, SEND_BUFFER_BYTES_MAX, head};
+use crate::client::Stream;
 use crate::http1::body::{BodyDecoder, BodyEncoding};
 use crate::http1::framing::BodyLength;
 use crate::http1::response::ResponseHead;
@@ -235,6 +236,13 @@ impl RequestBody {
             self.encoding.data(&data, ready);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Stream for Http2Stream {
+    fn has_left(&mut self, context: &mut Context<'_>) -> bool {
+        self.is_gone |= self.poll_gone(context).is_ready();
+        self.is_gone
     }
 }
 

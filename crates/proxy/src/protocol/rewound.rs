@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::client::Stream;
+
 /// The stream.
 pub(super) struct Rewound<S> {
     first: Vec<u8>,
@@ -16,6 +18,12 @@ impl<S> Rewound<S> {
     /// Gives `first` before whatever the stream gives.
     pub(super) fn new(first: Vec<u8>, stream: S) -> Self {
         Self { first, stream }
+    }
+}
+
+impl<S: Stream> Stream for Rewound<S> {
+    fn has_left(&mut self, context: &mut Context<'_>) -> bool {
+        self.stream.has_left(context)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -94,7 +95,13 @@ impl Connector {
     /// Connects; the caller bounds the time.
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<UpstreamStream, UpstreamError> {
         let address = endpoint.address;
-        let connect_error = |error| UpstreamError::Connect(address, error);
+        let connect_error = |error| {
+            if is_local(&error) {
+                UpstreamError::Local(error)
+            } else {
+                UpstreamError::Connect(address, error)
+            }
+        };
         let stream = TcpStream::connect(address).await.map_err(connect_error)?;
         tune(&stream).map_err(connect_error)?;
         match (&self.tls, endpoint.origin.server_name()) {
@@ -106,6 +113,22 @@ impl Connector {
             _ => Ok(UpstreamStream::Plain(stream)),
         }
     }
+}
+
+/// Whether an attempt failed for want of something on this machine, so that it says nothing about the other one.
+fn is_local(error: &std::io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::MFILE
+                | Errno::NFILE
+                | Errno::ADDRNOTAVAIL
+                | Errno::ADDRINUSE
+                | Errno::NOBUFS
+                | Errno::NOMEM
+                | Errno::AGAIN
+        )
+    )
 }
 
 /// No delay for small writes, and a question now and then whether a silent peer still lives.
@@ -120,7 +143,34 @@ pub(crate) fn tune(stream: &TcpStream) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Error;
+
     use super::*;
+
+    #[test]
+    fn what_this_machine_lacks_is_no_fault_of_the_upstreams() {
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::ADDRNOTAVAIL,
+            Errno::ADDRINUSE,
+            Errno::NOBUFS,
+            Errno::NOMEM,
+            Errno::AGAIN,
+        ] {
+            assert!(is_local(&Error::from(errno)), "{errno}");
+        }
+        for errno in [
+            Errno::CONNREFUSED,
+            Errno::CONNRESET,
+            Errno::TIMEDOUT,
+            Errno::HOSTUNREACH,
+            Errno::NETUNREACH,
+        ] {
+            assert!(!is_local(&Error::from(errno)), "{errno}");
+        }
+        assert!(!is_local(&Error::other("something else")));
+    }
 
     #[test]
     fn authorities_are_read_from_pem() {

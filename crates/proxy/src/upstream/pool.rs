@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -26,6 +26,7 @@ pub(crate) const CONNECT_ATTEMPTS_MAX: usize = 3;
 
 struct Idle {
     stream: UpstreamStream,
+    place: OwnedSemaphorePermit,
     since: Instant,
 }
 
@@ -84,6 +85,10 @@ pub(crate) struct Pool {
     listing: RefCell<watch::Receiver<Listing>>,
     members: RefCell<Vec<Rc<Member>>>,
     next: Cell<usize>,
+    /// One permit for each connection that may be open.
+    places: Arc<Semaphore>,
+    /// How many requests wait for such a place.
+    waiting: Cell<usize>,
     connecting: Semaphore,
     connect_timeout: Duration,
     idle_life: Duration,
@@ -91,7 +96,9 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(directory: Arc<Directory>, bounds: &Bounds) -> Self {
+    /// For one of so many workers.
+    pub(crate) fn new(directory: Arc<Directory>, bounds: &Bounds, workers: usize) -> Self {
+        let places = bounds.upstream_connections_max.div_ceil(workers).max(1);
         let mut listing = directory.subscribe();
         listing.mark_changed();
         Self {
@@ -99,6 +106,8 @@ impl Pool {
             directory,
             members: RefCell::default(),
             next: Cell::new(0),
+            places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+            waiting: Cell::new(0),
             connecting: Semaphore::new(bounds.upstream_connects_max.max(1)),
             connect_timeout: bounds.connect_timeout,
             idle_life: bounds.upstream_idle,
@@ -172,14 +181,14 @@ impl Pool {
             while let Some(mut idle) = address.0.pop_idle() {
                 let is_young = idle.since.elapsed() < self.idle_life;
                 if is_young && scratch.poll_read(&mut idle.stream, context, |_| ()).is_pending() {
-                    return Poll::Ready(Some(idle.stream));
+                    return Poll::Ready(Some((idle.stream, idle.place)));
                 }
             }
             Poll::Ready(None)
         }))
         .await;
         match found {
-            Some(stream) => Ok(Connection::used(stream, address)),
+            Some((stream, place)) => Ok(Connection::used(stream, address, place)),
             None => Err(address),
         }
     }
@@ -191,7 +200,8 @@ impl Pool {
             Some(address) => Some(address),
             None => Some(self.first_known(deadline).await?),
         };
-        let _place = timeout_at(deadline, self.connecting.acquire())
+        let place = self.place(deadline).await?;
+        let _turn = timeout_at(deadline, self.connecting.acquire())
             .await
             .map_err(|_| UpstreamError::ConnectsFull)?
             .expect("the semaphore is never closed");
@@ -204,7 +214,8 @@ impl Pool {
                 .await
                 .unwrap_or(Err(UpstreamError::ConnectTimeout));
             match connected {
-                Ok(stream) => return Ok(Connection::fresh(stream, address)),
+                Ok(stream) => return Ok(Connection::fresh(stream, address, place)),
+                Err(error @ UpstreamError::Local(_)) => outcome = Err(error),
                 Err(error) => {
                     address.0.endpoint.failed(Failure::Connect, &error);
                     outcome = Err(error);
@@ -216,6 +227,30 @@ impl Pool {
             }
         }
         outcome
+    }
+
+    /// A place for one more connection. One that idles, as to an address that is not wanted now, gives its own up.
+    async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, UpstreamError> {
+        for _ in 0..2 {
+            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                return Ok(place);
+            }
+            self.close_oldest_idle();
+        }
+        let _waits = Waits::new(&self.waiting);
+        timeout_at(deadline, Arc::clone(&self.places).acquire_owned())
+            .await
+            .map_err(|_| UpstreamError::ConnectionsFull)
+            .map(|place| place.expect("the semaphore is never closed"))
+    }
+
+    fn close_oldest_idle(&self) {
+        let members = self.members.borrow();
+        let since = |member: &&Rc<Member>| member.idle.borrow().front().map(|oldest| oldest.since);
+        let with_idle = members.iter().filter(|member| since(member).is_some());
+        if let Some(member) = with_idle.min_by_key(since) {
+            member.idle.borrow_mut().pop_front();
+        }
     }
 
     /// Waits until a first address is known, or none is to be expected.
@@ -244,16 +279,24 @@ impl Pool {
         deadline.duration_since(Instant::now()) / u32::try_from(attempts).unwrap_or(1).max(1)
     }
 
-    /// Takes a connection back whose exchange is over. Beyond the bound it is closed, and so is one with bytes that wait in either
-    /// direction: the rest of a request would run into the next one, and the rest of an answer be taken for its answer.
+    /// Takes a connection back whose exchange is over. Beyond the bound it is closed, also while somebody waits for its place, and so is one
+    /// with bytes that wait in either direction: the rest of a request would run into the next one, and the rest of an answer be taken for
+    /// its answer.
     pub(crate) fn give_back(&self, connection: Connection) {
         let is_clean = connection.outbound.is_empty() && connection.inbound.is_empty();
-        let Connection { stream, address, .. } = connection;
-        if !is_clean || address.0.is_retired.get() || self.idle_count() >= self.idle_max {
+        let Connection {
+            stream,
+            address,
+            place,
+            ..
+        } = connection;
+        let has_room = self.idle_count() < self.idle_max && self.waiting.get() == 0;
+        if !is_clean || address.0.is_retired.get() || !has_room {
             return;
         }
         address.0.idle.borrow_mut().push_back(Idle {
             stream,
+            place,
             since: Instant::now(),
         });
     }
@@ -275,6 +318,22 @@ impl Pool {
                 idle.pop_front();
             }
         }
+    }
+}
+
+/// Counts one who waits while it does.
+struct Waits<'p>(&'p Cell<usize>);
+
+impl<'p> Waits<'p> {
+    fn new(count: &'p Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

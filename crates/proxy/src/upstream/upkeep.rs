@@ -107,6 +107,9 @@ async fn check_and_note(directory: &Directory, endpoint: &Endpoint, limit: Durat
     let path = directory.health_path.as_ref();
     match check(&directory.connector, endpoint, path, limit).await {
         Ok(()) => endpoint.checked(path.is_some()),
+        Err(CheckError::Connect(error @ UpstreamError::Local(_))) => {
+            tracing::debug!(%error, address = %endpoint.address, "an upstream address could not be tried");
+        }
         Err(error @ CheckError::Connect(_)) => endpoint.failed(Failure::Connect, &error),
         Err(error) => endpoint.failed(Failure::Check, &error),
     }

@@ -1,5 +1,7 @@
 //! First uses: what binds a key, what does not, and who wins.
 
+mod unanswered;
+
 use std::time::Duration;
 
 use sentinel_testkit::{Answer, ScriptedUpstream};

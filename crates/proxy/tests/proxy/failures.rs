@@ -15,10 +15,11 @@ fn post(path: &str) -> String {
 async fn a_client_that_leaves_before_the_answer_cancels_it() {
     let upstream = upstream().await;
     let sentinel = Sentinel::start(upstream.address());
+    sentinel.chat().await;
     upstream.answer_next(Answer::never());
     let mut client = sentinel.client().await;
     client.send(post(CHAT)).await;
-    upstream.wait_for_requests(1).await;
+    upstream.wait_for_requests(2).await;
     drop(client);
     upstream.wait_for_clients_gone(1).await;
 }

@@ -5,6 +5,7 @@ mod ends;
 mod hostile;
 mod malformed;
 mod raw;
+mod seats;
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Streams and tunnels that are under way when their key's binding changes.
 
-use sentinel_core::binding::BindingStatus;
+use sentinel_core::binding::{Binding, BindingStatus, Version};
 use sentinel_core::network::Network;
 use sentinel_core::ports::BindingChange;
-use sentinel_testkit::{Answer, ChunkSender, RawClient, ScriptedUpstream};
+use sentinel_testkit::{Answer, ChunkSender, RawClient, ScriptedUpstream, bounded};
 
 use crate::support::{CHAT, KEY, Sentinel, upstream};
 
@@ -74,6 +74,7 @@ async fn an_unbind_ends_them_too_and_a_network_that_still_fits_does_not() {
     events.send("data: 2\n\n");
     assert_eq!(client.read_chunk().await.expect("goes on"), b"data: 2\n\n");
     let fingerprint = sentinel.lookup.bindings()[0].fingerprint;
+    sentinel.lookup.forget(&fingerprint);
     sentinel
         .engine
         .watcher()
@@ -167,4 +168,90 @@ async fn a_key_that_its_own_answer_bound_is_reached_too() {
         .change(|binding| binding.status = BindingStatus::Banned);
     tell(&sentinel);
     assert!(client.try_read_chunk().await.is_err());
+}
+
+/// A key that was unbound elsewhere, and is claimed anew while the old requests are looked at.
+#[tokio::test]
+async fn what_was_claimed_during_a_look_goes_on() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    let (mut old, _events) = stream(&sentinel, &upstream, KEY).await;
+    sentinel.lookup.forget(&sentinel.lookup.bindings()[0].fingerprint);
+    let look = sentinel.lookup.hold_next_find();
+    sentinel.engine.watcher().changed(BindingChange::Unknown);
+    let let_go = bounded("the look", look).await.expect("it is asked");
+    let (mut new, events) = stream(&sentinel, &upstream, KEY).await;
+    let_go.send(()).expect("the look goes on");
+    assert!(old.try_read_chunk().await.is_err(), "its binding is gone");
+    events.send("data: 2\n\n");
+    assert_eq!(new.read_chunk().await.expect("goes on"), b"data: 2\n\n");
+    assert_eq!(sentinel.engine.figures().snapshot().requests_ended, 1);
+}
+
+/// The change waited in the queue; the key was claimed anew before it was heard of.
+#[tokio::test]
+async fn a_change_that_comes_late_is_judged_by_what_is_current() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    let (mut client, events) = stream(&sentinel, &upstream, KEY).await;
+    let current = sentinel.lookup.bindings().remove(0);
+    let mut earlier = current.clone();
+    earlier.version = Version(-1);
+    earlier.status = BindingStatus::Banned;
+    let watcher = sentinel.engine.watcher();
+    // As every request does: known from here on.
+    assert_eq!(sentinel.chat().await.status(), 200);
+    watcher.changed(BindingChange::Now(Box::new(earlier)));
+    watcher.changed(BindingChange::Gone(current.fingerprint));
+    let (mut other, _other_events) = stream(&sentinel, &upstream, "sk-other").await;
+    ban(&sentinel, "sk-other's", |binding| binding.id != current.id);
+    assert!(
+        other.try_read_chunk().await.is_err(),
+        "the worker has heard of all"
+    );
+    events.send("data: 2\n\n");
+    assert_eq!(client.read_chunk().await.expect("goes on"), b"data: 2\n\n");
+}
+
+/// A claim that the upstream's 401 took back: neither the 401 itself nor what goes on beside it is cut.
+#[tokio::test]
+async fn a_released_claim_ends_nothing() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    let (events, unauthorized) = Answer::streamed(401, &[]);
+    upstream.answer_next(unauthorized);
+    let mut first = sentinel.client().await;
+    first.send(post(KEY).strip_suffix("{}").expect("a body")).await;
+    upstream.wait_for_requests(1).await;
+    // Under the first one's claim, and without an answer until its body is there.
+    let mut second = sentinel.client().await;
+    second.send(post(KEY).strip_suffix("{}").expect("a body")).await;
+    upstream.wait_for_requests(2).await;
+    first.send("{}").await;
+    assert_eq!(first.read_head().await.status, 401);
+    assert!(sentinel.lookup.bindings().is_empty(), "the claim was released");
+    sentinel.engine.watcher().changed(BindingChange::Unknown);
+    let (mut other, _other_events) = stream(&sentinel, &upstream, "sk-other").await;
+    ban(&sentinel, "sk-other's", |_| true);
+    assert!(
+        other.try_read_chunk().await.is_err(),
+        "the worker has heard of both"
+    );
+    events.send("why");
+    assert_eq!(first.read_chunk().await.expect("goes on"), b"why");
+    second.send("{}").await;
+    assert_eq!(second.read_response().await.status(), 200);
+    assert_eq!(sentinel.engine.figures().snapshot().requests_ended, 1);
+}
+
+/// Bans the one binding that is meant, and says so.
+fn ban(sentinel: &Sentinel, whose: &str, is_meant: impl Fn(&Binding) -> bool) {
+    let mut banned = sentinel.lookup.bindings();
+    banned.retain(is_meant);
+    assert_eq!(banned.len(), 1, "{whose}");
+    let mut binding = banned.remove(0);
+    binding.status = BindingStatus::Banned;
+    binding.version = Version(i64::MAX);
+    let change = BindingChange::Now(Box::new(binding));
+    sentinel.engine.watcher().changed(change);
 }

@@ -8,6 +8,7 @@ mod failures;
 mod faults;
 mod forwarding;
 mod http2;
+mod leaving;
 mod live;
 mod pitfalls;
 mod proxied;

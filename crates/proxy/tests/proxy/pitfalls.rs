@@ -222,3 +222,69 @@ fn the_http_2_library_is_corrected() {
     let parts: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
     assert!(parts >= vec![0, 4, 16], "h2 {version}");
 }
+
+/// gin believes `X-Appengine-Remote-Addr`, Java gateways `WL-Proxy-Client-IP`: whatever proxies call it, a client does not say who it is.
+/// Some gateways take the path from a header (Symfony CVE-2018-14773), and CGI ones a proxy to use (httpoxy, CVE-2016-5385).
+#[tokio::test]
+async fn a_client_speaks_no_proxys_words() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.source = ClientIpSource::from_header(HeaderName::from_static("x-our-client"));
+        options.trusted = networks(&["127.0.0.2/32"]);
+    });
+    let names = [
+        "X-Appengine-Remote-Addr",
+        "WL-Proxy-Client-IP",
+        "Proxy-Client-IP",
+        "HTTP-Client-IP",
+        "X-Forwarded",
+        "Forwarded-For",
+        "X-Vercel-Forwarded-For",
+        "X-NF-Client-Connection-IP",
+        "DO-Connecting-IP",
+        "CDN-Src-IP",
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "Proxy",
+        "X-Our-Client",
+    ];
+    let lines = names.map(|name| format!("{name}: 6.6.6.6\r\n")).concat();
+    let answer = sentinel.client().await.request(chat(&lines)).await;
+    assert_eq!(answer.status(), 200);
+    for name in names {
+        assert_eq!(upstream.requests()[0].header(name), None, "{name}");
+    }
+    // What the trusted proxy says in its own header stands, and goes on.
+    let lines = "x-our-client: 127.0.0.1\r\n";
+    assert_eq!(
+        sentinel
+            .client_elsewhere()
+            .await
+            .request(chat(lines))
+            .await
+            .status(),
+        200
+    );
+    let seen = upstream.requests();
+    assert_eq!(seen[1].header("x-our-client").as_deref(), Some("127.0.0.1"));
+}
+
+/// `Alt-Svc` is about the upstream's own port and protocols: a client that follows it goes around us.
+#[tokio::test]
+async fn an_upstream_does_not_send_clients_elsewhere() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    upstream.answer_next(Answer::with_headers(
+        200,
+        &[
+            ("alt-svc", "h3=\"gateway.example:443\"; ma=86400"),
+            ("x-kept", "1"),
+        ],
+        "{}",
+    ));
+    let answer = sentinel.chat().await;
+    assert_eq!(
+        (answer.header("alt-svc"), answer.header("x-kept")),
+        (None, Some("1"))
+    );
+}

@@ -86,3 +86,53 @@ async fn nobody_else_may_speak_it() {
         "127.0.0.2/32"
     );
 }
+
+/// Behind a balancer every client has the balancer's address: those whom it names are counted.
+#[tokio::test]
+async fn the_clients_that_it_names_have_their_bounds() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.trusted = vec!["127.0.0.1/32".parse().expect("a network")];
+        options.source = ClientIpSource::from_header(HeaderName::from_static("proxy-protocol"));
+        options.bounds.connections_per_address_max = 2;
+    });
+    let connect = async |client: &str| {
+        let mut balancer = sentinel.client().await;
+        balancer
+            .send(format!("PROXY TCP4 {client} 192.0.2.1 5000 443\r\n"))
+            .await;
+        balancer
+    };
+    let mut open = Vec::new();
+    for client in ["203.0.113.7", "203.0.113.7", "203.0.113.8"] {
+        let mut balancer = connect(client).await;
+        assert_eq!(balancer.get("/v1/models", &[]).await.status(), 200, "{client}");
+        open.push(balancer);
+    }
+    connect("203.0.113.7").await.wait_for_close().await;
+    assert_eq!(sentinel.engine.figures().snapshot().connections_refused, 1);
+}
+
+/// The balancer passes bytes on: what stands in them is its client's word, not its own.
+#[tokio::test]
+async fn its_clients_do_not_speak_for_it() {
+    let upstream = upstream().await;
+    let sentinel = start(&upstream);
+    let mut balancer = sentinel.client().await;
+    balancer
+        .send("PROXY TCP4 203.0.113.7 192.0.2.1 5000 443\r\n")
+        .await;
+    let answer = balancer
+        .get(
+            "/v1/models",
+            &[
+                ("x-forwarded-proto", "https"),
+                ("x-forwarded-host", "evil.example"),
+            ],
+        )
+        .await;
+    assert_eq!(answer.status(), 200);
+    let seen = &upstream.requests()[0];
+    assert_eq!(seen.header("x-forwarded-proto").as_deref(), Some("http"));
+    assert_eq!(seen.header("x-forwarded-host"), None);
+}

@@ -21,6 +21,7 @@ use sentinel_proxy::{
     Bounds, Dependencies, Engine, HostHeader, ProxyConfig, StartError, TlsConfig, Upstream, UpstreamTarget,
 };
 use sentinel_testkit::{MemorySink, RawClient, RawResponse, ScriptedUpstream, SettableClock};
+use tokio::sync::oneshot;
 
 pub(crate) const CHAT: &str = "/v1/chat/completions";
 pub(crate) const KEY: &str = "Bearer sk-AAAAAAAAAAAAAAAAAAAAAAAA";
@@ -34,9 +35,17 @@ pub(crate) struct ScriptedLookup {
     next: AtomicI64,
     uses: AtomicU64,
     failure: Mutex<Option<StoreError>>,
+    hold: Mutex<Option<oneshot::Sender<oneshot::Sender<()>>>>,
 }
 
 impl ScriptedLookup {
+    /// The next question is answered with what is there when it is asked, but only when the test lets it go: by what this gives then.
+    pub(crate) fn hold_next_find(&self) -> oneshot::Receiver<oneshot::Sender<()>> {
+        let (asked, is_asked) = oneshot::channel();
+        *self.hold.lock().expect("no panic while locked") = Some(asked);
+        is_asked
+    }
+
     /// From now on the store fails like this, or works again.
     pub(crate) fn fail_with(&self, failure: Option<StoreError>) {
         *self.failure.lock().expect("no panic while locked") = failure;
@@ -113,6 +122,12 @@ impl BindingLookup for ScriptedLookup {
             .expect("no panic while locked")
             .get(fingerprint)
             .cloned();
+        let hold = self.hold.lock().expect("no panic while locked").take();
+        if let Some(hold) = hold {
+            let (let_go, is_let_go) = oneshot::channel();
+            hold.send(let_go).expect("the test waits for the question");
+            is_let_go.await.expect("the test lets it go");
+        }
         if let Some(known) = &found {
             self.cached
                 .lock()

@@ -1,8 +1,12 @@
 //! WebSocket and other upgrades.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use sentinel_testkit::Answer;
+use sentinel_testkit::{Answer, bounded};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::time::interval;
 
 use crate::support::{KEY, Sentinel, upstream};
 
@@ -39,7 +43,7 @@ async fn a_tunnel_carries_bytes_both_ways() {
         ),
         (101, Some("websocket"), Some("realtime"))
     );
-    // The last one is many times TUNNEL_BUFFER_BYTES_MAX.
+    // The last one is more than one read brings.
     for message in ["hello", "again", &"x".repeat(100_000)] {
         client.send(message).await;
         assert_eq!(client.read_exactly(message.len()).await, message.as_bytes());
@@ -124,4 +128,73 @@ async fn an_upgrade_to_an_upstream_that_is_away_is_a_502() {
     let mut client = sentinel.client().await;
     client.send(handshake("")).await;
     assert_eq!(client.read_response().await.status(), 502);
+}
+
+#[tokio::test]
+async fn a_silent_tunnel_ends_and_one_that_is_used_now_and_then_stays() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.bounds.tunnel_idle = Duration::from_secs(1);
+    });
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        upstream.answer_next(Answer::upgrade("websocket", &[]));
+        let mut client = sentinel.client().await;
+        client.send(handshake("")).await;
+        assert_eq!(client.read_head().await.status, 101);
+        clients.push(client);
+    }
+    let (mut silent, mut used) = (clients.remove(0), clients.remove(0));
+    let mut pings = interval(Duration::from_millis(50));
+    let pinging = async {
+        loop {
+            pings.tick().await;
+            used.send("ping").await;
+            used.read_exactly(4).await;
+        }
+    };
+    tokio::select! {
+        rest = silent.wait_for_close() => assert!(rest.is_empty()),
+        () = pinging => {}
+    }
+    upstream.wait_for_clients_gone(1).await;
+    used.send("ping").await;
+    assert_eq!(used.read_exactly(4).await, b"ping");
+    used.wait_for_close().await;
+    upstream.wait_for_clients_gone(2).await;
+}
+
+/// Its own messages must not make up for what it does not take.
+#[tokio::test]
+async fn a_tunnel_whose_client_does_not_read_ends() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let talkative = listener.local_addr().expect("it is bound");
+    let upstream = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let (mut reader, mut writer) = stream.into_split();
+        let reading = tokio::spawn(async move {
+            let mut bytes = vec![0; 4096];
+            while matches!(reader.read(&mut bytes).await, Ok(1..)) {}
+        });
+        let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+        writer.write_all(head.as_bytes()).await.expect("it is taken");
+        while writer.write_all(&[b'x'; 8_192]).await.is_ok() {}
+        reading.await.expect("no panic");
+    });
+    let sentinel = Sentinel::start_with(talkative, |options| {
+        options.bounds.stream_idle = Duration::from_millis(300);
+    });
+    let mut client = sentinel.client().await;
+    client.send(handshake("")).await;
+    let mut pings = interval(Duration::from_millis(20));
+    bounded("the tunnel to end", async {
+        while client.try_send("ping").await.is_ok() {
+            pings.tick().await;
+        }
+    })
+    .await;
+    bounded("the upstream to hear of it", upstream)
+        .await
+        .expect("no panic");
+    assert_eq!(sentinel.engine.figures().snapshot().tunnels_open, 0);
 }

@@ -1,5 +1,6 @@
 //! Several upstream addresses: who gets a request, what happens when one of them dies and comes back, and how names are followed.
 
+mod descriptors;
 mod log;
 mod relay;
 mod resolver;

@@ -13,10 +13,8 @@ use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{BindingAdmin, BindingFilter, StoreError};
 use sentinel_core::time::Clock;
 
-use super::CliError;
+use super::{ACTOR, CliError};
 
-/// Who did it, in the admin events.
-const ACTOR: &str = "cli";
 /// The most bindings of one page.
 const LIMIT_MAX: i64 = 1000;
 /// The most bindings that one command changes.

@@ -113,6 +113,7 @@ async fn parts(config: &Config) -> Vec<Finding> {
         findings.push(storage::spool(&config.store.spool()));
         findings.extend(storage::store_and_secrets(config).await);
     }
+    findings.extend(storage::redis(config).await);
     findings.extend(certificate::certificate(config, SystemClock.now()));
     findings.extend(network::upstream(config).await);
     findings.extend(network::ports(config).await);

@@ -16,6 +16,8 @@ fn the_command_line_is_well_formed() {
         "check",
         "healthcheck",
         "migrate",
+        "export",
+        "import",
         "bindings",
         "hash-password",
         "Exit codes",
@@ -33,6 +35,9 @@ fn good_lines_are_taken() {
         "sentinel check --config a.toml",
         "sentinel healthcheck --timeout-seconds 60",
         "sentinel migrate",
+        "sentinel export --with-logs --output a.jsonl",
+        "sentinel import --existing replace --dry-run a.jsonl",
+        "sentinel import --keys -",
         "sentinel bindings list",
         "sentinel bindings list --status banned --hint sk-ab --address ::1 --before 9 --limit 1000 --output json",
         "sentinel bindings --output json show 7",
@@ -70,6 +75,8 @@ fn bad_lines_are_usage_errors() {
         "sentinel bindings set-ip 1",
         "sentinel bindings set-ip 1 ::ffff:192.0.2.1",
         "sentinel hash-password hunter2",
+        "sentinel import",
+        "sentinel import --existing merge -",
     ] {
         let error = parse(line).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");

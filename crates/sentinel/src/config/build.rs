@@ -12,13 +12,14 @@ use sentinel_core::fingerprint::SECRET_BYTES_MIN;
 use sentinel_core::policy::{Failsafe, Keyless, Mode, Rules};
 use sentinel_core::profile::Profile;
 use sentinel_proxy::{Certificate, HostHeader, TlsConfig, UpstreamTarget};
+use sentinel_store::redis::RedisSettings;
 
 use super::parse;
 use super::setting::Setting;
 use super::table;
 use super::types::{
     AdminConfig, AdminPassword, AuditConfig, Config, LiveConfig, LogConfig, LogFormat, PostgresConfig,
-    ProxyConfig, StoreConfig, UpstreamConfig,
+    ProxyConfig, RedisConfig, StoreConfig, UpstreamConfig,
 };
 use super::values::Values;
 
@@ -144,7 +145,9 @@ fn upstream(values: &mut Values<'_>, requirements: Requirements) -> UpstreamConf
         ),
         connect_timeout: values.seconds(&table::UPSTREAM_CONNECT_TIMEOUT_SECONDS),
         idle_timeout: values.seconds(&table::UPSTREAM_IDLE_TIMEOUT_SECONDS),
+        tunnel_idle: values.seconds(&table::UPSTREAM_TUNNEL_IDLE_SECONDS),
         pool_idle: values.seconds(&table::UPSTREAM_POOL_IDLE_SECONDS),
+        connections_max: values.count(&table::UPSTREAM_CONNECTIONS_MAX),
         connects_max: values.count(&table::UPSTREAM_CONNECTS_MAX),
         resolve_interval: values.seconds(&table::UPSTREAM_RESOLVE_SECONDS),
         health_path: values.parsed(&table::UPSTREAM_HEALTH_PATH, parse::health_path),
@@ -237,7 +240,12 @@ fn store(values: &mut Values<'_>) -> StoreConfig {
     let dsn = values.parsed(&table::STORE_PG_DSN, parse::pg_dsn);
     let connections_max = values.count(&table::STORE_PG_CONNECTIONS_MAX);
     let is_embedded = !values.is_given(&table::STORE_PG_DSN);
-    for setting in [&table::STORE_REDIS_URL, &table::STORE_PG_CONNECTIONS_MAX] {
+    for setting in [
+        &table::STORE_REDIS_URL,
+        &table::STORE_REDIS_PREFIX,
+        &table::STORE_REDIS_CA_FILE,
+        &table::STORE_PG_CONNECTIONS_MAX,
+    ] {
         if is_embedded && values.is_given(setting) {
             values.warning(
                 setting,
@@ -245,12 +253,28 @@ fn store(values: &mut Values<'_>) -> StoreConfig {
             );
         }
     }
+    let redis = redis(values).filter(|_| !is_embedded);
     StoreConfig {
+        redis,
         postgres: dsn.map(|dsn| PostgresConfig { dsn, connections_max }),
         data_dir: PathBuf::from(values.text(&table::STORE_DATA_DIR).unwrap_or_default()),
         cache_entries_max: values.count(&table::STORE_CACHE_ENTRIES_MAX),
         cache_life: values.seconds(&table::STORE_CACHE_SECONDS),
     }
+}
+
+fn redis(values: &mut Values<'_>) -> Option<RedisConfig> {
+    let url = values.parsed(&table::STORE_REDIS_URL, parse::redis_url);
+    let prefix = values.parsed(&table::STORE_REDIS_PREFIX, parse::redis_prefix);
+    let authorities = values.parsed(&table::STORE_REDIS_CA_FILE, parse::pem_file);
+    let mut settings = RedisSettings::new(url?);
+    if let Some(prefix) = prefix {
+        settings = settings.with_prefix(&prefix).ok()?;
+    }
+    if let Some(authorities) = authorities {
+        settings = settings.trusting(authorities);
+    }
+    Some(RedisConfig { settings })
 }
 
 /// Settings of parts that this build does not have: judged all the same, so that they are right when the parts come.

@@ -104,6 +104,22 @@ impl Written {
         }
     }
 
+    /// Whether a change made elsewhere may be taken over: a setting that changes while the server runs, and a value that it can have.
+    pub(crate) fn judge(&self, name: &str, value: &str) -> Result<(), String> {
+        if table::by_name(name).is_none_or(|setting| !table::is_live(setting)) {
+            return Err("names no setting that changes while the server runs".to_owned());
+        }
+        let alone = [(name.to_owned(), value.to_owned())];
+        match self.with(&alone.into_iter().collect()) {
+            Ok(_) => Ok(()),
+            Err(wrong) => Err(wrong
+                .iter()
+                .map(|wrong| format!("holds {}, which {}", wrong.name, wrong.detail))
+                .collect::<Vec<_>>()
+                .join("; ")),
+        }
+    }
+
     fn may_change(&self, name: &str) -> Result<&'static Setting, String> {
         let Some(setting) = table::by_name(name) else {
             let hint = table::nearest(name).map(|setting| format!("; did you mean {}?", setting.name));

@@ -11,6 +11,7 @@ use sentinel_core::network::Network;
 use sentinel_core::profile::Profile;
 use sentinel_proxy::{HEALTH_PATH_BYTES_MAX, HealthPath, UpstreamTarget, UpstreamTrust};
 use sentinel_store::PostgresDsn;
+use sentinel_store::redis::{RedisSettings, RedisUrl};
 use tracing_subscriber::EnvFilter;
 
 use super::secret::Secret;
@@ -135,12 +136,20 @@ fn upstream_url(text: &str) -> Result<(), String> {
 
 /// The certificate authorities in a file.
 pub(crate) fn ca_file(path: &str) -> Result<UpstreamTrust, String> {
-    let wanted = |wrong: &dyn std::fmt::Display| {
-        format!(
-            "the file {} {wrong}; wanted a PEM file with certificates, like /etc/ssl/certs/ca-certificates.crt",
-            quoted(path)
-        )
-    };
+    let pem = pem_file(path)?;
+    UpstreamTrust::only(&pem).map_err(|error| wanted_pem(path, &error))
+}
+
+fn wanted_pem(path: &str, wrong: &dyn std::fmt::Display) -> String {
+    format!(
+        "the file {} {wrong}; wanted a PEM file with certificates, like /etc/ssl/certs/ca-certificates.crt",
+        quoted(path)
+    )
+}
+
+/// A PEM file's bytes; whoever uses them says what is in them.
+pub(crate) fn pem_file(path: &str) -> Result<Vec<u8>, String> {
+    let wanted = |wrong: &dyn std::fmt::Display| wanted_pem(path, wrong);
     let mut pem = Vec::new();
     let limit = u64::try_from(CA_FILE_BYTES_MAX).unwrap_or(u64::MAX);
     File::open(path)
@@ -149,7 +158,7 @@ pub(crate) fn ca_file(path: &str) -> Result<UpstreamTrust, String> {
     if pem.len() > CA_FILE_BYTES_MAX {
         return Err(wanted(&format_args!("has more than {CA_FILE_BYTES_MAX} bytes")));
     }
-    UpstreamTrust::only(&pem).map_err(|error| wanted(&error))
+    Ok(pem)
 }
 
 /// What is asked for to learn whether an address is healthy.
@@ -285,6 +294,25 @@ pub(crate) fn admin_password(text: &str) -> Result<AdminPassword, String> {
 pub(crate) fn pg_dsn(text: &str) -> Result<PostgresDsn, String> {
     text.parse()
         .map_err(|error| format!("{error}; wanted postgresql://user:password@host:5432/database"))
+}
+
+/// Where Redis is. The text has a password in it and is not repeated in the error.
+pub(crate) fn redis_url(text: &str) -> Result<RedisUrl, String> {
+    text.parse()
+        .map_err(|error| format!("{error}; wanted one like redis://user:password@host:6379"))
+}
+
+/// What the keys in Redis begin with.
+pub(crate) fn redis_prefix(text: &str) -> Result<String, String> {
+    let is_prefix = RedisSettings::new("redis://host".parse().expect("a URL"))
+        .with_prefix(text)
+        .map(|_| text.to_owned());
+    is_prefix.map_err(|error| {
+        format!(
+            "{} cannot be it: {error}; wanted one like sentinel:",
+            quoted(text)
+        )
+    })
 }
 
 /// What is logged.

@@ -44,10 +44,10 @@ settings! {
         "How many cores serve requests; 0 means all.";
     PROXY_CONNECTIONS_MAX = "proxy.connections_max" ["SENTINEL_PROXY_CONNECTIONS_MAX"]
         number(1, 1_000_000, "connections"), Some("20000"),
-        "The most client connections that are open at once.";
+        "The most client connections that are open at once; of an HTTP/2 connection each further request that runs at the same time counts as one more.";
     PROXY_CONNECTIONS_PER_ADDRESS_MAX = "proxy.connections_per_address_max"
         ["SENTINEL_PROXY_CONNECTIONS_PER_ADDRESS_MAX"] number(0, 1_000_000, "connections"), Some("1000"),
-        "The most of them that one address (IPv6: one /64) may have open, trusted proxies excepted; 0 means without limit.";
+        "The most of them that one address (IPv6: one /64, and four times as many of one /48) may have open, trusted proxies excepted; 0 means without limit.";
     PROXY_HEADER_BYTES_MAX = "proxy.header_bytes_max" ["SENTINEL_PROXY_HEADER_BYTES_MAX"]
         number(8192, 1_048_576, "bytes"), Some("32768"),
         "The most bytes that a request's head may have.";
@@ -72,10 +72,16 @@ settings! {
         "For how long connecting to the gateway may take.";
     UPSTREAM_IDLE_TIMEOUT_SECONDS = "upstream.idle_timeout_seconds" ["SENTINEL_UPSTREAM_IDLE_TIMEOUT_SECONDS"]
         number(10, 86_400, "seconds"), Some("900"),
-        "For how long a running request may be silent in both directions.";
+        "For how long a running request may be silent in both directions, and one side of a WebSocket may take nothing of what waits for it.";
+    UPSTREAM_TUNNEL_IDLE_SECONDS = "upstream.tunnel_idle_seconds" ["SENTINEL_UPSTREAM_TUNNEL_IDLE_SECONDS"]
+        number(10, 604_800, "seconds"), Some("3600"),
+        "For how long a WebSocket may be silent in both directions.";
     UPSTREAM_POOL_IDLE_SECONDS = "upstream.pool_idle_seconds" ["SENTINEL_UPSTREAM_POOL_IDLE_SECONDS"]
         number(1, 3600, "seconds"), Some("4"),
         "For how long an idle connection to the gateway is kept; must be below the gateway's own keep-alive time.";
+    UPSTREAM_CONNECTIONS_MAX = "upstream.connections_max" ["SENTINEL_UPSTREAM_CONNECTIONS_MAX"]
+        number(1, 1_000_000, "connections"), Some("20000"),
+        "The most connections to the gateway that are open at once, idle ones included; further requests wait, within the time for connecting.";
     UPSTREAM_CONNECTS_MAX = "upstream.connects_max" ["SENTINEL_UPSTREAM_CONNECTS_MAX"]
         number(1, 65_536, "connections"), Some("256"),
         "The most connections to the gateway that one core makes at once; further ones wait, within the time for connecting.";
@@ -131,7 +137,11 @@ settings! {
         number(2, 1000, "connections"), Some("16"),
         "The most connections to PostgreSQL that one replica keeps open, a few for listening aside.";
     STORE_REDIS_URL = "store.redis_url" ["REDIS_URL"] Kind::Secret, None,
-        "Where Redis is.";
+        "Where the Redis or Valkey is that replicas share beside PostgreSQL, like redis://user:password@host:6379; redis-sentinel:// and redis-cluster:// work too, and rediss:// is TLS.";
+    STORE_REDIS_PREFIX = "store.redis_prefix" ["SENTINEL_STORE_REDIS_PREFIX"] Kind::Text, Some("sentinel:"),
+        "What all keys in it begin with, so that installations can share one.";
+    STORE_REDIS_CA_FILE = "store.redis_ca_file" ["SENTINEL_STORE_REDIS_CA_FILE"] Kind::Text, None,
+        "A PEM file with the certificate authorities that it is believed by over TLS, and no others; without it the public ones that this build knows.";
     STORE_CACHE_ENTRIES_MAX = "store.cache_entries_max" ["SENTINEL_STORE_CACHE_ENTRIES_MAX"]
         number(1000, 100_000_000, "bindings"), Some("1000000"),
         "How many bindings are held in memory.";

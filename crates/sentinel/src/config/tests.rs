@@ -243,6 +243,11 @@ fn what_has_no_effect_is_warned_of() {
             "8",
             "has no effect while PG_DSN is not set",
         ),
+        (
+            "REDIS_URL",
+            "redis://:token@cache",
+            "has no effect while PG_DSN is not set",
+        ),
     ] {
         let warnings = Fixture::new().variable(name, value).warnings();
         assert_eq!(warnings.len(), 1, "{warnings:?}");

@@ -15,6 +15,7 @@ use sentinel_core::profile::Profile;
 use sentinel_proxy::{HealthPath, HostHeader, TlsConfig, Upstream, UpstreamTarget, UpstreamTrust};
 
 use sentinel_store::PostgresDsn;
+use sentinel_store::redis::RedisSettings;
 
 use super::secret::Secret;
 
@@ -104,8 +105,12 @@ pub(crate) struct UpstreamConfig {
     pub(crate) connect_timeout: Duration,
     /// For how long a running request may be silent.
     pub(crate) idle_timeout: Duration,
+    /// For how long a tunnel may be silent.
+    pub(crate) tunnel_idle: Duration,
     /// For how long an idle connection is kept.
     pub(crate) pool_idle: Duration,
+    /// The most connections at once, idle ones included.
+    pub(crate) connections_max: usize,
     /// The most connections that one core makes at once.
     pub(crate) connects_max: usize,
     /// After how long its name is looked up again.
@@ -159,6 +164,8 @@ pub(crate) struct StoreConfig {
     pub(crate) data_dir: PathBuf,
     /// The store that replicas share; the embedded one when none.
     pub(crate) postgres: Option<PostgresConfig>,
+    /// What replicas share beside it; only there when it is.
+    pub(crate) redis: Option<RedisConfig>,
     /// The most bindings in memory.
     pub(crate) cache_entries_max: usize,
     /// For how long one is believed.
@@ -172,6 +179,13 @@ pub(crate) struct PostgresConfig {
     pub(crate) dsn: PostgresDsn,
     /// The most connections of this replica.
     pub(crate) connections_max: usize,
+}
+
+/// Redis.
+#[derive(Clone, Debug)]
+pub(crate) struct RedisConfig {
+    /// Where it is, and how to speak to it.
+    pub(crate) settings: RedisSettings,
 }
 
 impl StoreConfig {

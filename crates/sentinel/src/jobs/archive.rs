@@ -9,7 +9,7 @@ use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::ports::{ArchiveRun, ArchiveStore, Archived, StoreError, UseStore};
 use sentinel_core::time::{Clock, Timestamp};
 use sentinel_store::CachedLookup;
-use sentinel_store::changes::{Change, ChangeAnnouncer};
+use sentinel_store::shared::SharedStore;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -31,7 +31,7 @@ pub(crate) struct Archiver {
     pub(crate) lookup: Arc<CachedLookup>,
     pub(crate) uses: Arc<dyn UseStore>,
     pub(crate) store: Arc<dyn ArchiveStore>,
-    pub(crate) announcer: Option<Arc<dyn ChangeAnnouncer>>,
+    pub(crate) shared: Option<Arc<SharedStore>>,
     pub(crate) settings: Arc<LiveSettings>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -74,7 +74,7 @@ impl Archiver {
                 Archived::Elsewhere => break,
                 Archived::Here { moved, marked } => {
                     total += moved.len();
-                    self.tell(&moved, now).await;
+                    self.tell(&moved).await;
                     if moved.is_empty() && marked == 0 {
                         break;
                     }
@@ -84,22 +84,14 @@ impl Archiver {
         Ok(total)
     }
 
-    /// Tells the cache here and the other replicas. Their caches would forget by themselves, only later.
-    async fn tell(&self, moved: &[(KeyFingerprint, Version)], at: Timestamp) {
-        let mut failed = None;
+    /// Tells the caches: this replica's own, and the one that all share, from where the others hear of it. They would forget by
+    /// themselves, only later.
+    async fn tell(&self, moved: &[(KeyFingerprint, Version)]) {
         for (fingerprint, absence) in moved {
-            self.lookup.invalidate(fingerprint, Some(*absence));
-            if let (Some(announcer), None) = (&self.announcer, &failed) {
-                let change = Change::Binding {
-                    fingerprint: *fingerprint,
-                    version: *absence,
-                    at,
-                };
-                failed = announcer.announce(change).await.err();
+            if let Some(shared) = &self.shared {
+                shared.removed(fingerprint, *absence).await;
             }
-        }
-        if let Some(error) = failed {
-            tracing::warn!(%error, "the other replicas were not told of archived bindings; their caches forget them soon");
+            self.lookup.invalidate(fingerprint, Some(*absence));
         }
     }
 }

@@ -6,7 +6,7 @@ use sentinel_core::ports::{SettingStore, SettingsChanged, StoreError, StoredSett
 use sentinel_core::time::Timestamp;
 use serde_json::Value;
 
-use super::{Secrets, SecretsError};
+use super::SecretsError;
 use crate::config::{INTERNAL_PREFIX, Secret};
 
 /// How often it is tried while others change settings at the same moment.
@@ -41,15 +41,15 @@ pub(crate) fn check_in(stored: &StoredSettings) -> Option<Secret> {
 
 /// Writes down under which secret keys are hashed, unless another replica was first; then it has to be the same one.
 pub(crate) async fn agree(
-    secrets: &Secrets,
+    check: &Secret,
     settings: &dyn SettingStore,
     now: Timestamp,
 ) -> Result<(), SharingError> {
-    let value = Value::from(secrets.check.expose()).to_string();
+    let value = Value::from(check.expose()).to_string();
     for _ in 0..ATTEMPTS_MAX {
         let stored = settings.settings().await?;
         match check_in(&stored) {
-            Some(check) if check == secrets.check => return Ok(()),
+            Some(stored) if stored == *check => return Ok(()),
             Some(_) => return Err(SecretsError::OtherSharedSecret.into()),
             None => {}
         }
@@ -75,7 +75,7 @@ mod tests {
     use sentinel_store::MemoryStore;
     use tempfile::TempDir;
 
-    use super::super::{CheckedBy, prepare, verify};
+    use super::super::{CheckedBy, Secrets, prepare, verify};
     use super::*;
     use crate::config::{self, Config};
 
@@ -95,7 +95,7 @@ mod tests {
     async fn start(config: &Config, store: &MemoryStore) -> Result<Secrets, SharingError> {
         let stored = store.settings().await?;
         let secrets = prepare(config, &CheckedBy::Shared(check_in(&stored)))?;
-        agree(&secrets, store, NOW).await?;
+        agree(&secrets.check, store, NOW).await?;
         Ok(secrets)
     }
 
@@ -119,6 +119,24 @@ mod tests {
             !names.iter().any(|name| name == "jwt" || name == "hmac"),
             "{names:?}"
         );
+    }
+
+    #[test]
+    fn where_everything_is_configured_no_folder_is_needed() {
+        let folder = folder();
+        let data = folder.path().join("data");
+        let variables = [
+            ("SENTINEL_DATA_DIR", data.to_str().expect("UTF-8")),
+            ("PG_DSN", "postgresql://sentinel:x@db/sentinel"),
+            ("ADMIN_PASSWORD", HASH),
+            ("SENTINEL_HMAC_SECRET", "0123456789abcdef"),
+        ];
+        let config = config::of_variables(&variables);
+        prepare(&config, &CheckedBy::Shared(None)).expect("nothing is made");
+        assert!(!data.exists());
+        let config = config::of_variables(&variables[..3]);
+        prepare(&config, &CheckedBy::Shared(None)).expect("a secret is made");
+        assert!(data.join("secrets/hmac").exists());
     }
 
     #[tokio::test]
@@ -182,7 +200,7 @@ mod tests {
         let config = replica(&folder(), "0123456789abcdef");
         let secrets = prepare(&config, &CheckedBy::Shared(None)).expect("a fresh folder");
         let restless = Restless::default();
-        assert!(agree(&secrets, &restless, NOW).await.is_err());
+        assert!(agree(&secrets.check, &restless, NOW).await.is_err());
         assert_eq!(restless.0.load(Ordering::SeqCst), ATTEMPTS_MAX);
     }
 }

@@ -148,3 +148,44 @@ pub(crate) async fn every_width_of_network_comes_back_as_written(store: impl Any
         assert_eq!(*found.expect("the binding").binding.networks, [network(text)]);
     }
 }
+
+pub(crate) async fn many_keys_are_found_together(store: impl AnyStore) {
+    let one = claimed(&store, 1, "192.0.2.1").await;
+    let two = claimed(&store, 2, "192.0.2.2").await;
+    let found = store.find_many(&[2, 404, 1].map(fingerprint)).await.unwrap();
+    let mut found: Vec<_> = found.into_iter().map(|found| found.binding).collect();
+    found.sort_by_key(|binding| binding.id);
+    assert_eq!(found, [one, two]);
+    assert_eq!(store.find_many(&[]).await, Ok(Vec::new()));
+}
+
+pub(crate) async fn many_that_learn_at_once_learn_no_more_than_the_maximum(store: impl AnyStore) {
+    let binding = claimed(&store, 1, "192.0.2.1").await;
+    let mut learning = tokio::task::JoinSet::new();
+    for last in 0..40 {
+        let store = store.clone();
+        // Each network twice.
+        let from = network(&format!("10.0.0.{}", last / 2));
+        learning.spawn(async move { store.learn(binding.id, from, 6, at(9_000)).await });
+    }
+    for learned in learning.join_all().await {
+        assert!(learned.unwrap().expect("the binding").networks.len() <= 6);
+    }
+    let networks = store
+        .find(&fingerprint(1))
+        .await
+        .unwrap()
+        .expect("the binding")
+        .binding
+        .networks;
+    let different: std::collections::BTreeSet<_> = networks.iter().collect();
+    assert_eq!((networks.len(), different.len()), (6, 6));
+}
+
+pub(crate) async fn a_hint_of_any_characters_is_taken(store: impl AnyStore) {
+    let mut new = new_binding(1, "192.0.2.1");
+    new.hint = sentinel_core::fingerprint::KeyHint::from_stored("sk\0\u{7}'\\…\u{10ffff}".to_owned());
+    let claim = store.claim(new).await;
+    assert!(matches!(claim, Ok(Claim::Won(_))), "{claim:?}");
+    assert!(store.find(&fingerprint(1)).await.unwrap().is_some());
+}

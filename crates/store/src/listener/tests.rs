@@ -10,10 +10,11 @@ use sentinel_testkit::SettableClock;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::changes::ChangeAnnouncer;
 use crate::conformance::{actor, at, claimed, fingerprint};
 use crate::lookup::CacheBounds;
 use crate::memory::MemoryStore;
-use crate::shared::{SharedEntry, Standing};
+use crate::shared::{SharedBounds, SharedCache, SharedEntry, Standing};
 
 struct Scripted(mpsc::Receiver<Heard>);
 
@@ -94,6 +95,16 @@ impl SharedCache for Buried {
     }
 }
 
+/// Tells nobody.
+struct Nobody;
+
+#[async_trait]
+impl ChangeAnnouncer for Nobody {
+    async fn announce(&self, _: Change) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
 /// A replica that listens on two channels.
 struct Replica {
     store: MemoryStore,
@@ -115,12 +126,19 @@ impl Replica {
             &CacheBounds::default(),
         ));
         let buried = Arc::new(Buried::default());
+        let shared = SharedStore::new(
+            Arc::new(store.clone()),
+            buried.clone(),
+            Arc::new(Nobody),
+            clock.clone(),
+            &SharedBounds::default(),
+        );
         let (sender, noted) = mpsc::unbounded_channel();
         let notes = Arc::new(Notes(sender));
         let settings = Arc::new(Notify::new());
         let listener = ChangeListener::new(ListenerParts {
             lookup: Arc::clone(&lookup),
-            shared: Some(buried.clone()),
+            shared: Some(Arc::new(shared)),
             watcher: notes.clone(),
             settings: Arc::clone(&settings),
             observer: notes,

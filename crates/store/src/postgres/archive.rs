@@ -16,9 +16,12 @@ use crate::change;
 /// Names the lock that a run holds: "KIPS", and a number.
 const ARCHIVE_LOCK: i64 = 0x4B49_5053_0000_0002;
 
-/// A mark counts as long as what it says is true: by another bound for what is unused, it may not be.
-const FORGET_MARKS: &str = "UPDATE bindings SET archive_marked_at = NULL WHERE archive_marked_at IS NOT NULL \
-     AND (status <> 'active' OR greatest(bound_at, updated_at, last_used_at) >= $1)";
+/// A mark counts as long as what it says is true: by another bound for what is unused, it may not be. Whoever holds a row just now takes its
+/// mark away himself, and is not waited for: he may wait for another row that is held here.
+const FORGET_MARKS: &str = "UPDATE bindings SET archive_marked_at = NULL WHERE id IN ( \
+     SELECT id FROM bindings WHERE archive_marked_at IS NOT NULL \
+     AND (status <> 'active' OR greatest(bound_at, updated_at, last_used_at) >= $1) \
+     FOR NO KEY UPDATE SKIP LOCKED)";
 
 /// The marked ones, oldest mark first. One that is locked is in use just now.
 pub(super) const DUE: &str = "SELECT id FROM bindings WHERE archive_marked_at <= $1 AND status = 'active' \

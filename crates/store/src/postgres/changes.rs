@@ -85,15 +85,21 @@ async fn listen(connector: Connector, tell: mpsc::Sender<Heard>) {
                 if tell.send(Heard::Lost).await.is_err() {
                     return;
                 }
+                // A server that takes connections only to close them is not asked without end.
+                sleep(RECONNECT_PAUSE_MIN).await;
             }
             Outcome::NotConnected(failure) => {
                 let error = StoreError::from(failure);
                 tracing::debug!(%error, "no connection to hear of changes on");
                 sleep(pause).await;
-                pause = (pause * 2).min(RECONNECT_PAUSE_MAX);
+                pause = longer(pause);
             }
         }
     }
+}
+
+fn longer(pause: Duration) -> Duration {
+    (pause * 2).min(RECONNECT_PAUSE_MAX)
 }
 
 /// How one connection went.
@@ -148,4 +154,18 @@ async fn hand_on(payload: &str, tell: &mpsc::Sender<Heard>) -> bool {
         return true;
     };
     tell.send(Heard::Change(change)).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_up_to_its_bound() {
+        let pauses = std::iter::successors(Some(RECONNECT_PAUSE_MIN), |pause| Some(longer(*pause)));
+        let pauses: Vec<Duration> = pauses.take(10).collect();
+        assert_eq!(pauses[1], 2 * RECONNECT_PAUSE_MIN);
+        assert!(pauses.is_sorted());
+        assert_eq!(pauses.last(), Some(&RECONNECT_PAUSE_MAX));
+    }
 }

@@ -200,3 +200,6 @@ fn answer_all(batch: Batch, error: &StoreError) {
         let _ = claim.answer.send(Err(error.clone()));
     }
 }
+
+#[cfg(test)]
+mod tests;

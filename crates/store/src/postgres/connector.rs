@@ -147,7 +147,7 @@ struct Refusal {
 }
 
 /// In the order of how much it says about what has to be done.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Unreachable,
     Other,
@@ -215,25 +215,29 @@ async fn begin(session: &Client) -> Result<(), Refusal> {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
-    let said = |column: usize| row.and_then(|row| row.get(column)).unwrap_or_default();
+    judge([0, 1, 2, 3, 4].map(|column| row.and_then(|row| row.get(column)).unwrap_or_default()))
+}
+
+/// Whether this server can be the authority.
+fn judge([in_recovery, read_only, version, version_shown, encoding]: [&str; 5]) -> Result<(), Refusal> {
     let refused = |kind, cause: &str| {
         Err(Refusal {
             kind,
             cause: cause.to_owned(),
         })
     };
-    let version: u32 = said(2).parse().unwrap_or(0);
+    let version: u32 = version.parse().unwrap_or(0);
     if version / 10_000 < SERVER_VERSION_MIN {
-        return refused(Kind::TooOld, said(3));
+        return refused(Kind::TooOld, version_shown);
     }
-    if said(0) != "f" {
+    if in_recovery != "f" {
         return refused(Kind::ReadOnly, "it is a standby");
     }
-    if said(1) != "off" {
+    if read_only != "off" {
         return refused(Kind::ReadOnly, "it is read-only (default_transaction_read_only)");
     }
-    if said(4) != "UTF8" {
-        return refused(Kind::Encoding, said(4));
+    if encoding != "UTF8" {
+        return refused(Kind::Encoding, encoding);
     }
     Ok(())
 }
@@ -262,5 +266,29 @@ where
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(server: [&str; 5]) -> Option<Kind> {
+        judge(server).err().map(|refusal| refusal.kind)
+    }
+
+    #[test]
+    fn a_server_is_judged_by_what_it_says_of_itself() {
+        assert_eq!(kind(["f", "off", "130000", "13.0", "UTF8"]), None);
+        assert_eq!(kind(["f", "off", "180001", "18.1", "UTF8"]), None);
+        assert_eq!(kind(["f", "off", "120017", "12.17", "UTF8"]), Some(Kind::TooOld));
+        assert_eq!(kind(["t", "on", "150000", "15.0", "UTF8"]), Some(Kind::ReadOnly));
+        assert_eq!(kind(["f", "on", "150000", "15.0", "UTF8"]), Some(Kind::ReadOnly));
+        assert_eq!(
+            kind(["f", "off", "150000", "15.0", "LATIN1"]),
+            Some(Kind::Encoding)
+        );
+        // Something that does not answer as PostgreSQL does is not taken for it.
+        assert_eq!(kind(["", "", "", "", ""]), Some(Kind::TooOld));
     }
 }

@@ -1,7 +1,8 @@
 //! The days of the audit log: each in a partition of its own, made ahead, and dropped whole when it is old enough.
 //!
 //! An intercept of a day without a partition goes to the default one. When that day gets its partition, what is there of it moves over.
-//! Must never lose a row on the way, nor keep the log from being written for longer than it waits for a lock.
+//! Must never lose a row on the way. Whoever writes waits meanwhile: for as long as the rows of one day take to move, which are few where
+//! days are made ahead.
 
 use sentinel_core::ports::StoreError;
 use sentinel_core::time::Timestamp;
@@ -176,10 +177,10 @@ pub(super) async fn delete_before(sessions: &Sessions, oldest: Timestamp) -> Res
     }
 }
 
-/// Whether nobody else makes or drops partitions while this transaction lasts.
-async fn is_alone(session: &Session) -> Result<bool, Failure> {
-    let lock = format!("SELECT pg_try_advisory_xact_lock({PARTITION_LOCK})");
-    rows::single(session, &lock).await
+/// Waits until nobody else makes or drops partitions; then nobody does while this transaction lasts.
+async fn alone(session: &Session) -> Result<(), Failure> {
+    let lock = format!("SELECT FROM pg_advisory_xact_lock({PARTITION_LOCK})");
+    rows::execute(session, &lock, &[]).await.map(drop)
 }
 
 /// The names of the days' partitions; they sort as the days do.
@@ -194,18 +195,17 @@ async fn partitions(session: &Session) -> Result<Vec<String>, Failure> {
 }
 
 async fn make(session: &Session, day: Day) -> Result<bool, Failure> {
-    if !is_alone(session).await? {
-        return Ok(false);
-    }
+    alone(session).await?;
     let name = day.partition();
     if partitions(session).await?.contains(&name) {
         return Ok(false);
     }
     let (from, to) = (day.begins().rfc3339(), Day(day.0 + 1).begins().rfc3339());
-    // Nobody writes to the default partition until the day is taken out of it. A day without rows there costs a look at an index.
+    // Whoever writes waits at the log itself, and finds the new day when it is his turn. A day without rows in the default partition costs
+    // a look at an index.
     let statements = format!(
-        "CREATE TABLE {name} (LIKE intercept_logs INCLUDING DEFAULTS INCLUDING CONSTRAINTS); \
-         LOCK TABLE intercept_logs_default IN ACCESS EXCLUSIVE MODE; \
+        "LOCK TABLE intercept_logs IN SHARE ROW EXCLUSIVE MODE; \
+         CREATE TABLE {name} (LIKE intercept_logs INCLUDING DEFAULTS INCLUDING CONSTRAINTS); \
          WITH moved AS (DELETE FROM intercept_logs_default WHERE at >= '{from}' AND at < '{to}' RETURNING *) \
              INSERT INTO {name} SELECT * FROM moved; \
          ALTER TABLE intercept_logs ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}')"
@@ -215,14 +215,13 @@ async fn make(session: &Session, day: Day) -> Result<bool, Failure> {
 }
 
 async fn drop_one(session: &Session, name: &str) -> Result<bool, Failure> {
-    if !is_alone(session).await? {
-        return Ok(false);
+    alone(session).await?;
+    // Another replica may have dropped it since.
+    let is_there = partitions(session).await?.iter().any(|there| there == name);
+    if is_there {
+        session.batch_execute(&format!("DROP TABLE {name}")).await?;
     }
-    // Somebody else may have dropped it since.
-    session
-        .batch_execute(&format!("DROP TABLE IF EXISTS {name}"))
-        .await?;
-    Ok(true)
+    Ok(is_there)
 }
 
 #[cfg(test)]

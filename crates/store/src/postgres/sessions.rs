@@ -135,6 +135,18 @@ impl Sessions {
         outcome
     }
 
+    /// How many sessions nobody uses.
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> usize {
+        self.pool.status().available
+    }
+
+    /// How many more pieces of work are taken in.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.places.available_permits()
+    }
+
     /// Waits for what is under way, then closes every connection.
     pub(super) async fn close(&self) {
         let everything = u32::try_from(WORK_QUEUED_MAX).unwrap_or(u32::MAX);

@@ -15,6 +15,7 @@ use sentinel_core::ports::{Found, StoreError};
 
 use super::entry::{self, digits};
 use super::link::RedisLink;
+use super::milliseconds;
 use super::script::{LazyScript, lua_script};
 use crate::pace::Pace;
 use crate::shared::{KEPT_MAX, SharedCache, SharedEntry, Standing, TOMBSTONE_LIFE};
@@ -71,10 +72,11 @@ impl RedisCache {
         fingerprint: &KeyFingerprint,
         entry: &str,
         over: Standing,
+        kept: Duration,
     ) -> Result<(), StoreError> {
         let over = digits(over);
         let written = |command: &mut redis::Cmd| {
-            command.arg(entry).arg(&over).arg(milliseconds(TOMBSTONE_LIFE));
+            command.arg(entry).arg(&over).arg(milliseconds(kept));
         };
         let _: i64 = self
             .link
@@ -124,19 +126,18 @@ impl SharedCache for RedisCache {
     }
 
     async fn put_absent(&self, fingerprint: &KeyFingerprint, seen: Standing) -> Result<(), StoreError> {
-        self.put_gone(fingerprint, &entry::absent(seen.removed()), seen)
+        let standing = seen.removed();
+        let kept = standing.absence_kept();
+        self.put_gone(fingerprint, &entry::absent(standing), seen, kept)
             .await
     }
 
     async fn bury(&self, fingerprint: &KeyFingerprint, absence: Version) -> Result<(), StoreError> {
         let standing = Standing::of_absence(absence);
-        self.put_gone(fingerprint, &entry::tombstone(standing), standing.below())
+        let entry = entry::tombstone(standing);
+        self.put_gone(fingerprint, &entry, standing.below(), TOMBSTONE_LIFE)
             .await
     }
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for RedisCache {

@@ -17,11 +17,11 @@ use super::url::{Credentials, Kind};
 use super::{CONNECT_WAIT_MAX, RESPONSE_WAIT_MAX, RedisSettings};
 
 /// How long one Sentinel has to say where the primary is; the next one is asked then.
-const SENTINEL_WAIT_MAX: Duration = Duration::from_millis(500);
+pub(super) const SENTINEL_WAIT_MAX: Duration = Duration::from_millis(500);
 /// The most calls that wait for one connection's turn to be sent.
-const CALLS_QUEUED_MAX: usize = 1_024;
+pub(super) const CALLS_QUEUED_MAX: usize = 1_024;
 /// How often a Cluster's call is sent again: after a redirection to the node that has the key now.
-const CLUSTER_RETRIES_MAX: u32 = 2;
+pub(super) const CLUSTER_RETRIES_MAX: u32 = 2;
 
 /// A connection that many calls share. Cloning it is cheap.
 #[derive(Clone)]
@@ -83,9 +83,10 @@ impl RedisSettings {
             return Ok((Connection::Cluster(connection), None));
         }
         let place = self.place().await?;
+        // Whoever calls bounds the wait for the answer.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WAIT_MAX))
-            .set_response_timeout(Some(RESPONSE_WAIT_MAX))
+            .set_response_timeout(None)
             .set_pipeline_buffer_size(CALLS_QUEUED_MAX);
         let client = self.client(&place, &self.url.credentials, self.url.database)?;
         let connecting = client.get_multiplexed_async_connection_with_config(&config);

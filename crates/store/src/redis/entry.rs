@@ -15,7 +15,7 @@ use sentinel_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::shared::{ABSENT_LIFE, KEPT_MAX, SharedEntry, Standing, TOMBSTONE_LIFE};
+use crate::shared::{ABSENT_LIFE, KEPT_MAX, SharedEntry, Standing};
 
 /// The longest entry that is read: twice what a binding with all the networks that it may have needs.
 pub(super) const ENTRY_BYTES_MAX: usize = 8_192;
@@ -116,7 +116,7 @@ pub(super) fn read(
         return Err(damaged(claimed));
     }
     match (entry[1], text.len()) {
-        (b'A', HEAD_BYTES) if age(kept_ms, TOMBSTONE_LIFE) < ABSENT_LIFE => Ok(SharedEntry::Absent),
+        (b'A', HEAD_BYTES) if absent_for(claimed, kept_ms) < ABSENT_LIFE => Ok(SharedEntry::Absent),
         (b'A' | b'T', HEAD_BYTES) => Ok(SharedEntry::Missing(Standing::from_number(claimed))),
         (b'B', _) => match read_binding(text, fingerprint) {
             Ok(binding) => Ok(SharedEntry::Binding(binding, age(kept_ms, KEPT_MAX))),
@@ -154,6 +154,10 @@ fn read_binding(text: &str, fingerprint: &KeyFingerprint) -> Result<Binding, Unr
         version,
         bound_at: Timestamp::from_unix_ms(written.bound_at_ms),
     })
+}
+
+fn absent_for(claimed: u64, kept_ms: i64) -> Duration {
+    age(kept_ms, Standing::from_number(claimed).absence_kept())
 }
 
 /// From how long it is kept still: the server counts that down by its own clock, so that no clocks are compared. What is kept for longer

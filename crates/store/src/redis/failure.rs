@@ -31,13 +31,21 @@ impl From<RedisError> for Failure {
         let text = error.to_string();
         // A script's own failure carries the server's word in its text, on servers before 7.0.
         let says = |word: &str| error.code() == Some(word) || text.contains(word);
-        if says("NOPERM") {
+        // The first is of a command, the second of a script's command, on servers from 7.0 on.
+        if says("NOPERM") || says("The user executing the script") {
             return Self {
                 words: format!("the user lacks a right ({text})"),
                 is_everybodys: false,
             };
         }
+        if says("WRONGTYPE") {
+            return Self {
+                words: format!("something else is kept under one of our keys ({text})"),
+                is_everybodys: false,
+            };
+        }
         let words = match error.kind() {
+            _ if error.is_timeout() => "no answer in time".to_owned(),
             _ if says("READONLY") => {
                 "this server is a read replica: point Sentinel at the primary".to_owned()
             }

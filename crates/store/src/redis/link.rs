@@ -18,7 +18,7 @@ use super::connect::{Connection, Place, in_time};
 use super::failure::Failure;
 use super::script::{LazyScript, LuaScript, lua_script};
 use super::url::Kind;
-use super::{CONNECT_WAIT_MAX, RECONNECT_PAUSE_MAX, RESPONSE_WAIT_MAX, RedisSettings};
+use super::{RECONNECT_PAUSE_MAX, RESPONSE_WAIT_MAX, RedisSettings};
 use crate::pace::Pace;
 
 /// The pause before the second attempt to connect; each further one doubles it.
@@ -246,7 +246,7 @@ async fn prove(settings: &RedisSettings, connection: &mut Connection) -> Result<
         let proof: redis::RedisResult<()> = PROBE.run(connection, &[&key], |_| {}).await;
         proof
     };
-    in_time(CONNECT_WAIT_MAX.min(RESPONSE_WAIT_MAX), proof).await
+    in_time(RESPONSE_WAIT_MAX, proof).await
 }
 
 #[async_trait]

@@ -1,2 +1,10 @@
+mod attempts;
 mod cache;
+mod channel;
+mod cluster;
+mod corruption;
+mod counters;
+mod faults;
+mod sentinel;
 mod support;
+mod words;

@@ -16,10 +16,28 @@ use super::TOMBSTONE_LIFE;
 /// So many keys are remembered; beyond, no entry is believed that is older than the moment when one more had no room.
 pub(super) const FLOORS_MAX: usize = 65_536;
 
+/// So long after a look for floors that can be forgotten there is no other one.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
+
 #[derive(Default)]
 struct Noted {
     floors: HashMap<KeyFingerprint, (Version, Instant)>,
+    swept_at: Option<Instant>,
     overflowed_at: Option<Instant>,
+}
+
+impl Noted {
+    /// Forgets what is old. Not again at once: a flood of keys would pay for a look at all floors each time.
+    fn sweep(&mut self, now: Instant) {
+        if self
+            .swept_at
+            .is_none_or(|at| now.duration_since(at) >= SWEEP_PAUSE)
+        {
+            self.swept_at = Some(now);
+            self.floors
+                .retain(|_, (_, at)| now.duration_since(*at) < TOMBSTONE_LIFE);
+        }
+    }
 }
 
 /// The floors of all keys.
@@ -32,9 +50,7 @@ impl Floors {
         let now = Instant::now();
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.floors.len() >= FLOORS_MAX && !noted.floors.contains_key(fingerprint) {
-            noted
-                .floors
-                .retain(|_, (_, at)| now.duration_since(*at) < TOMBSTONE_LIFE);
+            noted.sweep(now);
             if noted.floors.len() >= FLOORS_MAX {
                 noted.overflowed_at = Some(now);
                 return;

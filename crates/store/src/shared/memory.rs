@@ -12,7 +12,7 @@ use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::ports::{Found, StoreError};
 use sentinel_core::time::{Clock, Timestamp};
 
-use super::{ABSENT_LIFE, KEPT_MAX, SharedCache, SharedEntry, Standing, TOMBSTONE_LIFE};
+use super::{ABSENT_LIFE, KEPT_MAX, SharedCache, SharedEntry, Standing};
 
 #[derive(Clone)]
 enum Held {
@@ -35,7 +35,7 @@ impl Held {
     fn kept(&self) -> Duration {
         match self {
             Self::Binding(_) => KEPT_MAX,
-            Self::Gone { .. } => TOMBSTONE_LIFE,
+            Self::Gone { standing, .. } => standing.absence_kept(),
         }
     }
 }

@@ -8,9 +8,10 @@
 //!
 //! It must never decide: whatever the cache says, a claim is won by the authority's word alone.
 
+mod counts;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -23,11 +24,15 @@ use sentinel_core::time::{Clock, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use counts::{Counters, add, count};
+
 use super::claims::Claims;
 use super::floors::Floors;
 use super::{SharedCache, SharedEntry, Standing};
 use crate::changes::{Change, ChangeAnnouncer};
 use crate::pace::Pace;
+
+pub use counts::SharedCounts;
 
 /// The most calls of the cache that one question about many keys makes at the same time.
 pub(super) const CALLS_AT_ONCE_MAX: usize = 64;
@@ -54,42 +59,12 @@ impl Default for SharedBounds {
     }
 }
 
-/// What a [`SharedStore`] has counted since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SharedCounts {
-    /// Questions that the cache answered.
-    pub hits: u64,
-    /// Questions that went to the authority.
-    pub misses: u64,
-    /// Calls of the cache that failed.
-    pub cache_failures: u64,
-    /// Entries given past their life because the authority did not answer.
-    pub given_past_life: u64,
-    /// Answers of the authority that were older than what the cache held: it was restored from a backup.
-    pub authority_went_back: u64,
-    /// Answers that were not shared, because too many were on their way.
-    pub puts_dropped: u64,
-    /// Changes that the other replicas could not be told of at once.
-    pub announcements_failed: u64,
-}
-
-#[derive(Default)]
-pub(super) struct Counters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    cache_failures: AtomicU64,
-    given_past_life: AtomicU64,
-    authority_went_back: AtomicU64,
-    puts_dropped: AtomicU64,
-    announcements_failed: AtomicU64,
-}
-
-fn count(counter: &AtomicU64) {
-    add(counter, 1);
-}
-
-fn add(counter: &AtomicU64, times: usize) {
-    counter.fetch_add(u64::try_from(times).unwrap_or(u64::MAX), Ordering::Relaxed);
+/// What an entry is worth.
+enum Fresh {
+    /// As much as the authority's own answer.
+    Answer(Option<Found>),
+    /// Not enough.
+    AskTheAuthority,
 }
 
 /// An authority and the cache that replicas share. Its calls need a tokio runtime with its timer.
@@ -149,24 +124,17 @@ impl SharedStore {
         self.announce(fingerprint, absence, at).await;
     }
 
-    /// Another replica changed the key's binding: what the cache still holds of before is no longer believed. Call it before the caches
-    /// behind this store are told to forget the key.
-    pub fn heard(&self, fingerprint: &KeyFingerprint, version: Version) {
+    /// Another replica changed the key's binding: what the cache still holds of before is no longer believed, and leaves it. Call it before
+    /// the caches behind this store are told to forget the key.
+    pub async fn heard(&self, fingerprint: &KeyFingerprint, version: Version) {
         self.floors.note(fingerprint, version);
+        let buried = self.cache.bury(fingerprint, version).await;
+        self.note_cache(&buried);
     }
 
     /// What has been counted.
     pub fn counts(&self) -> SharedCounts {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        SharedCounts {
-            hits: read(&self.counters.hits),
-            misses: read(&self.counters.misses),
-            cache_failures: read(&self.counters.cache_failures),
-            given_past_life: read(&self.counters.given_past_life),
-            authority_went_back: read(&self.counters.authority_went_back),
-            puts_dropped: read(&self.counters.puts_dropped),
-            announcements_failed: read(&self.counters.announcements_failed),
-        }
+        self.counters.counts()
     }
 
     /// What the cache holds; nothing when it fails. The cache says itself, in the log, why it does.
@@ -177,19 +145,21 @@ impl SharedStore {
     }
 
     /// The cache's answer, if it may stand for the authority's.
-    fn fresh(&self, fingerprint: &KeyFingerprint, held: &SharedEntry) -> Option<Option<Found>> {
+    fn fresh(&self, fingerprint: &KeyFingerprint, held: &SharedEntry) -> Fresh {
         match held {
             SharedEntry::Binding(binding, age)
                 if *age < self.bounds.fresh
                     && self.floors.allow(fingerprint, Some(binding.version), *age) =>
             {
-                Some(Some(Found {
+                Fresh::Answer(Some(Found {
                     binding: binding.clone(),
                     age: *age,
                 }))
             }
-            SharedEntry::Absent if self.floors.allow(fingerprint, None, super::ABSENT_LIFE) => Some(None),
-            _ => None,
+            SharedEntry::Absent if self.floors.allow(fingerprint, None, super::ABSENT_LIFE) => {
+                Fresh::Answer(None)
+            }
+            _ => Fresh::AskTheAuthority,
         }
     }
 
@@ -317,9 +287,9 @@ fn aged(found: Found, asked: Instant) -> Found {
 impl BindingStore for SharedStore {
     async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
         let held = self.held(fingerprint).await;
-        if let Some(fresh) = self.fresh(fingerprint, &held) {
+        if let Fresh::Answer(found) = self.fresh(fingerprint, &held) {
             count(&self.counters.hits);
-            return Ok(fresh);
+            return Ok(found);
         }
         count(&self.counters.misses);
         let asked = Instant::now();
@@ -339,8 +309,8 @@ impl BindingStore for SharedStore {
             let held = join_all(some.iter().map(|fingerprint| self.held(fingerprint))).await;
             for (fingerprint, held) in some.iter().zip(held) {
                 match self.fresh(fingerprint, &held) {
-                    Some(fresh) => found.extend(fresh),
-                    None => missing.push((*fingerprint, held.seen())),
+                    Fresh::Answer(fresh) => found.extend(fresh),
+                    Fresh::AskTheAuthority => missing.push((*fingerprint, held.seen())),
                 }
             }
         }

@@ -26,7 +26,7 @@ pub(super) enum Entry {
     Opens(u32, Intercept),
     /// Requests that are added to an open row.
     Adds(Added),
-    /// All open rows are complete.
+    /// All open rows are complete. So they are at the end of a segment.
     Ends,
 }
 

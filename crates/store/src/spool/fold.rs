@@ -163,6 +163,14 @@ impl Fold {
         self.slots = 0;
     }
 
+    /// All open rows are complete, by themselves.
+    pub(super) fn close_rows(&mut self) {
+        for members in self.groups.values_mut() {
+            members.open = None;
+        }
+        self.slots = 0;
+    }
+
     /// A row could not be opened: nothing may be added to it.
     pub(super) fn forget(&mut self, slot: u32) {
         let is_it = |members: &&mut Members| members.open.as_ref().is_some_and(|open| open.slot == slot);

@@ -32,7 +32,7 @@ pub(super) struct Log {
     buffer: Vec<u8>,
 }
 
-/// What became of a batch.
+/// What became of a batch. After an error all open rows are complete.
 #[derive(Default)]
 pub(super) struct Appended {
     /// The entries that are not in the log, by their places in the batch.
@@ -113,10 +113,9 @@ impl Log {
         }
     }
 
-    /// Writes the buffer. If not all of it could be written, says how many bytes of whole entries were.
+    /// Writes the buffer. If not all of it could be written, says how many bytes of whole entries were, and seals the segment.
     fn write(&mut self) -> Result<(), (usize, io::Error)> {
-        let is_over = |current: &Current| current.length + self.buffer.len() as u64 > self.segment_bytes;
-        if self.current.as_ref().is_none_or(is_over) {
+        if self.current.is_none() {
             self.current = Some(self.begin().map_err(|error| (0, error))?);
         }
         let current = self.current.as_mut().expect("begun just now");
@@ -128,14 +127,30 @@ impl Log {
         };
         let kept = whole_frames(&self.buffer[..written]);
         current.length += kept as u64;
-        if kept > 0 {
-            self.shared.appended(current.position(), kept as u64);
-        }
+        self.shared.appended(current.position(), kept as u64);
         if current.medium.cut(current.length).is_err() {
-            // What stays behind is no whole entry, so it is only passed over; but nothing may come after it.
-            self.current = None;
+            // What stays behind is no whole entry, and is passed over.
+            self.shared.left_behind((written - kept) as u64);
         }
+        self.seal();
         Err((kept, error))
+    }
+
+    /// Whether the segment is long enough to be sealed.
+    pub(super) fn is_long(&self) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|current| current.length >= self.segment_bytes)
+    }
+
+    /// Ends the segment, and with it all open rows: so it can go as soon as it is read, however full the disk is. What comes next begins
+    /// another one.
+    pub(super) fn seal(&mut self) {
+        self.current = None;
+        self.shared.sealed(Position {
+            segment: self.next_number,
+            offset: 0,
+        });
     }
 
     /// Makes the next segment, with the session in front.

@@ -142,14 +142,7 @@ impl SpoolReader {
             if segment.number >= tail.segment {
                 return Ok(false);
             }
-            self.segment = None;
-            self.at = Position {
-                segment: self.at.segment + 1,
-                offset: 0,
-            };
-            if self.open.is_empty() {
-                self.clean = self.at;
-            }
+            self.pass_to_next(&mut batch.rows);
             return Ok(true);
         }
         let left = end - self.at.offset;
@@ -165,12 +158,24 @@ impl SpoolReader {
         Ok(true)
     }
 
+    /// Leaves the segment; with it its open rows are complete.
+    fn pass_to_next(&mut self, rows: &mut Vec<Intercept>) {
+        rows.extend(std::mem::take(&mut self.open).into_values());
+        self.segment = None;
+        self.at = Position {
+            segment: self.at.segment + 1,
+            offset: 0,
+        };
+        self.clean = self.at;
+    }
+
     /// Opens the segment at which reading is, or the next one that is there. False when there is none.
     fn open_segment(&mut self, tail: Position) -> io::Result<bool> {
         let there = self.folder.segments()?;
         let Some(number) = there
             .into_iter()
-            .find(|number| *number >= self.at.segment && *number <= tail.segment)
+            .find(|number| *number >= self.at.segment && (*number < tail.segment || tail.offset > 0))
+            .filter(|number| *number <= tail.segment)
         else {
             return Ok(false);
         };
@@ -239,7 +244,7 @@ impl SpoolReader {
             Entry::Whole(intercept) => rows.push(self.signed(intercept)),
             Entry::Opens(slot, intercept) => {
                 let intercept = self.signed(intercept);
-                // There is one already only if the end of its second could not be written.
+                // There is one already only if something was damaged in between.
                 rows.extend(self.open.insert(slot, intercept));
             }
             Entry::Adds(added) => self.add(added),

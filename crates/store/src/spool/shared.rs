@@ -88,6 +88,16 @@ impl Shared {
         *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = tail;
     }
 
+    /// So many bytes are in a segment that belong to nothing.
+    pub(super) fn left_behind(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Nothing more comes before this place.
+    pub(super) fn sealed(&self, tail: Position) {
+        *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = tail;
+    }
+
     /// A segment of so many bytes is gone.
     pub(super) fn removed(&self, bytes: u64) {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);

@@ -40,8 +40,6 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     log: Log,
     fold: Fold,
-    /// Rows are open that nobody adds to any more.
-    must_end: bool,
     /// Room for the next records.
     buffer: Vec<Intercept>,
     last_round: Instant,
@@ -51,21 +49,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// `must_end`: whether the log that was found may have open rows.
-    pub(super) fn new(
-        inbox: Arc<Inbox>,
-        shared: Arc<Shared>,
-        clock: Arc<dyn Clock>,
-        log: Log,
-        must_end: bool,
-    ) -> Self {
+    pub(super) fn new(inbox: Arc<Inbox>, shared: Arc<Shared>, clock: Arc<dyn Clock>, log: Log) -> Self {
         Self {
             inbox,
             shared,
             clock,
             log,
             fold: Fold::default(),
-            must_end,
             buffer: Vec::new(),
             last_round: Instant::now(),
             unsaid: Overflow::default(),
@@ -79,7 +69,6 @@ impl Writer {
             inbox: Arc::clone(&self.inbox),
             shared: Arc::clone(&self.shared),
         };
-        self.begin();
         loop {
             match self.turn(ROUND) {
                 Turn::Quiet => {}
@@ -87,11 +76,6 @@ impl Writer {
                 Turn::Last => return,
             }
         }
-    }
-
-    /// Ends the rows that an earlier process left open.
-    pub(super) fn begin(&mut self) {
-        self.keep(Vec::new(), Overflow::default());
     }
 
     /// Waits so long for records, and settles those that are there.
@@ -104,6 +88,11 @@ impl Writer {
         } = self.inbox.take(mem::take(&mut self.buffer), wait);
         let has_records = !records.is_empty();
         let is_round = self.last_round.elapsed() >= ROUND || is_closed;
+        if self.log.is_long() {
+            self.log.seal();
+            self.fold.close_rows();
+            self.shared.more.notify_one();
+        }
         let mut entries = Vec::new();
         self.fold.begin_batch();
         for record in records.drain(..) {
@@ -129,21 +118,16 @@ impl Writer {
     }
 
     /// Writes the entries; counts what could not be written, and what had no room in the inbox.
-    fn keep(&mut self, mut entries: Vec<Kept>, mut overflow: Overflow) {
-        if mem::take(&mut self.must_end) {
-            entries.insert(0, Kept::ends());
-        }
+    fn keep(&mut self, entries: Vec<Kept>, mut overflow: Overflow) {
         let appended = self.log.append(&entries);
-        if appended.left_out.len() < entries.len() {
+        if appended.error.is_some() || appended.left_out.len() < entries.len() {
             self.shared.more.notify_one();
         }
         let mut without_room = 0;
         for index in appended.left_out {
             let left_out = &entries[index];
-            match left_out.entry {
-                Entry::Opens(slot, _) => self.fold.forget(slot),
-                Entry::Ends => self.must_end = true,
-                _ => {}
+            if let Entry::Opens(slot, _) = left_out.entry {
+                self.fold.forget(slot);
             }
             if left_out.count > 0 {
                 without_room += left_out.count;
@@ -157,6 +141,7 @@ impl Writer {
         if let Some(error) = appended.error {
             self.shared.figures.failures.fetch_add(1, Ordering::Relaxed);
             self.last_error = Some(error);
+            self.fold.close_rows();
         }
         if !overflow.is_empty() {
             self.unsaid.merge(&overflow);
@@ -179,9 +164,6 @@ impl Writer {
                 "audit records have no room in the spool: they are counted until there is room again"
             );
             self.unsaid = Overflow::default();
-        }
-        if self.must_end {
-            self.keep(Vec::new(), Overflow::default());
         }
         let reported = self.report_overflow();
         self.note(reported);
@@ -210,6 +192,7 @@ impl Writer {
         let entries: Vec<Kept> = rows.into_iter().map(|row| Kept::of(row, Entry::Whole)).collect();
         let appended = self.log.append(&entries);
         if let Some(error) = appended.error {
+            self.fold.close_rows();
             return Err(error);
         }
         if appended.left_out.is_empty() {

@@ -84,6 +84,7 @@ fn networks(texts: &[String]) -> Result<Vec<Network>, LineError> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the lines")]
 pub(super) struct Archived {
     fingerprint: String,
     reason: String,

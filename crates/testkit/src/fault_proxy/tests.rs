@@ -264,3 +264,31 @@ async fn bytes_that_wait_are_bounded() {
         "it waits until something has left"
     );
 }
+
+#[tokio::test]
+async fn real_servers_are_reached_through_it() {
+    let postgres = crate::PostgresServer::start().await;
+    let proxy = FaultProxy::in_front_of(postgres.address()).await;
+    postgres.create_database("bindings").await;
+    let dsn = postgres.database_dsn_through("bindings", proxy.address());
+    let (session, connection) = tokio_postgres::connect(&dsn, tokio_postgres::NoTls)
+        .await
+        .expect("the role may log in");
+    tokio::spawn(connection);
+    session.batch_execute("SELECT 1").await.expect("all passes");
+    proxy.cut().await;
+    assert!(session.batch_execute("SELECT 1").await.is_err());
+
+    let redis = crate::RedisServer::builder().password("secret").start().await;
+    let proxy = FaultProxy::in_front_of(redis.address()).await;
+    let client = ::redis::Client::open(redis.url_through(proxy.address())).expect("a URL");
+    let mut connection = client
+        .get_multiplexed_async_connection()
+        .await
+        .expect("a connection");
+    let pong = ::redis::cmd("PING").query_async::<String>(&mut connection).await;
+    assert_eq!(pong.expect("all passes"), "PONG");
+    proxy.cut().await;
+    let cut = ::redis::cmd("PING").query_async::<String>(&mut connection).await;
+    assert!(cut.is_err());
+}

@@ -4,13 +4,17 @@ use std::sync::{Condvar, Mutex};
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::auth::lockout::FREE_FAILURES_PER_ACCOUNT_MAX;
+use sentinel_core::attempts::{FREE_FAILURES_PER_ACCOUNT_MAX, InProcessAttempts};
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 
 fn caller(number: usize) -> ClientIp {
     let last = u8::try_from(number).expect("small");
     ClientIp::new(std::net::IpAddr::from([192, 0, 2, last]))
+}
+
+fn attempts() -> Arc<dyn AttemptLimiter> {
+    Arc::new(InProcessAttempts::default())
 }
 
 fn password(text: &str) -> Password {
@@ -48,7 +52,7 @@ impl Gate {
 fn gated(wait_max: Duration) -> (Arc<Gate>, Arc<SignIn>) {
     let gate = Arc::new(Gate::default());
     let inner = Arc::clone(&gate);
-    let sign_in = SignIn::with_check("admin".to_owned(), wait_max, move |_| {
+    let sign_in = SignIn::with_check("admin".to_owned(), attempts(), wait_max, move |_| {
         inner.pass();
         true
     });
@@ -126,7 +130,7 @@ async fn a_caller_who_leaves_keeps_the_turn_until_the_work_is_done() {
 async fn an_unknown_name_is_verified_like_a_known_one() {
     let checked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&checked);
-    let sign_in = SignIn::with_check("admin".to_owned(), WAIT_MAX, move |_| {
+    let sign_in = SignIn::with_check("admin".to_owned(), attempts(), WAIT_MAX, move |_| {
         counter.fetch_add(1, Ordering::SeqCst);
         true
     });
@@ -139,7 +143,7 @@ async fn an_unknown_name_is_verified_like_a_known_one() {
 async fn a_locked_out_caller_costs_no_verification() {
     let checked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&checked);
-    let sign_in = SignIn::with_check("admin".to_owned(), WAIT_MAX, move |_| {
+    let sign_in = SignIn::with_check("admin".to_owned(), attempts(), WAIT_MAX, move |_| {
         counter.fetch_add(1, Ordering::SeqCst);
         false
     });

@@ -7,9 +7,9 @@ use sentinel_core::network::PeerAddr;
 use sentinel_core::ports::StoreError;
 use serde_json::{Value, json};
 
-use crate::auth::lockout::FREE_FAILURES_PER_ACCOUNT_MAX;
 use crate::auth::password::PASSWORD_BYTES_MAX;
 use crate::testing::{Answer, Console, PASSWORD, START, USERNAME, ip};
+use sentinel_core::attempts::FREE_FAILURES_PER_ACCOUNT_MAX;
 
 fn actions(console: &Console) -> Vec<(String, String)> {
     let stored = console.store.lock();

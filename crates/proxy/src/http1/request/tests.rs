@@ -192,3 +192,18 @@ proptest! {
         }
     }
 }
+
+/// Without a `Host` to compare it with, as HTTP/1.0 may come, the authority becomes the upstream's `Host`.
+#[test]
+fn an_authority_has_no_odd_bytes_in_any_version() {
+    for version in ["HTTP/1.0\r\n", "HTTP/1.0\r\nhost: a\"b\r\n"] {
+        for authority in [
+            "a\"b", "a\\b", "a<b>", "a@b", "a{b}", "a|b", "a^b", "a`b", "", ":80@c",
+        ] {
+            let text = format!("GET http://{authority}/v1 {version}\r\n");
+            assert!(matches!(take(&text), Err(RequestError::Malformed)), "{text:?}");
+        }
+    }
+    let plain = head("GET http://a.example:80/v1 HTTP/1.0\r\n\r\n");
+    assert_eq!((plain.authority(), plain.path()), (Some("a.example:80"), "/v1"));
+}

@@ -90,3 +90,17 @@ async fn a_stream_is_one_request() {
     });
     assert!(silent.await, "its client is there, and says nothing more");
 }
+
+#[tokio::test]
+async fn a_client_that_left_is_known_to_have_without_being_read() {
+    let (mut server, mut stream, client) = begun(5).await;
+    let looked = |stream: &mut Http2Stream| {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        stream.has_left(&mut context)
+    };
+    assert!(!looked(&mut stream));
+    client.abort();
+    while server.accept().await.is_some_and(|accepted| accepted.is_ok()) {}
+    drop(server);
+    assert!(looked(&mut stream));
+}

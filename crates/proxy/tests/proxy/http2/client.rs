@@ -97,6 +97,12 @@ impl Http2Client {
             .expect("an answer")
     }
 
+    /// Closes the connection under its requests.
+    pub(crate) async fn cut(self) {
+        self.driver.abort();
+        let _ = self.driver.await;
+    }
+
     /// Waits until the connection has ended, and says how.
     pub(crate) async fn ended(self) -> Result<(), h2::Error> {
         drop(self.requests);

@@ -18,10 +18,11 @@ async fn a_request_taken_back_ends_at_the_upstream() {
     let sentinel = Sentinel::start(upstream.address());
     let mut client = Http2Client::connect(sentinel.address).await;
 
+    assert_eq!(client.chat().await.status, StatusCode::OK, "the key is known");
     upstream.answer_next(Answer::never());
     let (answer, mut outgoing) = client.begin(post().body(()).expect("a request"), false).await;
     send(&mut outgoing, b"{}", true).await.expect("it goes");
-    upstream.wait_for_body(0).await;
+    upstream.wait_for_body(1).await;
     outgoing.send_reset(Reason::CANCEL);
     upstream.wait_for_clients_gone(1).await;
     drop(answer);
@@ -37,7 +38,7 @@ async fn a_request_taken_back_ends_at_the_upstream() {
 
     let (answer, mut outgoing) = client.begin(post().body(()).expect("a request"), false).await;
     send(&mut outgoing, b"half of", false).await.expect("it goes");
-    upstream.wait_for_body_bytes(2, 7).await;
+    upstream.wait_for_body_bytes(3, 7).await;
     outgoing.send_reset(Reason::CANCEL);
     upstream.wait_for_clients_gone(3).await;
     drop(answer);

@@ -4,11 +4,12 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use sentinel_core::ports::{BindingAdmin as _, SettingStore as _};
+use sentinel_core::ports::{BindingAdmin as _, SettingStore as _, StoreError};
+use sentinel_store::redis::RedisLink;
 use sentinel_store::{OpenError, PostgresError, PostgresOptions, PostgresStore, SqliteStore};
 
 use super::Finding;
-use crate::config::{Config, PostgresConfig};
+use crate::config::{Config, PostgresConfig, RedisConfig};
 use crate::secrets::{self, CheckedBy};
 
 /// What to do about an older schema.
@@ -116,6 +117,19 @@ async fn shared_check(postgres: &PostgresConfig) -> Result<CheckedBy, String> {
     let settings = store.settings().await.map_err(|error| error.to_string());
     store.close().await;
     Ok(CheckedBy::Shared(secrets::check_in(&settings?)))
+}
+
+/// Whether Redis can be used, when there is one.
+pub(super) async fn redis(config: &Config) -> Option<Finding> {
+    const PART: &str = "redis";
+    const ADVICE: &str = "put the server right, or REDIS_URL; until then every replica asks PostgreSQL and hears of changes from it alone";
+    let RedisConfig { settings } = config.store.redis.as_ref()?;
+    let place = settings.url();
+    Some(match RedisLink::try_out(settings).await {
+        Ok(()) => Finding::good(PART, format!("{place} takes writes")),
+        Err(StoreError::Unavailable(why)) => Finding::bad(PART, format!("{place}: {why}"), ADVICE),
+        Err(error) => Finding::bad(PART, format!("{place}: {error}"), ADVICE),
+    })
 }
 
 async fn embedded_and_secrets(config: &Config) -> Vec<Finding> {

@@ -7,6 +7,8 @@ use sentinel_core::fingerprint::KeyHint;
 use sentinel_core::known::Known;
 use sentinel_core::ports::{BindingLookup as _, BindingStore as _, Claim};
 use sentinel_core::usage::Uses;
+use sentinel_store::changes::{Change, ChangeAnnouncer};
+use sentinel_store::shared::{MemorySharedCache, SharedBounds};
 use sentinel_store::{CacheBounds, MemoryStore};
 use sentinel_testkit::SettableClock;
 
@@ -65,7 +67,13 @@ impl Fixture {
             lookup: Arc::clone(&self.lookup),
             uses,
             store,
-            announcer: Some(self.announced.clone()),
+            shared: Some(Arc::new(SharedStore::new(
+                Arc::new(self.store.clone()),
+                Arc::new(MemorySharedCache::new(self.clock.clone())),
+                self.announced.clone(),
+                self.clock.clone(),
+                &SharedBounds::default(),
+            ))),
             settings: Arc::clone(&self.settings),
             clock: self.clock.clone(),
         }
@@ -104,7 +112,9 @@ async fn unused_bindings_are_moved_by_the_run_after_the_one_that_marks_them() {
     // Not written yet: the run writes it first.
     fixture.lookup.record_use(&used, fixture.clock.now());
     assert_eq!(fixture.run().await, Ok(0));
-    fixture.clock.advance(MARK_AGE - Duration::from_millis(1));
+    fixture
+        .clock
+        .advance(MARK_AGE.saturating_sub(Duration::from_millis(1)));
     assert_eq!(fixture.run().await, Ok(0), "the mark is too fresh");
     fixture.clock.advance(Duration::from_millis(1));
     assert_eq!(fixture.run().await, Ok(1));

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use tokio_postgres::config::{ChannelBinding, TargetSessionAttrs};
 
 use super::*;
@@ -52,7 +53,7 @@ fn the_password_is_never_shown() {
         "host=db password=hunter 2=x",
         "host=db password='hunter2",
         "hunter2",
-        "postgres://app:hunter2%zz@db",
+        "postgres://app:p@db/keys?options=hunter2%zz",
         "postgres://db:hunter2/keys",
         "postgres://app:p@db/keys?hunter2=1",
         "postgres://app:p@db/keys?hunter2",
@@ -154,4 +155,19 @@ fn options_and_escapes_are_kept() {
     assert_eq!(server.get_application_name(), Some("one"));
     assert_eq!(refused("postgres://db?service=x"), DsnError::UnknownOption);
     assert_eq!(refused(""), DsnError::Malformed);
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_written_is_read_or_refused_without_a_quote(
+        text in r"(postgres://)?[a-z'=\\ %@:/?&,\[\]0-9é]{0,60}",
+        secret in "[A-Z]{12}",
+    ) {
+        let text = format!("{text}{secret}");
+        // A name may be shown; an error shows nothing at all.
+        if let Err(error) = text.parse::<PostgresDsn>() {
+            let said = format!("{error} {error:?}");
+            prop_assert!(!said.contains(&secret));
+        }
+    }
 }

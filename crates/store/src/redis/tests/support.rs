@@ -10,7 +10,7 @@ use crate::shared::SharedCache;
 use crate::shared::conformance::SharedFixture;
 
 /// Makes every entry older by letting it be kept for less: the server counts down from there.
-const GROW_OLD: &str = "for _, key in ipairs(redis.call('KEYS', '*binding*')) do \
+pub(super) const GROW_OLD: &str = "for _, key in ipairs(redis.call('KEYS', '*binding*')) do \
     local left = redis.call('PTTL', key) - ARGV[1] \
     if left > 0 then redis.call('PEXPIRE', key, left) else redis.call('DEL', key) end end";
 

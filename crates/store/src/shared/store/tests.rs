@@ -1,182 +1,14 @@
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+mod doubles;
+
+use std::sync::atomic::Ordering;
 
 use sentinel_core::binding::BindingStatus;
 use sentinel_core::ports::BindingAdmin;
-use sentinel_testkit::{SettableClock, bounded};
 
 use super::*;
 use crate::conformance::{actor, claimed, fingerprint, network, new_binding};
-use crate::memory::MemoryStore;
-use crate::shared::{KEPT_MAX, MemorySharedCache};
-
-/// An authority that fails, or never answers, when a test says so.
-#[derive(Default)]
-struct Authority {
-    memory: MemoryStore,
-    asked: AtomicUsize,
-    is_away: AtomicBool,
-    is_silent: AtomicBool,
-}
-
-impl Authority {
-    async fn answer<T>(&self, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.is_silent.load(Ordering::SeqCst) {
-            std::future::pending::<()>().await;
-        }
-        if self.is_away.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable("away".to_owned()));
-        }
-        answer.await
-    }
-}
-
-#[async_trait]
-impl BindingStore for Authority {
-    async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
-        self.answer(self.memory.find(fingerprint)).await
-    }
-
-    async fn find_many(&self, fingerprints: &[KeyFingerprint]) -> Result<Vec<Found>, StoreError> {
-        self.answer(self.memory.find_many(fingerprints)).await
-    }
-
-    async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
-        self.answer(self.memory.claim(new)).await
-    }
-
-    async fn release(&self, id: BindingId, claimed: Version) -> Result<bool, StoreError> {
-        self.answer(self.memory.release(id, claimed)).await
-    }
-
-    async fn learn(
-        &self,
-        id: BindingId,
-        network: Network,
-        networks_max: u16,
-        now: Timestamp,
-    ) -> Result<Option<Binding>, StoreError> {
-        self.answer(self.memory.learn(id, network, networks_max, now))
-            .await
-    }
-}
-
-/// A cache that fails, or takes nothing in, when a test says so.
-struct Cache {
-    memory: MemorySharedCache,
-    is_away: AtomicBool,
-    takes_nothing: AtomicBool,
-    holds_puts: Semaphore,
-}
-
-impl Cache {
-    fn check(&self, is_write: bool) -> Result<(), StoreError> {
-        if self.is_away.load(Ordering::SeqCst) || (is_write && self.takes_nothing.load(Ordering::SeqCst)) {
-            return Err(StoreError::Unavailable("away".to_owned()));
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl SharedCache for Cache {
-    async fn get(&self, fingerprint: &KeyFingerprint) -> Result<SharedEntry, StoreError> {
-        self.check(false)?;
-        self.memory.get(fingerprint).await
-    }
-
-    async fn put(&self, found: &Found, seen: Standing) -> Result<(), StoreError> {
-        let _free = self.holds_puts.acquire().await;
-        self.check(true)?;
-        self.memory.put(found, seen).await
-    }
-
-    async fn put_absent(&self, fingerprint: &KeyFingerprint, seen: Standing) -> Result<(), StoreError> {
-        self.check(true)?;
-        self.memory.put_absent(fingerprint, seen).await
-    }
-
-    async fn bury(&self, fingerprint: &KeyFingerprint, absence: Version) -> Result<(), StoreError> {
-        self.check(true)?;
-        self.memory.bury(fingerprint, absence).await
-    }
-}
-
-#[derive(Default)]
-struct Announced {
-    changes: Mutex<Vec<Change>>,
-    fails: AtomicBool,
-}
-
-#[async_trait]
-impl ChangeAnnouncer for Announced {
-    async fn announce(&self, change: Change) -> Result<(), StoreError> {
-        self.changes.lock().unwrap().push(change);
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable("away".to_owned()));
-        }
-        Ok(())
-    }
-}
-
-struct Replica {
-    authority: Arc<Authority>,
-    cache: Arc<Cache>,
-    announced: Arc<Announced>,
-    clock: Arc<SettableClock>,
-    store: SharedStore,
-}
-
-fn replica() -> Replica {
-    replica_with(&SharedBounds::default())
-}
-
-fn replica_with(bounds: &SharedBounds) -> Replica {
-    let clock = Arc::new(SettableClock::default());
-    let authority = Arc::<Authority>::default();
-    let announced = Arc::<Announced>::default();
-    let cache = Arc::new(Cache {
-        memory: MemorySharedCache::new(Arc::clone(&clock) as Arc<_>),
-        is_away: AtomicBool::new(false),
-        takes_nothing: AtomicBool::new(false),
-        holds_puts: Semaphore::new(1),
-    });
-    Replica {
-        store: SharedStore::new(
-            Arc::clone(&authority) as Arc<_>,
-            Arc::clone(&cache) as Arc<_>,
-            Arc::clone(&announced) as Arc<_>,
-            Arc::clone(&clock) as Arc<_>,
-            bounds,
-        ),
-        authority,
-        cache,
-        announced,
-        clock,
-    }
-}
-
-impl Replica {
-    async fn find(&self, number: u32) -> Option<Found> {
-        self.store.find(&fingerprint(number)).await.expect("an answer")
-    }
-
-    fn asked(&self) -> usize {
-        self.authority.asked.load(Ordering::SeqCst)
-    }
-
-    async fn holds(&self, number: u32) -> SharedEntry {
-        self.cache.memory.get(&fingerprint(number)).await.expect("works")
-    }
-
-    /// Waits until what is shared beside the requests has arrived.
-    async fn settled(&self) {
-        let all = u32::try_from(self.store.bounds.puts_max).expect("small");
-        let free = self.store.puts.acquire_many(all);
-        drop(bounded("what is on its way", free).await.expect("open"));
-    }
-}
+use crate::shared::KEPT_MAX;
+use doubles::{replica, replica_with};
 
 #[tokio::test]
 async fn one_question_to_the_authority_serves_all_for_a_while_and_its_age_is_told() {
@@ -192,7 +24,7 @@ async fn one_question_to_the_authority_serves_all_for_a_while_and_its_age_is_tol
         "{found:?}"
     );
     assert_eq!((found.binding, replica.asked()), (binding, 1));
-    age = SharedBounds::default().fresh - age;
+    age = SharedBounds::default().fresh.saturating_sub(age);
     replica.clock.advance(age);
     assert_eq!(replica.find(1).await.expect("the binding").age, Duration::ZERO);
     assert_eq!(replica.asked(), 2);
@@ -221,7 +53,7 @@ async fn an_absence_is_shared_and_a_claim_ends_it() {
 async fn while_the_authority_is_away_an_entry_of_any_age_is_given() {
     let replica = replica();
     let binding = claimed(&replica.store, 1, "192.0.2.1").await;
-    let age = KEPT_MAX - Duration::from_secs(60);
+    let age = KEPT_MAX.saturating_sub(Duration::from_mins(1));
     replica.clock.advance(age);
     replica.authority.is_away.store(true, Ordering::SeqCst);
     let found = replica.find(1).await.expect("the binding");
@@ -239,7 +71,7 @@ async fn while_the_authority_is_away_an_entry_of_any_age_is_given() {
 async fn an_authority_that_never_answers_counts_as_away() {
     let replica = replica();
     claimed(&replica.store, 1, "192.0.2.1").await;
-    replica.clock.advance(Duration::from_secs(60));
+    replica.clock.advance(Duration::from_mins(1));
     replica.authority.is_silent.store(true, Ordering::SeqCst);
     let began = Instant::now();
     assert!(replica.find(1).await.is_some());
@@ -357,7 +189,8 @@ async fn who_knows_of_a_change_is_not_given_what_was_before_however_little_the_c
     assert!(replica.find(2).await.is_some());
     replica
         .store
-        .heard(&fingerprint(2), Version(other.version.0 + 10));
+        .heard(&fingerprint(2), Version(other.version.0 + 10))
+        .await;
     assert!(
         replica.store.find(&fingerprint(2)).await.is_err(),
         "nor of what it heard"

@@ -1,31 +1,23 @@
-//! Slows guessing of passwords down, by the caller's address and by account and address together.
-//!
-//! An account alone is never locked: a stranger elsewhere could otherwise keep its owner out. An attempt is counted before
-//! its password is checked, so that many at once cannot slip past, and taken back when the password was never checked.
-//! Attempts during a lock are neither counted nor do they prolong it.
+//! Failed attempts as one process remembers them, within bounds.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sentinel_core::network::{ClientIp, Network};
-use sentinel_core::time::Timestamp;
+use async_trait::async_trait;
 
-/// So many wrong passwords for one account from one address are free of delay.
-pub(crate) const FREE_FAILURES_PER_ACCOUNT_MAX: u32 = 5;
-/// So many wrong passwords from one address, for whatever accounts, are free of delay.
-pub(crate) const FREE_FAILURES_PER_ADDRESS_MAX: u32 = 20;
-/// The first delay; each further failure doubles it.
-const DELAY_FIRST: Duration = Duration::from_secs(1);
-/// The longest delay.
-pub(crate) const DELAY_MAX: Duration = Duration::from_mins(5);
-/// After so long without a failure all is forgotten.
-const FORGET_AFTER: Duration = Duration::from_hours(1);
+use super::{
+    Attempt, AttemptLimiter, AttemptOutcome, CountedBy, FORGET_AFTER, FREE_FAILURES_PER_ACCOUNT_MAX,
+    FREE_FAILURES_PER_ADDRESS_MAX, caller, delay_after,
+};
+use crate::network::{ClientIp, Network};
+use crate::time::Timestamp;
+
 /// So many addresses, and pairs of account and address, are remembered. Beyond that the longest-quiet one is forgotten.
-pub(crate) const REMEMBERED_MAX: usize = 8192;
+pub const REMEMBERED_MAX: usize = 8192;
 
-/// Whose failures are counted. IPv6 addresses count by their /64, which is one customer's.
+/// Whose failures are counted.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Suspect {
     Address(Network),
@@ -33,6 +25,14 @@ enum Suspect {
 }
 
 impl Suspect {
+    /// The address, and the pair.
+    fn of(attempt: &Attempt) -> [Self; 2] {
+        [
+            Self::Address(attempt.network),
+            Self::Account(attempt.account.clone(), attempt.network),
+        ]
+    }
+
     fn free_failures_max(&self) -> u32 {
         match self {
             Self::Address(_) => FREE_FAILURES_PER_ADDRESS_MAX,
@@ -47,61 +47,70 @@ struct Failures {
     last: Timestamp,
 }
 
-/// Remembers failures, within bounds.
+/// [`AttemptLimiter`] for one process.
 #[derive(Default)]
-pub(crate) struct Lockout(Mutex<HashMap<Suspect, Failures>>);
+pub struct InProcessAttempts(Mutex<HashMap<Suspect, Failures>>);
 
-/// An attempt that was counted as a failure until its outcome is known.
-pub(crate) struct Attempt {
-    address: Suspect,
-    account: Suspect,
-}
-
-impl Lockout {
-    /// Counts an attempt at signing in, or says how long the caller must wait.
-    pub(crate) fn begin(
+impl InProcessAttempts {
+    /// As [`AttemptLimiter::begin`].
+    pub fn begin_here(
         &self,
         account: &str,
         client_ip: ClientIp,
         now: Timestamp,
     ) -> Result<Attempt, Duration> {
-        let network = Network::widen(client_ip, 32, 64);
         let attempt = Attempt {
-            address: Suspect::Address(network),
-            account: Suspect::Account(account.to_owned(), network),
+            account: account.to_owned(),
+            network: caller(client_ip),
+            counted_by: CountedBy::Process,
         };
+        let suspects = Suspect::of(&attempt);
         let mut remembered = self.remembered();
-        let wait = [&attempt.address, &attempt.account]
-            .into_iter()
+        let wait = suspects
+            .iter()
             .map(|suspect| remaining_delay(&mut remembered, suspect, now))
             .max()
             .unwrap_or_default();
         if wait > Duration::ZERO {
             return Err(wait);
         }
-        for suspect in [&attempt.address, &attempt.account] {
+        for suspect in &suspects {
             count_failure(&mut remembered, suspect, now);
         }
         Ok(attempt)
     }
 
-    /// The password was right: the pair is forgiven; of the address only this attempt, since others may share it.
-    pub(crate) fn succeeded(&self, attempt: &Attempt) {
+    /// As [`AttemptLimiter::settle`], whoever counted the attempt.
+    pub fn settle_here(&self, attempt: &Attempt, outcome: AttemptOutcome) {
+        let [address, account] = Suspect::of(attempt);
         let mut remembered = self.remembered();
-        remembered.remove(&attempt.account);
-        take_back(&mut remembered, &attempt.address);
-    }
-
-    /// The password was never checked.
-    pub(crate) fn not_checked(&self, attempt: &Attempt) {
-        let mut remembered = self.remembered();
-        take_back(&mut remembered, &attempt.account);
-        take_back(&mut remembered, &attempt.address);
+        match outcome {
+            AttemptOutcome::Failed => {}
+            AttemptOutcome::Succeeded => {
+                remembered.remove(&account);
+                take_back(&mut remembered, &address);
+            }
+            AttemptOutcome::NotChecked => {
+                take_back(&mut remembered, &account);
+                take_back(&mut remembered, &address);
+            }
+        }
     }
 
     fn remembered(&self) -> MutexGuard<'_, HashMap<Suspect, Failures>> {
         // Every change under the lock is whole, so a panic elsewhere leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl AttemptLimiter for InProcessAttempts {
+    async fn begin(&self, account: &str, client_ip: ClientIp, now: Timestamp) -> Result<Attempt, Duration> {
+        self.begin_here(account, client_ip, now)
+    }
+
+    async fn settle(&self, attempt: Attempt, outcome: AttemptOutcome) {
+        self.settle_here(&attempt, outcome);
     }
 }
 
@@ -116,15 +125,6 @@ fn remaining_delay(
     // After the clock was set back a lock must not last until the clock has caught up.
     failures.last = failures.last.min(now);
     delay_after(failures.count, suspect.free_failures_max()).saturating_sub(now.since(failures.last))
-}
-
-fn delay_after(failures: u32, free_max: u32) -> Duration {
-    match failures.checked_sub(free_max) {
-        None => Duration::ZERO,
-        Some(doublings) => DELAY_FIRST
-            .saturating_mul(2_u32.saturating_pow(doublings))
-            .min(DELAY_MAX),
-    }
 }
 
 fn count_failure(remembered: &mut HashMap<Suspect, Failures>, suspect: &Suspect, now: Timestamp) {

@@ -1,0 +1,87 @@
+//! How well this replica hears of what others change: which channels work, and how late their news is.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use sentinel_store::listener::ChannelObserver;
+
+/// Within how many seconds news is expected, from the best to the worst that is worth telling apart.
+const DELAYS_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// Measures the channels.
+#[derive(Clone, Debug)]
+pub(crate) struct ChannelMetrics {
+    up: Family<Channel, Gauge>,
+    delay_seconds: Family<Channel, Histogram>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Channel {
+    channel: &'static str,
+}
+
+impl Default for ChannelMetrics {
+    fn default() -> Self {
+        Self {
+            up: Family::default(),
+            delay_seconds: Family::new_with_constructor(|| Histogram::new(DELAYS_SECONDS)),
+        }
+    }
+}
+
+impl ChannelMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "change_channel_up",
+            "Whether changes made by other replicas are heard on this channel",
+            self.up.clone(),
+        );
+        registry.register(
+            "change_delay_seconds",
+            "How long after a change was made elsewhere this replica heard of it",
+            self.delay_seconds.clone(),
+        );
+    }
+}
+
+impl ChannelObserver for ChannelMetrics {
+    fn heard(&self, channel: &'static str, delay: Duration) {
+        self.delay_seconds
+            .get_or_create(&Channel { channel })
+            .observe(delay.as_secs_f64());
+    }
+
+    fn is_up(&self, channel: &'static str, is_up: bool) {
+        self.up.get_or_create(&Channel { channel }).set(i64::from(is_up));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_are_told_apart() {
+        let metrics = ChannelMetrics::default();
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        metrics.is_up("redis", true);
+        metrics.is_up("redis", false);
+        metrics.is_up("postgresql", true);
+        metrics.heard("redis", Duration::from_millis(7));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).expect("it is text");
+        for line in [
+            "change_channel_up{channel=\"redis\"} 0",
+            "change_channel_up{channel=\"postgresql\"} 1",
+            "change_delay_seconds_bucket{le=\"0.005\",channel=\"redis\"} 0",
+            "change_delay_seconds_bucket{le=\"0.01\",channel=\"redis\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+    }
+}
