@@ -74,9 +74,7 @@ impl Shared {
     pub(super) fn begun(&self, medium: Arc<dyn Medium>, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let mut unsynced = self.lock_unsynced();
-        if let Some(before) = unsynced.current.replace(medium) {
-            unsynced.media.push(before);
-        }
+        unsynced.current = Some(medium);
         unsynced.is_current_dirty = true;
         unsynced.has_new = true;
     }
@@ -93,8 +91,15 @@ impl Shared {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Nothing more comes before this place.
+    /// Nothing more comes before this place. The segment's file is let go once it is on the disk: until then its room is not given back.
     pub(super) fn sealed(&self, tail: Position) {
+        {
+            let mut unsynced = self.lock_unsynced();
+            let current = unsynced.current.take();
+            if std::mem::take(&mut unsynced.is_current_dirty) {
+                unsynced.media.extend(current);
+            }
+        }
         *self.tail.lock().unwrap_or_else(PoisonError::into_inner) = tail;
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Writer {
     /// Room for the next records.
     buffer: Vec<Intercept>,
     last_round: Instant,
+    /// The last write failed.
+    has_failed: bool,
     /// What was only counted, and why, since it was last said.
     unsaid: Overflow,
     last_error: Option<std::io::Error>,
@@ -58,6 +60,7 @@ impl Writer {
             fold: Fold::default(),
             buffer: Vec::new(),
             last_round: Instant::now(),
+            has_failed: false,
             unsaid: Overflow::default(),
             last_error: None,
         }
@@ -88,6 +91,11 @@ impl Writer {
         } = self.inbox.take(mem::take(&mut self.buffer), wait);
         let has_records = !records.is_empty();
         let is_round = self.last_round.elapsed() >= ROUND || is_closed;
+        if self.has_failed {
+            // What was only counted goes first as soon as there is room, or new records would fill it up again and again.
+            let reported = self.report_overflow();
+            self.note(reported);
+        }
         if self.log.is_long() {
             self.log.seal();
             self.fold.close_rows();
@@ -138,10 +146,12 @@ impl Writer {
             .figures
             .overflowed
             .fetch_add(without_room, Ordering::Relaxed);
+        if !entries.is_empty() {
+            self.has_failed = appended.error.is_some();
+        }
         if let Some(error) = appended.error {
-            self.shared.figures.failures.fetch_add(1, Ordering::Relaxed);
-            self.last_error = Some(error);
             self.fold.close_rows();
+            self.note(Err(error));
         }
         if !overflow.is_empty() {
             self.unsaid.merge(&overflow);
