@@ -28,7 +28,7 @@ use crate::http1::request::RequestHead;
 use crate::worker::Worker;
 
 /// For how long a refused client waits for its record to be settled.
-pub(crate) const RECORD_WAIT_MAX: Duration = Duration::from_millis(50);
+pub const RECORD_WAIT_MAX: Duration = Duration::from_millis(50);
 /// The most characters of a method that are kept.
 const METHOD_CHARACTERS_MAX: usize = 16;
 

@@ -20,6 +20,8 @@ pub struct MemorySink {
 #[derive(Debug, Default)]
 struct Settling {
     settled: u64,
+    /// All that was recorded is settled as soon as somebody waits for it.
+    by_waiting: bool,
     wakers: Vec<Waker>,
 }
 
@@ -33,6 +35,18 @@ impl MemorySink {
     pub fn unsettled() -> Self {
         Self {
             settling: Some(Mutex::default()),
+            ..Self::default()
+        }
+    }
+
+    /// An empty sink in which everything is settled when somebody waits for it, and not before.
+    pub fn settled_by_waiting() -> Self {
+        let settling = Settling {
+            by_waiting: true,
+            ..Settling::default()
+        };
+        Self {
+            settling: Some(Mutex::new(settling)),
             ..Self::default()
         }
     }
@@ -83,6 +97,9 @@ impl InterceptSink for MemorySink {
             return;
         };
         let mut settling = settling.lock().unwrap_or_else(PoisonError::into_inner);
+        if settling.by_waiting {
+            settling.settled = self.intercepts.borrow().len() as u64;
+        }
         if settling.settled > seen.0 {
             waker.wake_by_ref();
         } else {
