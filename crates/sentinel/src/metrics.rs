@@ -107,6 +107,41 @@ impl Figures for Metrics {
 }
 
 impl Readings {
+    /// How records of refusals fare on their way.
+    fn encode_records(
+        &self,
+        proxy: &sentinel_proxy::FiguresSnapshot,
+        encoder: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), fmt::Error> {
+        let spool = self.spool.figures();
+        for (name, help, value) in [
+            (
+                "refusals_unrecorded",
+                "Refusals answered before their record was kept, because that took too long",
+                proxy.records_unsettled,
+            ),
+            (
+                "intercepts_lost",
+                "Refused or observed requests that were only counted: there was no room for their records",
+                spool.overflowed,
+            ),
+            (
+                "spool_damaged_bytes",
+                "Bytes of audit records on disk that could not be read",
+                spool.damaged_bytes,
+            ),
+            (
+                "spool_failures",
+                "Writes of audit records to disk that failed",
+                spool.failures,
+            ),
+        ] {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+
     /// What can go up and down.
     fn encode_gauges(
         &self,
@@ -197,7 +232,7 @@ impl Readings {
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let proxy = self.proxy.snapshot();
-        let (lookup, spool) = (self.lookup.counts(), self.spool.figures());
+        let lookup = self.lookup.counts();
         for (name, help, value) in [
             ("requests", "Requests whose head was read", proxy.requests),
             (
@@ -262,30 +297,11 @@ impl Collector for Readings {
                 "Times that a binding with new uses found the queue full",
                 lookup.uses_queue_full,
             ),
-            (
-                "refusals_unrecorded",
-                "Refusals answered before their record was kept, because that took too long",
-                proxy.records_unsettled,
-            ),
-            (
-                "intercepts_lost",
-                "Refused or observed requests that were only counted: there was no room for their records",
-                spool.overflowed,
-            ),
-            (
-                "spool_damaged_bytes",
-                "Bytes of audit records on disk that could not be read",
-                spool.damaged_bytes,
-            ),
-            (
-                "spool_failures",
-                "Writes of audit records to disk that failed",
-                spool.failures,
-            ),
         ] {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
+        self.encode_records(&proxy, &mut encoder)?;
         self.encode_shared(&mut encoder)?;
         self.encode_gauges(&proxy, &mut encoder)?;
         let refused = ConstCounter::new(0_u64);

@@ -185,16 +185,19 @@ impl Fold {
         if self.groups.contains_key(&group) {
             return group;
         }
-        let groups_max = match is_of_known_key(group.reason) {
-            true => ADDRESS_GROUPS_MAX,
-            false => CHEAP_GROUPS_MAX,
+        let groups_max = if is_of_known_key(group.reason) {
+            ADDRESS_GROUPS_MAX
+        } else {
+            CHEAP_GROUPS_MAX
         };
         let of_binding = group.binding.map(|id| self.of_binding.entry(id).or_default());
         let has_room = of_binding
             .as_ref()
             .is_none_or(|count| **count < BINDING_GROUPS_MAX);
         if self.groups.len() < groups_max && has_room {
-            of_binding.into_iter().for_each(|count| *count += 1);
+            if let Some(count) = of_binding {
+                *count += 1;
+            }
             return group;
         }
         let of_binding = Group {

@@ -111,7 +111,7 @@ impl Writer {
         } else if is_round {
             self.fold.pass_to(self.clock.now(), &mut entries);
         }
-        self.keep(entries, overflow);
+        self.keep(&entries, overflow);
         self.inbox.settle(ticket);
         self.buffer = emptied(records);
         if is_round {
@@ -126,8 +126,8 @@ impl Writer {
     }
 
     /// Writes the entries; counts what could not be written, and what had no room in the inbox.
-    fn keep(&mut self, entries: Vec<Kept>, mut overflow: Overflow) {
-        let appended = self.log.append(&entries);
+    fn keep(&mut self, entries: &[Kept], mut overflow: Overflow) {
+        let appended = self.log.append(entries);
         if appended.error.is_some() || appended.left_out.len() < entries.len() {
             self.shared.more.notify_one();
         }

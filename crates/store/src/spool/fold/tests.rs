@@ -50,7 +50,7 @@ fn rows_of(entries: Vec<Kept>) -> Vec<Intercept> {
 }
 
 /// Puts all in, so many in each batch; gives all rows.
-fn folded_in(batch: usize, records: Vec<Intercept>) -> Vec<Intercept> {
+fn folded_in(batch: usize, records: &[Intercept]) -> Vec<Intercept> {
     let (mut fold, mut all) = (Fold::default(), Vec::new());
     for records in records.chunks(batch) {
         let mut entries = Vec::new();
@@ -65,7 +65,7 @@ fn folded_in(batch: usize, records: Vec<Intercept>) -> Vec<Intercept> {
 }
 
 fn folded(records: impl IntoIterator<Item = Intercept>) -> Vec<Intercept> {
-    folded_in(97, records.into_iter().collect())
+    folded_in(97, &records.into_iter().collect::<Vec<_>>())
 }
 
 fn total(rows: &[Intercept]) -> u64 {
@@ -313,7 +313,7 @@ proptest! {
             records.push(record);
         }
         let mut counted = HashMap::new();
-        for row in folded_in(batch, records) {
+        for row in folded_in(batch, &records) {
             *counted.entry(Group::of(&row)).or_insert(0) += row.count;
         }
         prop_assert!(sent == counted);

@@ -90,7 +90,7 @@ fn a_sleeping_thread_is_woken_by_a_record_and_by_the_end() {
     for is_last in [false, true] {
         let taking = {
             let inbox = Arc::clone(&inbox);
-            std::thread::spawn(move || inbox.take(Vec::new(), Duration::from_secs(600)))
+            std::thread::spawn(move || inbox.take(Vec::new(), Duration::from_mins(10)))
         };
         if is_last {
             inbox.close();
