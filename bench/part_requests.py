@@ -23,8 +23,9 @@ FIELDS = ("requests_per_second", "user_us", "system_us", "cpu_us", "p50_us", "p9
 TARGETS = [(32, "nginx", 0.95), (256, "nginx", 1.1), (32, "haproxy", 0.9), (256, "haproxy", 1.0)]
 
 
-def run_wrk(port, connections, seconds, core):
-    """Runs wrk on one core and returns what load.lua prints at the end; raises when any request failed."""
+def run_wrk(port, connections, seconds, core, refused=False):
+    """Runs wrk on one core and returns what load.lua prints at the end; raises when any request failed, or when any was not
+    refused that had to be."""
     command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "10s"]
     command += ["-s", str(SCRIPT), f"http://127.0.0.1:{port}/v1/chat/completions"]
     done = subprocess.run(
@@ -39,6 +40,8 @@ def run_wrk(port, connections, seconds, core):
     if done.returncode != 0 or not lines:
         raise BenchError(f"wrk failed: {done.stdout[-500:]} {done.stderr[-500:]}")
     result = json.loads(lines[-1])
+    if refused:
+        result["status"] -= result["requests"]
     failed = {name: result[name] for name in ("connect", "read", "write", "status", "timeout") if result[name]}
     if failed:
         raise BenchError(f"wrk saw failed requests on port {port}: {failed}")

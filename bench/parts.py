@@ -2,6 +2,7 @@
 
 import part_bodies
 import part_memory
+import part_refusals
 import part_requests
 import part_stores
 import part_streams
@@ -12,4 +13,5 @@ PARTS = {
     "memory": part_memory,
     "bodies": part_bodies,
     "stores": part_stores,
+    "refusals": part_refusals,
 }

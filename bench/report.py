@@ -23,6 +23,7 @@ TITLES = {
     "memory": "Memory per connection",
     "bodies": "Large bodies",
     "stores": "PostgreSQL and Redis",
+    "refusals": "Refusals",
 }
 
 

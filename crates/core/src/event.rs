@@ -6,10 +6,11 @@
 mod redaction;
 
 use std::fmt;
+use std::sync::Arc;
 
 pub use redaction::{path_shown, printable_without_keys, user_agent_shown};
 
-use crate::binding::BindingId;
+use crate::binding::{BindingId, Networks};
 use crate::decision::RefusalReason;
 use crate::fingerprint::{KeyFingerprint, KeyHint};
 use crate::network::ClientIp;
@@ -19,6 +20,8 @@ use crate::time::Timestamp;
 pub const PATH_CHARACTERS_MAX: usize = 256;
 /// The most characters of a user agent that are kept.
 pub const USER_AGENT_CHARACTERS_MAX: usize = 256;
+/// The most networks of a binding that a record shows: the first ones.
+pub const NETWORKS_SHOWN_MAX: usize = 16;
 
 /// The name of one refusal, told to the client and found again in the audit log: `sr_` and 16 characters of base32.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,10 +30,15 @@ pub struct Reference(String);
 impl Reference {
     /// A fresh, random one.
     pub fn random() -> Self {
-        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
         let mut bytes = [0_u8; 16];
         // Without randomness a reference names nothing in particular; the refusal itself still holds.
         let _ = getrandom::fill(&mut bytes);
+        Self::from_bytes(bytes)
+    }
+
+    /// Of the five low bits of each byte.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
         let mut text = String::with_capacity(19);
         text.push_str("sr_");
         text.extend(
@@ -84,24 +92,30 @@ impl InterceptOutcome {
     }
 }
 
-/// The record of one request that broke a rule.
+/// The record of one request that broke a rule, or of many of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intercept {
-    /// Its name towards the client.
+    /// The name of the first one towards its client.
     pub reference: Reference,
-    /// When.
+    /// When the first one came.
     pub at: Timestamp,
+    /// When the last one came.
+    pub last_at: Timestamp,
     /// Which rule.
     pub reason: RefusalReason,
     /// What became of it.
     pub outcome: InterceptOutcome,
     /// The binding that was held against it.
     pub binding: Option<BindingId>,
+    /// The networks that the binding had at that moment, the first [`NETWORKS_SHOWN_MAX`] of them. For operators only: they would tell a
+    /// thief where to go.
+    pub networks: Networks,
     /// The key, when one was read.
     pub fingerprint: Option<KeyFingerprint>,
     /// What may be shown of the key.
     pub hint: Option<KeyHint>,
-    /// Where from; the socket's peer when the client's address could not be resolved.
+    /// Where from; the socket's peer when the client's address could not be resolved; [`SEVERAL_CLIENTS`] when it stands for requests of
+    /// many clients.
     pub client_ip: ClientIp,
     /// The request's method.
     pub method: String,
@@ -111,6 +125,21 @@ pub struct Intercept {
     pub user_agent: String,
     /// How many equal requests this record stands for.
     pub count: u32,
+    /// The profile by which the request was read; empty until the record is kept.
+    pub profile: Arc<str>,
+    /// The replica that it came to; empty until the record is kept.
+    pub replica: Arc<str>,
+}
+
+/// The address of a record that stands for requests of many clients: the unspecified one, `::`.
+pub const SEVERAL_CLIENTS: ClientIp = ClientIp::UNSPECIFIED;
+
+/// The networks of a binding as a record shows them.
+pub fn networks_shown(networks: &Networks) -> Networks {
+    match networks.get(..NETWORKS_SHOWN_MAX) {
+        Some(first) => first.iter().copied().collect(),
+        None => networks.clone(),
+    }
 }
 
 /// What an operator did.
@@ -184,6 +213,20 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(one.as_str().len(), 19);
         assert!(one.as_str().starts_with("sr_"));
+    }
+
+    #[test]
+    fn a_record_shows_so_many_networks() {
+        let network = |number: usize| format!("10.0.0.{number}").parse().expect("a network");
+        for (held, shown) in [
+            (0, 0),
+            (1, 1),
+            (NETWORKS_SHOWN_MAX, NETWORKS_SHOWN_MAX),
+            (64, NETWORKS_SHOWN_MAX),
+        ] {
+            let networks: Networks = (0..held).map(network).collect();
+            assert_eq!(*networks_shown(&networks), networks[..shown]);
+        }
     }
 
     #[test]

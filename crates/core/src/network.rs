@@ -25,6 +25,9 @@ impl PeerAddr {
 pub struct ClientIp(IpAddr);
 
 impl ClientIp {
+    /// The unspecified address, which no client has.
+    pub const UNSPECIFIED: Self = Self(IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED));
+
     /// Folds the address to its canonical form.
     pub fn new(address: IpAddr) -> Self {
         Self(address.to_canonical())

@@ -3,6 +3,7 @@
 //! The data plane sees [`BindingLookup`] and [`InterceptSink`] only. Both have synchronous calls for the way of every
 //! request, and asynchronous ones for what happens once per key.
 
+mod records;
 mod retention;
 mod transfer;
 
@@ -20,6 +21,7 @@ use crate::network::{ClientIp, Network};
 use crate::time::Timestamp;
 use crate::usage::Uses;
 
+pub use records::{InterceptSink, RecordTicket};
 pub use retention::InterceptRetention;
 pub use transfer::{
     ArchivedBinding, Existing, MovedBinding, Taken, TakenIn, TransferItem, TransferKind, TransferStore,
@@ -92,12 +94,6 @@ pub enum BindingChange {
 pub trait BindingWatcher: Send + Sync {
     /// A binding has changed, and lookups know it already.
     fn changed(&self, change: BindingChange);
-}
-
-/// Where the data plane puts its records. Never blocks; what does not fit is counted and reported.
-pub trait InterceptSink: Send + Sync {
-    /// Takes the record.
-    fn record(&self, intercept: Intercept);
 }
 
 /// A binding, and how long ago the authority gave it.
@@ -253,7 +249,8 @@ pub struct InterceptBucket {
 /// The audit log.
 #[async_trait]
 pub trait InterceptStore: Send + Sync {
-    /// Writes a batch in one transaction; durable when it returns.
+    /// Writes a batch in one transaction; durable when it returns. What is there already, by reference and moment, is passed over: a batch
+    /// may be written again when nobody knows whether it was.
     async fn append(&self, batch: Vec<Intercept>) -> Result<(), StoreError>;
 
     /// One page, newest first.

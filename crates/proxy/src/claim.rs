@@ -82,11 +82,7 @@ pub(crate) async fn find_or_claim(
     if !is_claim_path {
         return Ok(Standing::OffClaimPath);
     }
-    let breach = |reason, key| Breach {
-        reason,
-        binding: None,
-        key: Some(key),
-    };
+    let breach = |reason, key| Breach::of(reason, None, Some(key));
     if shared.client_ip.is_trusted(client_ip) {
         tracing::warn!(%client_ip, "a trusted proxy's own address is never bound: narrow the trusted proxies");
         return Err(breach(RefusalReason::ClientIpUnresolvable, key));
@@ -241,11 +237,7 @@ async fn claim_late(
     let standing = claim(worker, key.clone(), client_ip, now).await;
     let rules = worker.shared.rules.now();
     match decide(standing.subject(), client_ip, &rules, now, false) {
-        Verdict::Refused(reason) => Err(Breach {
-            reason,
-            binding: standing.known().map(|known| known.binding.id),
-            key: Some(key),
-        }),
+        Verdict::Refused(reason) => Err(Breach::of(reason, standing.known(), Some(key))),
         _ => Ok(standing.known().cloned()),
     }
 }

@@ -20,6 +20,7 @@ use crate::http1::request::{RequestError, RequestHead};
 use crate::http2::is_preface;
 use crate::lifecycle::{self, Stop};
 use crate::listener::Peer;
+use crate::record;
 use crate::refusal::{self, Refusal};
 use crate::upgrade;
 use crate::worker::Worker;
@@ -178,11 +179,15 @@ async fn relay<S: Stream>(worker: &Worker, forwarded: Forwarded<'_, S>, request:
 
 /// Answers by ourselves. The connection stays only if all of the request is here already: nobody wants to read the rest of it.
 async fn refuse<S: Stream>(
-    worker: &Worker,
+    worker: &Rc<Worker>,
     client: &mut Client<S>,
     request: &RequestHead,
     refusal: &Refusal,
 ) -> After {
+    if let Some(ticket) = refusal.ticket {
+        // Without the record it would be as if this never happened.
+        record::settled(worker, ticket).await;
+    }
     let rest = rest_behind_body(request);
     let is_connect = request.method() == Method::CONNECT.as_str();
     let stays = rest.is_some() && request.keeps_alive && !is_connect && worker.phase() == Phase::Serving;

@@ -46,6 +46,7 @@ pub(crate) struct WorkerFigures {
     pub(crate) proxy_headers_missing: Counter,
     pub(crate) tunnels_open: Counter,
     pub(crate) requests_ended: Counter,
+    pub(crate) records_unsettled: Counter,
     pub(crate) upstream_connected: Counter,
     pub(crate) upstream_reused: Counter,
     pub(crate) upstream_retried: Counter,
@@ -107,6 +108,7 @@ impl Figures {
             proxy_headers_missing: sum(|worker| &worker.proxy_headers_missing),
             tunnels_open: sum(|worker| &worker.tunnels_open),
             requests_ended: sum(|worker| &worker.requests_ended),
+            records_unsettled: sum(|worker| &worker.records_unsettled),
             upstream_connected: sum(|worker| &worker.upstream_connected),
             upstream_reused: sum(|worker| &worker.upstream_reused),
             upstream_retried: sum(|worker| &worker.upstream_retried),
@@ -157,6 +159,8 @@ pub struct FiguresSnapshot {
     pub tunnels_open: u64,
     /// Requests under way that were ended because their key's binding changed.
     pub requests_ended: u64,
+    /// Refusals that were answered before their record was settled, because that took too long.
+    pub records_unsettled: u64,
     /// Connections made to the upstream.
     pub upstream_connected: u64,
     /// Requests sent on a connection that had served one before.

@@ -43,5 +43,6 @@ pub use config::{
 pub use engine::{Engine, StartError};
 pub use figures::{Figures, FiguresSnapshot};
 pub use malformed::Malformed;
+pub use record::RECORD_WAIT_MAX;
 pub use tls::{Certificate, PEM_BYTES_MAX, TlsConfig, TlsError};
 pub use upstream::{AddressReport, Resolver, SystemResolver, TrustError, UpstreamTrust, probe};

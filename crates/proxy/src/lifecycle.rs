@@ -90,13 +90,10 @@ pub(crate) async fn serve<'e, S: Stream>(
         standing = Box::pin(claim::learn(worker, standing, client_ip, now)).await;
         verdict = decide(standing.subject(), client_ip, &shared.rules.now(), now, false);
     }
-    let breach = |reason| Breach {
-        reason,
-        binding: standing.known().map(|known| known.binding.id),
-        key: key
-            .as_ref()
-            .zip(fingerprint)
-            .map(|(key, fingerprint)| evidence(key, fingerprint)),
+    let breach = |reason| {
+        let key = key.as_ref().zip(fingerprint);
+        let key = key.map(|(key, fingerprint)| evidence(key, fingerprint));
+        Breach::of(reason, standing.known(), key)
     };
     let permit = match verdict {
         Verdict::Allowed(permit) => {
@@ -113,7 +110,8 @@ pub(crate) async fn serve<'e, S: Stream>(
                 client_ip,
                 now,
             );
-            shared.intercepts.record(record);
+            // It goes on, and waits for nothing.
+            let _ = shared.intercepts.record(record);
             permit
         }
         Verdict::Refused(reason) => return Err(refused(breach(reason))),

@@ -1,17 +1,34 @@
 //! What is remembered of a request until it is answered, and the record that is made of it when a rule was broken.
+//!
+//! A refusal is told to its client only when its record is settled ([`settled`]), or when that takes too long. Nothing else waits for one.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use http::header::USER_AGENT;
-use sentinel_core::binding::BindingId;
+use sentinel_core::binding::{BindingId, Networks};
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{
-    Intercept, InterceptOutcome, Reference, path_shown, printable_without_keys, user_agent_shown,
+    Intercept, InterceptOutcome, Reference, networks_shown, path_shown, printable_without_keys,
+    user_agent_shown,
 };
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
+use sentinel_core::known::Known;
 use sentinel_core::network::ClientIp;
+use sentinel_core::ports::RecordTicket;
 use sentinel_core::time::Timestamp;
+use tokio::time::timeout;
 
 use crate::http1::request::RequestHead;
+use crate::worker::Worker;
 
+/// For how long a refused client waits for its record to be settled.
+pub const RECORD_WAIT_MAX: Duration = Duration::from_millis(50);
 /// The most characters of a method that are kept.
 const METHOD_CHARACTERS_MAX: usize = 16;
 
@@ -27,16 +44,27 @@ pub(crate) struct KeyEvidence {
 pub(crate) struct Breach {
     pub(crate) reason: RefusalReason,
     pub(crate) binding: Option<BindingId>,
+    /// The binding's networks.
+    pub(crate) networks: Networks,
     pub(crate) key: Option<KeyEvidence>,
+}
+
+impl Breach {
+    /// What a key did, held against its binding if it has one.
+    pub(crate) fn of(reason: RefusalReason, known: Option<&Known>, key: Option<KeyEvidence>) -> Self {
+        let binding = known.map(|known| &known.binding);
+        Self {
+            reason,
+            binding: binding.map(|binding| binding.id),
+            networks: binding.map_or_else(Networks::default, |binding| networks_shown(&binding.networks)),
+            key,
+        }
+    }
 }
 
 impl From<RefusalReason> for Breach {
     fn from(reason: RefusalReason) -> Self {
-        Self {
-            reason,
-            binding: None,
-            key: None,
-        }
+        Self::of(reason, None, None)
     }
 }
 
@@ -57,9 +85,11 @@ pub(crate) fn intercept(
     Intercept {
         reference: Reference::random(),
         at,
+        last_at: at,
         reason: breach.reason,
         outcome,
         binding: breach.binding,
+        networks: breach.networks,
         fingerprint,
         hint,
         client_ip,
@@ -67,7 +97,108 @@ pub(crate) fn intercept(
         path: path_shown(request.path(), presented),
         user_agent: user_agent_shown(user_agent, presented),
         count: 1,
+        // Whoever keeps the record knows both.
+        profile: Arc::default(),
+        replica: Arc::default(),
     }
+}
+
+/// Waits until the record is settled; for [`RECORD_WAIT_MAX`] at most, and counts when it was not.
+pub(crate) async fn settled(worker: &Rc<Worker>, ticket: RecordTicket) {
+    let sink = &*worker.shared.intercepts;
+    if sink.settled() >= ticket {
+        return;
+    }
+    let _wait = Wait { worker, ticket };
+    let settling = poll_fn(|context| {
+        if sink.settled() >= ticket {
+            return Poll::Ready(());
+        }
+        worker.records.wait(worker, ticket, context.waker());
+        Poll::Pending
+    });
+    if timeout(RECORD_WAIT_MAX, settling).await.is_err() {
+        worker.figures().records_unsettled.increment();
+        if worker.may_complain() {
+            tracing::warn!("refusals are answered before they are recorded: the record spool is slow");
+        }
+    }
+}
+
+/// A wait, given up when it ends, however it ends.
+struct Wait<'w> {
+    worker: &'w Worker,
+    ticket: RecordTicket,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.worker.records.forget(self.ticket);
+    }
+}
+
+/// The refused requests of one worker that wait for their records. All of them together are woken once for each batch that is settled.
+#[derive(Default)]
+pub(crate) struct RecordWaits {
+    /// In the order of their tickets.
+    waiting: RefCell<VecDeque<(RecordTicket, Waker)>>,
+    /// Of the task that wakes them, while there is one.
+    keeper: RefCell<Option<Waker>>,
+    has_keeper: Cell<bool>,
+}
+
+impl RecordWaits {
+    fn wait(&self, worker: &Rc<Worker>, ticket: RecordTicket, waker: &Waker) {
+        let was_idle = {
+            let mut waiting = self.waiting.borrow_mut();
+            let was_idle = waiting.is_empty();
+            // A worker takes its tickets in order, and nearly always waits for them in order.
+            match waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket) {
+                Ok(place) => waiting[place].1.clone_from(waker),
+                Err(place) => waiting.insert(place, (ticket, waker.clone())),
+            }
+            was_idle
+        };
+        if !self.has_keeper.replace(true) {
+            tokio::task::spawn_local(keep_waking(Rc::clone(worker)));
+        } else if was_idle && let Some(keeper) = self.keeper.borrow_mut().take() {
+            keeper.wake();
+        }
+    }
+
+    fn forget(&self, ticket: RecordTicket) {
+        let mut waiting = self.waiting.borrow_mut();
+        if let Ok(place) = waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket) {
+            waiting.remove(place);
+        }
+    }
+
+    /// Wakes those whose records are settled; says whether any others wait.
+    fn wake_until(&self, settled: RecordTicket) -> bool {
+        let mut waiting = self.waiting.borrow_mut();
+        while waiting.front().is_some_and(|(ticket, _)| *ticket <= settled) {
+            // Waking a task of this thread only puts it in line.
+            if let Some((_, waker)) = waiting.pop_front() {
+                waker.wake();
+            }
+        }
+        !waiting.is_empty()
+    }
+}
+
+/// Wakes the waits of one worker. Ends with the worker.
+async fn keep_waking(worker: Rc<Worker>) {
+    let sink = &*worker.shared.intercepts;
+    poll_fn::<(), _>(|context| {
+        let settled = sink.settled();
+        if worker.records.wake_until(settled) {
+            sink.wake_beyond(settled, context.waker());
+        } else {
+            worker.records.keeper.replace(Some(context.waker().clone()));
+        }
+        Poll::Pending
+    })
+    .await;
 }
 
 #[cfg(test)]

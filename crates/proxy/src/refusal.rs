@@ -10,6 +10,7 @@ use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{InterceptOutcome, Reference};
 use sentinel_core::network::ClientIp;
 use sentinel_core::path::RequestPath;
+use sentinel_core::ports::RecordTicket;
 use sentinel_core::profile::Dialect;
 use sentinel_core::time::Timestamp;
 use serde_json::json;
@@ -33,6 +34,8 @@ pub(crate) struct Refusal {
     content_type: &'static str,
     body: String,
     reference: Option<Reference>,
+    /// The record's; none where nothing is recorded.
+    pub(crate) ticket: Option<RecordTicket>,
     retry_after: Option<Duration>,
 }
 
@@ -68,12 +71,13 @@ impl Refusal {
             content_type: "",
             body: String::new(),
             reference: None,
+            ticket: None,
             retry_after: None,
         }
     }
 }
 
-/// Records the breach and words the refusal. `presented` is the key that was read, so that it is kept out of the record.
+/// Records the breach and words the refusal, which is to be told when its ticket is settled. `presented` is the key that was read, so that it is kept out of the record.
 pub(crate) fn refuse(
     worker: &Worker,
     request: &RequestHead,
@@ -93,9 +97,11 @@ pub(crate) fn refuse(
         now,
     );
     let reference = record.reference.clone();
-    worker.shared.intercepts.record(record);
+    let ticket = worker.shared.intercepts.record(record);
     let dialect = worker.shared.profile.dialect(&RequestPath::new(request.path()));
-    answer(reason, dialect, client_ip, reference)
+    let mut refusal = answer(reason, dialect, client_ip, reference);
+    refusal.ticket = Some(ticket);
+    refusal
 }
 
 /// Counts a request that cannot be read and words the answer to it. There is no record; its reference stands in the log, for whoever looks for it.
@@ -136,6 +142,7 @@ fn answer(reason: RefusalReason, dialect: Dialect, client_ip: ClientIp, referenc
         body,
         retry_after: retry_after(reason),
         reference: Some(reference),
+        ticket: None,
     }
 }
 

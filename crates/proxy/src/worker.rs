@@ -22,6 +22,7 @@ use crate::connections::{Connections, Phase};
 use crate::figures::{Figures, WorkerFigures};
 use crate::headers::is_forwarding;
 use crate::live::Released;
+use crate::record::RecordWaits;
 use crate::throttle::ClaimThrottle;
 use crate::tls::Tls;
 use crate::upstream::{Directory, Pool};
@@ -116,6 +117,7 @@ pub(crate) struct Worker {
     /// Told when none is open any more.
     pub(crate) all_closed: Notify,
     pub(crate) scratch: Scratch,
+    pub(crate) records: RecordWaits,
     complained: Cell<Option<Instant>>,
     now: Cell<Instant>,
     index: usize,
@@ -131,6 +133,7 @@ impl Worker {
             open: Cell::new(0),
             all_closed: Notify::new(),
             scratch: Scratch::new(),
+            records: RecordWaits::default(),
             complained: Cell::new(None),
             now: Cell::new(Instant::now()),
             index,

@@ -13,7 +13,9 @@ use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Bounds, Dependencies, Engine, ProxyConfig, StartError};
 use sentinel_store::listener::{ChangeListener, ChannelObserver as _, ListenerParts};
-use sentinel_store::{CacheBounds, CachedLookup, InvalidatingAdmin};
+use sentinel_store::{
+    CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
+};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -34,6 +36,9 @@ pub(crate) enum AppError {
     /// The store does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Records of refused requests cannot be kept.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// The secrets cannot be used.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -100,11 +105,13 @@ impl App {
             Arc::clone(&stores.bindings),
             &cache_bounds(&config),
         ));
-        let mut jobs = Jobs::start(job_parts(&stores, &lookup, &settings, &clock));
+        let (spool, reader) = open_spool(&config, Arc::clone(&clock))?;
+        let recording = (Arc::clone(&spool), reader);
+        let mut jobs = Jobs::start(job_parts(&stores, recording, &lookup, &settings, &clock));
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
-            intercepts: jobs.queue(),
+            intercepts: spool.clone(),
             clock: Arc::clone(&clock),
         };
         let engine = Engine::start(proxy_config(&config, settings.rules()), dependencies)?;
@@ -117,7 +124,7 @@ impl App {
         let metrics = Metrics::new(
             engine.figures(),
             Arc::clone(&lookup),
-            jobs.queue(),
+            spool,
             &channels,
             shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         );
@@ -266,6 +273,18 @@ impl AdminTask {
     }
 }
 
+/// Where the data plane records. Nothing is served without it.
+fn open_spool(config: &Config, clock: Arc<dyn Clock>) -> Result<(Arc<Spool>, SpoolReader), SpoolError> {
+    let options = SpoolOptions {
+        bytes_max: config.audit.spool_bytes_max,
+        profile: config.upstream.profile.name.to_string(),
+        replica: config.audit.replica_name.clone(),
+        clock,
+    };
+    let (spool, reader) = Spool::open(&config.store.spool(), options)?;
+    Ok((Arc::new(spool), reader))
+}
+
 /// The secrets, on which all replicas agree, if there can be several.
 async fn prepare_secrets(
     config: &Config,
@@ -285,6 +304,7 @@ async fn prepare_secrets(
 
 fn job_parts(
     stores: &Stores,
+    (spool, reader): (Arc<Spool>, SpoolReader),
     lookup: &Arc<CachedLookup>,
     settings: &Arc<LiveSettings>,
     clock: &Arc<dyn Clock>,
@@ -293,6 +313,8 @@ fn job_parts(
     JobParts {
         lookup: Arc::clone(lookup),
         uses: Arc::clone(&authority.uses),
+        spool,
+        reader,
         intercepts: Arc::clone(&authority.intercepts),
         retention: Arc::clone(&authority.retention),
         events: Arc::clone(&authority.events),

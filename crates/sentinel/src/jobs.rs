@@ -14,17 +14,15 @@ use std::time::Duration;
 
 use sentinel_core::ports::{AdminEventStore, ArchiveStore, InterceptRetention, InterceptStore, UseStore};
 use sentinel_core::time::Clock;
-use sentinel_store::CachedLookup;
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::listener::ChangeListener;
 use sentinel_store::shared::SharedStore;
+use sentinel_store::{CachedLookup, Spool, SpoolReader};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::settings::LiveSettings;
-
-pub(crate) use intercepts::InterceptQueue;
 
 /// How long the jobs may take at the end to write what they hold.
 pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(15);
@@ -33,6 +31,8 @@ pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(15);
 pub(crate) struct JobParts {
     pub(crate) lookup: Arc<CachedLookup>,
     pub(crate) uses: Arc<dyn UseStore>,
+    pub(crate) spool: Arc<Spool>,
+    pub(crate) reader: SpoolReader,
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) retention: Arc<dyn InterceptRetention>,
     pub(crate) events: Arc<dyn AdminEventStore>,
@@ -46,15 +46,12 @@ pub(crate) struct JobParts {
 pub(crate) struct Jobs {
     stop: watch::Sender<bool>,
     tasks: JoinSet<&'static str>,
-    queue: Arc<InterceptQueue>,
 }
 
 impl Jobs {
     /// Starts them on the current runtime.
     pub(crate) fn start(parts: JobParts) -> Self {
         let (stop, stopping) = watch::channel(false);
-        let (queue, receiver) = InterceptQueue::new();
-        let queue = Arc::new(queue);
         let mut tasks = JoinSet::new();
         let renewals = renewals::run(
             Arc::clone(&parts.lookup),
@@ -85,15 +82,15 @@ impl Jobs {
         );
         tasks.spawn(named("retention", retention));
         tasks.spawn(named("settings", settings::run(parts.settings, stopping.clone())));
-        let writer = intercepts::Writer {
-            receiver,
-            queue: Arc::clone(&queue),
+        let drain = intercepts::Drain {
+            spool: parts.spool,
+            reader: parts.reader,
             store: parts.intercepts,
             events: parts.events,
             clock: parts.clock,
         };
-        tasks.spawn(named("intercepts", writer.run(stopping)));
-        Self { stop, tasks, queue }
+        tasks.spawn(named("intercepts", drain.run(stopping)));
+        Self { stop, tasks }
     }
 
     /// Listens to what other replicas change, on each of these channels.
@@ -109,11 +106,6 @@ impl Jobs {
             };
             self.tasks.spawn(named("listener", until_stopped));
         }
-    }
-
-    /// Where the data plane puts its records.
-    pub(crate) fn queue(&self) -> Arc<InterceptQueue> {
-        Arc::clone(&self.queue)
     }
 
     /// Returns the name of a job that ended, which none does before [`Jobs::stop`].
@@ -149,7 +141,7 @@ mod tests {
     use sentinel_core::ports::{BindingLookup as _, Claim, StoreError};
     use sentinel_core::time::Timestamp;
     use sentinel_core::usage::Uses;
-    use sentinel_store::{CacheBounds, MemoryStore};
+    use sentinel_store::{CacheBounds, MemoryStore, SpoolOptions};
     use sentinel_testkit::SettableClock;
 
     use super::*;
@@ -169,9 +161,20 @@ mod tests {
         let store = Arc::new(MemoryStore::new());
         let lookup = Arc::new(CachedLookup::new(store.clone(), &CacheBounds::default()));
         let loaded = crate::config::loaded_of_variables(&[]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Arc::new(SettableClock::default());
+        let options = SpoolOptions {
+            bytes_max: 0,
+            profile: String::new(),
+            replica: String::new(),
+            clock: clock.clone(),
+        };
+        let (spool, reader) = Spool::open(folder.path(), options).expect("a spool");
         let jobs = Jobs::start(JobParts {
             lookup: Arc::clone(&lookup),
             uses: Arc::new(Stuck),
+            spool: Arc::new(spool),
+            reader,
             intercepts: store.clone(),
             retention: store.clone(),
             events: store.clone(),
@@ -184,7 +187,7 @@ mod tests {
                 store,
                 None,
             )),
-            clock: Arc::new(SettableClock::default()),
+            clock,
         });
         let claimed = lookup.claim(binding()).await;
         let Ok(Claim::Won(known)) = claimed else {

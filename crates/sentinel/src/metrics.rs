@@ -13,10 +13,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use sentinel_admin::{Figures, TrafficFigures};
 use sentinel_core::decision::RefusalReason;
-use sentinel_store::CachedLookup;
 use sentinel_store::shared::SharedStore;
-
-use crate::jobs::InterceptQueue;
+use sentinel_store::{CachedLookup, Spool};
 
 pub(crate) use channels::ChannelMetrics;
 
@@ -25,7 +23,7 @@ pub(crate) use channels::ChannelMetrics;
 struct Readings {
     proxy: Arc<sentinel_proxy::Figures>,
     lookup: Arc<CachedLookup>,
-    queue: Arc<InterceptQueue>,
+    spool: Arc<Spool>,
     shared: Option<Arc<SharedStore>>,
 }
 
@@ -45,14 +43,14 @@ impl Metrics {
     pub(crate) fn new(
         proxy: Arc<sentinel_proxy::Figures>,
         lookup: Arc<CachedLookup>,
-        queue: Arc<InterceptQueue>,
+        spool: Arc<Spool>,
         channels: &ChannelMetrics,
         shared: Option<Arc<SharedStore>>,
     ) -> Self {
         let readings = Readings {
             proxy,
             lookup,
-            queue,
+            spool,
             shared,
         };
         let mut registry = Registry::with_prefix("sentinel");
@@ -95,7 +93,7 @@ impl Figures for Metrics {
                 .sum(),
             live_connections: proxy.connections_open,
             cache_entries: self.readings.lookup.entries() as u64,
-            lost_records: self.readings.queue.lost(),
+            lost_records: self.readings.spool.figures().overflowed,
         }
     }
 
@@ -109,6 +107,41 @@ impl Figures for Metrics {
 }
 
 impl Readings {
+    /// How records of refusals fare on their way.
+    fn encode_records(
+        &self,
+        proxy: &sentinel_proxy::FiguresSnapshot,
+        encoder: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), fmt::Error> {
+        let spool = self.spool.figures();
+        for (name, help, value) in [
+            (
+                "refusals_unrecorded",
+                "Refusals answered before their record was kept, because that took too long",
+                proxy.records_unsettled,
+            ),
+            (
+                "intercepts_lost",
+                "Refused or observed requests that were only counted: there was no room for their records",
+                spool.overflowed,
+            ),
+            (
+                "spool_damaged_bytes",
+                "Bytes of audit records on disk that could not be read",
+                spool.damaged_bytes,
+            ),
+            (
+                "spool_failures",
+                "Writes of audit records to disk that failed",
+                spool.failures,
+            ),
+        ] {
+            let counter = ConstCounter::new(value);
+            counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
+        }
+        Ok(())
+    }
+
     /// What can go up and down.
     fn encode_gauges(
         &self,
@@ -140,7 +173,12 @@ impl Readings {
             (
                 "intercepts_waiting",
                 "Audit records that wait to be written",
-                self.queue.waiting() as u64,
+                self.spool.figures().waiting,
+            ),
+            (
+                "spool_bytes",
+                "Bytes of audit records on disk, most of which wait for the store",
+                self.spool.figures().bytes,
             ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
@@ -292,11 +330,11 @@ impl Collector for Readings {
                 "Times that a binding with new uses found the queue full",
                 lookup.uses_queue_full,
             ),
-            ("intercepts_lost", "Audit records lost", self.queue.lost()),
         ] {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)?;
         }
+        self.encode_records(&proxy, &mut encoder)?;
         self.encode_shared(&mut encoder)?;
         self.encode_gauges(&proxy, &mut encoder)?;
         encode_refused(&proxy, &mut encoder)

@@ -116,8 +116,8 @@ pub(crate) enum CheckedBy {
     Shared(Option<Secret>),
 }
 
-/// Whether anything is kept in the data folder: not when replicas share a store and every secret is configured.
-pub(crate) fn needs_data_folder(config: &Config) -> bool {
+/// Whether any secret is kept in the data folder: not when replicas share a store and every secret is configured.
+fn needs_data_folder(config: &Config) -> bool {
     let is_all_configured = config.hmac_secret.is_some() && config.admin.password.is_some();
     config.store.postgres.is_none() || !is_all_configured
 }

@@ -101,6 +101,8 @@ macro_rules! conformance_suite {
             retention::what_is_older_is_removed
             retention::removing_goes_on_past_one_step
             retention::what_comes_next_is_taken_in
+            retention::the_newest_are_kept
+            retention::today_is_cut_row_by_row
             transfer::everything_comes_over_page_by_page
             transfer::taking_the_same_again_changes_nothing
             transfer::a_binding_that_is_here_is_kept_or_replaced
@@ -115,6 +117,7 @@ macro_rules! conformance_suite {
             settings::one_of_many_concurrent_changes_is_made
             settings::a_change_leaves_an_event_with_before_and_after
             intercepts::an_intercept_comes_back_whole
+            intercepts::what_is_written_again_is_there_once
             intercepts::intercepts_come_page_by_page
             intercepts::a_page_of_intercepts_has_a_maximum
             intercepts::intercepts_are_filtered

@@ -14,10 +14,12 @@ pub mod memory;
 pub mod postgres;
 pub mod redis;
 pub mod shared;
+pub mod spool;
 pub mod sqlite;
 pub mod transfer;
 
 mod change;
+mod network_list;
 mod pace;
 
 #[cfg(test)]
@@ -27,4 +29,5 @@ pub use error::{OpenError, PostgresError};
 pub use lookup::{CacheBounds, CachedLookup, InvalidatingAdmin};
 pub use memory::MemoryStore;
 pub use postgres::{PostgresDsn, PostgresOptions, PostgresStore};
+pub use spool::{Spool, SpoolError, SpoolOptions, SpoolReader};
 pub use sqlite::SqliteStore;

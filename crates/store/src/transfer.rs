@@ -21,6 +21,10 @@ pub const LINE_BYTES_MAX: usize = 256 * 1024;
 pub const FORMAT: u32 = 1;
 
 /// One line.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and nearly all are items"
+)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
     /// The first one.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use sentinel_core::binding::Networks;
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
 use sentinel_core::network::ClientIp;
@@ -182,9 +183,11 @@ async fn the_sink_keeps_records_in_order() {
     let record = Intercept {
         reference: Reference::random(),
         at: Timestamp::from_unix_ms(1),
+        last_at: Timestamp::from_unix_ms(1),
         reason: RefusalReason::KeyIpMismatch,
         outcome: InterceptOutcome::Refused,
         binding: None,
+        networks: Networks::default(),
         fingerprint: None,
         hint: None,
         client_ip: ClientIp::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -192,6 +195,8 @@ async fn the_sink_keeps_records_in_order() {
         path: "/".to_owned(),
         user_agent: String::new(),
         count: 1,
+        profile: "".into(),
+        replica: "".into(),
     };
     sink.record(record.clone());
     assert_eq!(sink.wait_for(1).await.first(), Some(&record));

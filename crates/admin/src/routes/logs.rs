@@ -27,16 +27,22 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) struct InterceptView {
     id: i64,
     reference: String,
+    /// When the first of the requests came that the row stands for, and the last one.
     at: String,
+    last_at: String,
     reason: &'static str,
     outcome: &'static str,
     binding_id: Option<i64>,
+    /// Those that the binding had at that moment.
+    networks: Vec<String>,
     hint: Option<String>,
     client_ip: String,
     method: String,
     path: String,
     user_agent: String,
     count: u32,
+    profile: String,
+    replica: String,
 }
 
 impl From<StoredIntercept> for InterceptView {
@@ -46,15 +52,19 @@ impl From<StoredIntercept> for InterceptView {
             id: stored.id,
             reference: intercept.reference.as_str().to_owned(),
             at: intercept.at.rfc3339(),
+            last_at: intercept.last_at.rfc3339(),
             reason: intercept.reason.code(),
             outcome: intercept.outcome.as_str(),
             binding_id: intercept.binding.map(|id| id.0),
+            networks: intercept.networks.iter().map(ToString::to_string).collect(),
             hint: intercept.hint.map(|hint| hint.as_str().to_owned()),
             client_ip: intercept.client_ip.to_string(),
             method: intercept.method,
             path: intercept.path,
             user_agent: intercept.user_agent,
             count: intercept.count,
+            profile: intercept.profile.to_string(),
+            replica: intercept.replica.to_string(),
         }
     }
 }

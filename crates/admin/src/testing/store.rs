@@ -51,9 +51,11 @@ pub(crate) fn intercept(id: i64) -> StoredIntercept {
         intercept: Intercept {
             reference: Reference::from_stored(format!("sr_{id:016}")),
             at: START,
+            last_at: START.plus(std::time::Duration::from_secs(1)),
             reason: RefusalReason::KeyIpMismatch,
             outcome: InterceptOutcome::Refused,
             binding: Some(BindingId(1)),
+            networks: ["192.0.2.0/24".parse().expect("a network")].into_iter().collect(),
             fingerprint: Some(FINGERPRINT),
             hint: Some(KeyHint::from_stored("sk-ab…wxyz".to_owned())),
             client_ip: ip("198.51.100.7"),
@@ -61,6 +63,8 @@ pub(crate) fn intercept(id: i64) -> StoredIntercept {
             path: "/v1/chat/completions".to_owned(),
             user_agent: "curl/8".to_owned(),
             count: 1,
+            profile: "new-api".into(),
+            replica: "sentinel-0".into(),
         },
     }
 }

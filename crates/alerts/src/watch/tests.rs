@@ -22,9 +22,11 @@ fn refusal(binding: i64, from: &str, at: Timestamp, count: u32) -> Signal {
     Signal::Seen(Box::new(Intercept {
         reference: Reference::random(),
         at,
+        last_at: at,
         reason: RefusalReason::KeyIpMismatch,
         outcome: InterceptOutcome::Refused,
         binding: Some(BindingId(binding)),
+        networks: Vec::new().into(),
         fingerprint: Some(KeyFingerprint::from_bytes(key)),
         hint: Some(KeyHint::from_stored(format!("sk-{binding}…wxyz"))),
         client_ip: ClientIp::new(from.parse().expect("an address")),
@@ -32,6 +34,8 @@ fn refusal(binding: i64, from: &str, at: Timestamp, count: u32) -> Signal {
         path: "/v1/chat/completions".to_owned(),
         user_agent: "curl/8".to_owned(),
         count,
+        profile: "".into(),
+        replica: "".into(),
     }))
 }
 

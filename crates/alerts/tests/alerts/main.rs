@@ -37,9 +37,11 @@ fn refusal() -> Signal {
     Signal::Seen(Box::new(Intercept {
         reference: Reference::random(),
         at: SystemClock.now(),
+        last_at: SystemClock.now(),
         reason: RefusalReason::KeyIpMismatch,
         outcome: InterceptOutcome::Refused,
         binding: Some(BindingId(7)),
+        networks: Vec::new().into(),
         fingerprint: Some(KeyFingerprint::from_bytes([7; 32])),
         hint: Some(KeyHint::from_stored("sk-ab…wxyz".to_owned())),
         client_ip: ClientIp::new("198.51.100.7".parse().expect("an address")),
@@ -47,6 +49,8 @@ fn refusal() -> Signal {
         path: "/v1/chat/completions".to_owned(),
         user_agent: "curl/8".to_owned(),
         count: 1,
+        profile: "".into(),
+        replica: "".into(),
     }))
 }
 

@@ -15,6 +15,13 @@ enum Held {
     Several(Box<[Network]>),
 }
 
+impl Default for Networks {
+    /// None.
+    fn default() -> Self {
+        Self(Held::Several(Box::default()))
+    }
+}
+
 impl Deref for Networks {
     type Target = [Network];
 

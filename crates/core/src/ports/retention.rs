@@ -12,4 +12,9 @@ pub trait InterceptRetention: Send + Sync {
     /// after `now`. Gives how many were removed; a store that drops many at once may give fewer. May be called at any time, by
     /// several replicas at once.
     async fn keep_from(&self, oldest: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Removes the oldest intercepts until at most `rows_max` are left, in as many small steps as it takes, or a little more where that goes
+    /// faster: a store may drop whole days that ended before `now`. Gives how many were removed; a store that drops many at once may give
+    /// fewer. Cheap when nothing is to be done. May be called at any time, by several replicas at once.
+    async fn keep_newest(&self, rows_max: u64, now: Timestamp) -> Result<u64, StoreError>;
 }

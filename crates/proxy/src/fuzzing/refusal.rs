@@ -3,6 +3,7 @@
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 
 use sentinel_core::binding::NewBinding;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
@@ -14,7 +15,7 @@ use sentinel_core::known::{Known, KnownBinding};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::path::RequestPath;
 use sentinel_core::policy::{LiveRules, Rules};
-use sentinel_core::ports::{BindingLookup, Claim, InterceptSink, StoreError};
+use sentinel_core::ports::{BindingLookup, Claim, InterceptSink, RecordTicket, StoreError};
 use sentinel_core::profile::{Dialect, Profile};
 use sentinel_core::time::{SystemClock, Timestamp};
 
@@ -54,11 +55,8 @@ pub fn refusal(bytes: &[u8], choice: usize) {
         let key = credential::read(profile, &path, head.query(), head.lines())
             .ok()
             .flatten();
-        let breach = |key| Breach {
-            reason: RefusalReason::ALL[choice / 4 % RefusalReason::ALL.len()],
-            binding: None,
-            key,
-        };
+        let reason = RefusalReason::ALL[choice / 4 % RefusalReason::ALL.len()];
+        let breach = |key| Breach::of(reason, None, key);
         let evidence = key.as_ref().map(|key| KeyEvidence {
             fingerprint: refusing.worker.shared.hasher.fingerprint(&key.normalised()),
             hint: key.key().hint(),
@@ -219,9 +217,16 @@ impl Refusing {
 struct LastRecord(Mutex<Option<Intercept>>);
 
 impl InterceptSink for LastRecord {
-    fn record(&self, intercept: Intercept) {
+    fn record(&self, intercept: Intercept) -> RecordTicket {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(intercept);
+        RecordTicket::default()
     }
+
+    fn settled(&self) -> RecordTicket {
+        RecordTicket::default()
+    }
+
+    fn wake_beyond(&self, _: RecordTicket, _: &Waker) {}
 }
 
 /// A refusal looks nothing up.

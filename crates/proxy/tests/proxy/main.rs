@@ -12,6 +12,7 @@ mod leaving;
 mod live;
 mod pitfalls;
 mod proxied;
+mod records;
 mod support;
 mod tls;
 mod tunnels;

@@ -195,6 +195,8 @@ pub(crate) struct Options {
     pub(crate) source: ClientIpSource,
     /// In place of the one address that the test names.
     pub(crate) upstream: Option<Upstream>,
+    /// Where records go.
+    pub(crate) sink: MemorySink,
 }
 
 impl Options {
@@ -226,6 +228,7 @@ impl Default for Options {
             tls: None,
             source: ClientIpSource::from_header(HeaderName::from_static("x-real-ip")),
             upstream: None,
+            sink: MemorySink::new(),
         }
     }
 }
@@ -270,7 +273,8 @@ impl Sentinel {
     pub(crate) fn start_with(upstream: SocketAddr, set: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::default();
         set(&mut options);
-        let (lookup, sink) = (Arc::<ScriptedLookup>::default(), Arc::<MemorySink>::default());
+        let lookup = Arc::<ScriptedLookup>::default();
+        let sink = Arc::new(std::mem::take(&mut options.sink));
         let clock = Arc::new(SettableClock::default());
         let dependencies = Dependencies {
             hasher: FingerprintHasher::new(b"a secret for tests only").expect("long enough"),

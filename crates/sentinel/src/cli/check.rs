@@ -16,7 +16,6 @@ use sentinel_core::time::{Clock as _, SystemClock};
 
 use super::CliError;
 use crate::config::{Config, ConfigErrors, Loaded, SettingView, Source, Sources};
-use crate::secrets;
 
 /// How one part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +106,11 @@ pub(super) async fn run(sources: &Sources, out: &mut dyn Write) -> Result<(), Cl
 
 /// The parts besides the configuration itself.
 async fn parts(config: &Config) -> Vec<Finding> {
-    let folder = secrets::needs_data_folder(config).then(|| storage::data_folder(&config.store.data_dir));
-    let is_folder_good = folder
-        .as_ref()
-        .is_none_or(|folder| folder.verdict == Verdict::Good);
-    let mut findings: Vec<Finding> = folder.into_iter().collect();
+    let folder = storage::data_folder(&config.store.data_dir);
+    let is_folder_good = folder.verdict == Verdict::Good;
+    let mut findings = vec![folder];
     if is_folder_good {
+        findings.push(storage::spool(&config.store.spool()));
         findings.extend(storage::store_and_secrets(config).await);
     }
     findings.extend(storage::redis(config).await);

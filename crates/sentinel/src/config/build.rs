@@ -18,8 +18,8 @@ use super::parse;
 use super::setting::Setting;
 use super::table;
 use super::types::{
-    AdminConfig, AdminPassword, Config, LiveConfig, LogConfig, LogFormat, PostgresConfig, ProxyConfig,
-    RedisConfig, StoreConfig, UpstreamConfig,
+    AdminConfig, AdminPassword, AuditConfig, Config, LiveConfig, LogConfig, LogFormat, PostgresConfig,
+    ProxyConfig, RedisConfig, StoreConfig, UpstreamConfig,
 };
 use super::values::Values;
 
@@ -44,6 +44,7 @@ pub(crate) fn build(values: &mut Values<'_>, requirements: Requirements) -> Conf
         }),
         admin: admin(values),
         store: store(values),
+        audit: audit(values),
         log: log(values),
     };
     check_what_has_no_effect(values);
@@ -186,6 +187,7 @@ pub(crate) fn live(values: &mut Values<'_>) -> LiveConfig {
         rules: rules(values),
         archived_after: DAY * archive_days,
         intercepts_kept: DAY * intercept_days,
+        intercept_rows_max: values.number(&table::STORE_INTERCEPT_ROWS_MAX),
         alert_count,
         alert_within: values.seconds(&table::ALERT_THRESHOLD_SECONDS),
     }
@@ -284,6 +286,22 @@ fn check_what_has_no_effect(values: &mut Values<'_>) {
             "has no effect yet: this build sends no alerts",
         );
     }
+}
+
+fn audit(values: &mut Values<'_>) -> AuditConfig {
+    AuditConfig {
+        spool_bytes_max: values.number(&table::AUDIT_SPOOL_BYTES_MAX),
+        replica_name: values
+            .parsed(&table::AUDIT_REPLICA_NAME, parse::replica_name)
+            .unwrap_or_else(host_name),
+    }
+}
+
+/// What this machine, or this container, is called.
+fn host_name() -> String {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_string_lossy();
+    name.chars().take(parse::REPLICA_NAME_CHARACTERS_MAX).collect()
 }
 
 fn log(values: &mut Values<'_>) -> LogConfig {

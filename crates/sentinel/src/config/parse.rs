@@ -28,6 +28,8 @@ const TRUSTED_IPV4_PREFIX_MIN: u8 = 8;
 const TRUSTED_IPV6_PREFIX_MIN: u8 = 16;
 /// The most characters of the account's name.
 const USERNAME_CHARACTERS_MAX: usize = 64;
+/// The most characters of a replica's name.
+pub(crate) const REPLICA_NAME_CHARACTERS_MAX: usize = 64;
 /// The most bytes of a password; hashing longer ones would cost time for nothing.
 const PASSWORD_BYTES_MAX: usize = 1024;
 /// Headers that mean something else, so that no proxy may be told to write an address there.
@@ -234,6 +236,17 @@ pub(crate) fn username(text: &str) -> Result<String, String> {
     if text.is_empty() || printable(text.as_bytes(), USERNAME_CHARACTERS_MAX) != text {
         return Err(format!(
             "wanted a name of at most {USERNAME_CHARACTERS_MAX} printable characters"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// A replica's name.
+pub(crate) fn replica_name(text: &str) -> Result<String, String> {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
+    if text.is_empty() || text.len() > REPLICA_NAME_CHARACTERS_MAX || !text.chars().all(is_plain) {
+        return Err(format!(
+            "wanted a name of at most {REPLICA_NAME_CHARACTERS_MAX} letters, digits, dots, dashes and underscores"
         ));
     }
     Ok(text.to_owned())

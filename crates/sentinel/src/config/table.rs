@@ -152,6 +152,15 @@ settings! {
         "After how many days without use a binding is archived; its key's next use binds it anew. Banned ones stay.";
     STORE_INTERCEPT_DAYS = "store.intercept_days" ["SENTINEL_STORE_INTERCEPT_DAYS"] number(1, 3650, "days"), Some("90"),
         "For how many days the log of refused requests is kept.";
+    STORE_INTERCEPT_ROWS_MAX = "store.intercept_rows_max" ["SENTINEL_STORE_INTERCEPT_ROWS_MAX"]
+        number(1000, 10_000_000_000, "rows"), Some("10000000"),
+        "The most rows of that log that are kept; the oldest go first. PostgreSQL drops whole days where it can.";
+
+    AUDIT_SPOOL_BYTES_MAX = "audit.spool_bytes_max" ["SENTINEL_AUDIT_SPOOL_BYTES_MAX"]
+        number(1_048_576, 1_099_511_627_776, "bytes"), Some("268435456"),
+        "How many bytes of records may wait in the data folder for a store that is away or slow; beyond, refusals are only counted.";
+    AUDIT_REPLICA_NAME = "audit.replica_name" ["SENTINEL_AUDIT_REPLICA_NAME"] Kind::Text, None,
+        "The name of this replica in the log of refused requests; the name of the host when not set.";
 
     ALERT_WEBHOOK_URL = "alert.webhook_url" ["ALERT_WEBHOOK_URL"] Kind::Secret, None,
         "Where alerts are sent.";
@@ -180,6 +189,7 @@ pub(crate) static LIVE: &[&Setting] = &[
     &POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS,
     &STORE_ARCHIVE_DAYS,
     &STORE_INTERCEPT_DAYS,
+    &STORE_INTERCEPT_ROWS_MAX,
     &ALERT_THRESHOLD_COUNT,
     &ALERT_THRESHOLD_SECONDS,
 ];

@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) admin: AdminConfig,
     /// Where bindings are kept.
     pub(crate) store: StoreConfig,
+    /// How refused requests are recorded.
+    pub(crate) audit: AuditConfig,
     /// What is logged and how.
     pub(crate) log: LogConfig,
 }
@@ -47,6 +49,8 @@ pub(crate) struct LiveConfig {
     pub(crate) archived_after: Duration,
     /// For how long the log of refused requests is kept.
     pub(crate) intercepts_kept: Duration,
+    /// How many rows of it.
+    pub(crate) intercept_rows_max: u64,
     /// How many refusals of one key raise an alert.
     pub(crate) alert_count: u32,
     /// Within how long they are counted.
@@ -189,6 +193,20 @@ impl StoreConfig {
     pub(crate) fn database(&self) -> PathBuf {
         self.data_dir.join("sentinel.db")
     }
+
+    /// Where records wait for the store.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.data_dir.join("spool")
+    }
+}
+
+/// How refused requests are recorded.
+#[derive(Clone, Debug)]
+pub(crate) struct AuditConfig {
+    /// How many bytes may wait for the store.
+    pub(crate) spool_bytes_max: u64,
+    /// This replica's name.
+    pub(crate) replica_name: String,
 }
 
 /// What is logged and how.

@@ -10,8 +10,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::settings::LiveSettings;
 
-/// How often it runs; first at the start, since a log may need preparing before it takes records.
+/// How often it looks at the age of records; first at the start, since a log may need preparing before it takes records.
 pub(crate) const INTERVAL: Duration = Duration::from_hours(1);
+/// How often it looks at how many there are: within it, an attack can add only so many.
+pub(crate) const SIZE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Runs until `stopping` says so.
 pub(super) async fn run(
@@ -21,18 +23,24 @@ pub(super) async fn run(
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut size_ticks = interval(SIZE_INTERVAL);
+    for ticks in [&mut ticks, &mut size_ticks] {
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
+        let is_for_size = tokio::select! {
+            biased;
             _ = stopping.wait_for(|stop| *stop) => return,
-        }
+            _ = ticks.tick() => false,
+            _ = size_ticks.tick() => true,
+        };
         let now = clock.now();
         let kept = i64::try_from(settings.now().intercepts_kept.as_millis()).unwrap_or(i64::MAX);
         let oldest = Timestamp::from_unix_ms(now.unix_ms().saturating_sub(kept));
         // A log with years in it may take long, and the server is not to wait for it at its end.
         let outcome = tokio::select! {
-            outcome = log.keep_from(oldest, now) => outcome,
+            outcome = log.keep_newest(settings.now().intercept_rows_max, now), if is_for_size => outcome,
+            outcome = log.keep_from(oldest, now), if !is_for_size => outcome,
             _ = stopping.wait_for(|stop| *stop) => return,
         };
         match outcome {
@@ -47,6 +55,7 @@ pub(super) async fn run(
 
 #[cfg(test)]
 mod tests {
+    use sentinel_core::binding::Networks;
     use sentinel_core::decision::RefusalReason;
     use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
     use sentinel_core::network::ClientIp;
@@ -61,9 +70,11 @@ mod tests {
         Intercept {
             reference: Reference::random(),
             at,
+            last_at: at,
             reason: RefusalReason::KeyMissing,
             outcome: InterceptOutcome::Refused,
             binding: None,
+            networks: Networks::default(),
             fingerprint: None,
             hint: None,
             client_ip: ClientIp::new([192, 0, 2, 1].into()),
@@ -71,7 +82,41 @@ mod tests {
             path: "/".to_owned(),
             user_agent: String::new(),
             count: 1,
+            profile: "".into(),
+            replica: "".into(),
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_are_never_many_more_than_wanted() {
+        const WANTED: usize = 1_000;
+        let store = MemoryStore::new();
+        let clock = Arc::<SettableClock>::default();
+        let rows_max = WANTED.to_string();
+        let loaded = config::loaded_of_variables(&[("SENTINEL_STORE_INTERCEPT_ROWS_MAX", rows_max.as_str())]);
+        let settings = Arc::new(LiveSettings::new(
+            loaded.written,
+            loaded.config.live,
+            loaded.settings,
+            Arc::new(store.clone()),
+            None,
+        ));
+        let (stop, stopping) = watch::channel(false);
+        let job = tokio::spawn(run(Arc::new(store.clone()), settings, clock.clone(), stopping));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let rows: Vec<_> = (0..WANTED + 7).map(|_| intercept(clock.now())).collect();
+        let first_kept = rows[7].clone();
+        InterceptStore::append(&store, rows).await.expect("memory works");
+        tokio::time::sleep(SIZE_INTERVAL).await;
+        let filter = InterceptFilter {
+            limit: u32::MAX,
+            ..InterceptFilter::default()
+        };
+        let kept = InterceptStore::list(&store, filter).await.expect("memory works");
+        assert_eq!(kept.len(), WANTED);
+        assert_eq!(kept.last().map(|stored| &stored.intercept), Some(&first_kept));
+        stop.send_replace(true);
+        job.await.expect("no panic");
     }
 
     #[tokio::test(start_paused = true)]

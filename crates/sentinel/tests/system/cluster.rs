@@ -218,10 +218,33 @@ pub(crate) fn succeeded(output: Output) -> String {
 
 /// The binary with nothing but these variables; of two with one name the later counts.
 pub(crate) fn binary(arguments: &[&str], environment: Vec<(String, String)>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
+    const SENTINEL: &str = env!("CARGO_BIN_EXE_sentinel");
+    let mut command = if environment.iter().any(|(name, _)| name == SPOOL_DISK_KIB) {
+        let mut command = Command::new("/usr/bin/unshare");
+        command.args([
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "/bin/sh",
+            "-ec",
+            ON_SMALL_DISK,
+            SENTINEL,
+        ]);
+        command
+    } else {
+        Command::new(SENTINEL)
+    };
     command.args(arguments).env_clear().envs(environment);
     command
 }
+
+/// With this variable the record spool has a disk of its own, of so many KiB.
+pub(crate) const SPOOL_DISK_KIB: &str = "SYSTEM_TEST_SPOOL_DISK_KIB";
+/// Mounts that disk where only this process sees it.
+const ON_SMALL_DISK: &str = "PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    mkdir -p \"$SENTINEL_DATA_DIR/spool\"
+    mount -t tmpfs -o size=\"${SYSTEM_TEST_SPOOL_DISK_KIB}k\" tmpfs \"$SENTINEL_DATA_DIR/spool\"
+    exec \"$0\" \"$@\"";
 
 fn run(arguments: &[&str], environment: Vec<(String, String)>) -> Output {
     binary(arguments, environment)

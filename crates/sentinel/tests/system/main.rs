@@ -9,6 +9,7 @@ mod console;
 mod moving;
 mod outages;
 mod plain;
+mod records;
 mod replica;
 mod replicas;
 mod settings;

@@ -1,12 +1,12 @@
 //! Promises about the audit log, and about health.
 
-use sentinel_core::binding::BindingId;
+use sentinel_core::binding::{BindingId, Networks};
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
 use sentinel_core::fingerprint::KeyHint;
 use sentinel_core::ports::{Health, InterceptBucket, InterceptFilter, InterceptStore};
 
-use super::{AnyStore, address, at, fingerprint};
+use super::{AnyStore, address, at, fingerprint, network};
 use crate::bounds::{BUCKETS_MAX, PAGE_ROWS_MAX};
 
 /// Number `number`, at `1000 * number` ms, as plain as one can be.
@@ -14,9 +14,11 @@ pub(crate) fn intercept(number: u32) -> Intercept {
     Intercept {
         reference: Reference::from_stored(format!("sr_{number}")),
         at: at(1_000 * i64::from(number)),
+        last_at: at(1_000 * i64::from(number)),
         reason: RefusalReason::KeyMissing,
         outcome: InterceptOutcome::Refused,
         binding: None,
+        networks: Networks::default(),
         fingerprint: None,
         hint: None,
         client_ip: address("192.0.2.1"),
@@ -24,6 +26,8 @@ pub(crate) fn intercept(number: u32) -> Intercept {
         path: "/".to_owned(),
         user_agent: String::new(),
         count: 1,
+        profile: "".into(),
+        replica: "".into(),
     }
 }
 
@@ -46,9 +50,13 @@ pub(crate) async fn an_intercept_comes_back_whole(store: impl AnyStore) {
     let full = Intercept {
         reference: Reference::random(),
         at: at(1_700_000_000_123),
+        last_at: at(1_700_000_001_456),
         reason: RefusalReason::KeyIpMismatch,
         outcome: InterceptOutcome::Observed,
         binding: Some(BindingId(12)),
+        networks: [network("192.0.2.0/24"), network("2001:db8::/64")]
+            .into_iter()
+            .collect(),
         fingerprint: Some(fingerprint(3)),
         hint: Some(KeyHint::from_stored("sk-ab…wxyz".to_owned())),
         client_ip: address("2001:db8::7"),
@@ -56,6 +64,8 @@ pub(crate) async fn an_intercept_comes_back_whole(store: impl AnyStore) {
         path: "/v1/chat/completions".to_owned(),
         user_agent: "curl/8 \\u{1b} 'quoted' …".to_owned(),
         count: u32::MAX,
+        profile: "litellm".into(),
+        replica: "sentinel-0".into(),
     };
     let batch = vec![full.clone(), intercept(2)];
     InterceptStore::append(&store, batch).await.unwrap();
@@ -64,6 +74,25 @@ pub(crate) async fn an_intercept_comes_back_whole(store: impl AnyStore) {
     assert_eq!(stored[0].intercept, intercept(2));
     assert_eq!(stored[1].intercept, full);
     assert!(stored[0].id > stored[1].id);
+}
+
+pub(crate) async fn what_is_written_again_is_there_once(store: impl AnyStore) {
+    let mut later = intercept(1);
+    later.at = at(1_001);
+    let mut fuller = intercept(1);
+    fuller.count = 7;
+    for batch in [
+        vec![intercept(1), intercept(2)],
+        vec![intercept(2), intercept(3), intercept(3), fuller, later],
+    ] {
+        InterceptStore::append(&store, batch).await.unwrap();
+    }
+    let stored = InterceptStore::list(&store, all()).await.unwrap();
+    let rows: Vec<_> = stored
+        .iter()
+        .map(|stored| (stored.intercept.at.unix_ms(), stored.intercept.count))
+        .collect();
+    assert_eq!(rows, [(1_001, 1), (3_000, 1), (2_000, 1), (1_000, 1)]);
 }
 
 pub(crate) async fn intercepts_come_page_by_page(store: impl AnyStore) {

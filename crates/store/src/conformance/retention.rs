@@ -43,3 +43,35 @@ pub(crate) async fn what_comes_next_is_taken_in(store: impl AnyStore) {
     }
     assert_eq!(moments(&store).await.len(), 4);
 }
+
+pub(crate) async fn the_newest_are_kept(store: impl AnyStore) {
+    assert_eq!(store.keep_newest(3, at(9_000)).await, Ok(0));
+    InterceptStore::append(&store, (1..=5).map(intercept).collect())
+        .await
+        .unwrap();
+    store.keep_newest(5, at(9_000)).await.unwrap();
+    assert_eq!(moments(&store).await.len(), 5);
+    store.keep_newest(3, at(9_000)).await.unwrap();
+    assert_eq!(moments(&store).await, [5_000, 4_000, 3_000]);
+    store.keep_newest(0, at(9_000)).await.unwrap();
+    assert_eq!(moments(&store).await, [0_i64; 0]);
+}
+
+pub(crate) async fn today_is_cut_row_by_row(store: impl AnyStore) {
+    const DAY_MS: i64 = 86_400_000;
+    // Its rows are in the past by their ids, whichever their days are; more than any store removes in one step.
+    let now = at(1_800_000_000_000);
+    store.keep_from(at(0), now).await.unwrap();
+    for day in [-2, -1, 0] {
+        let batch = (1..=1_250).map(|number| {
+            let mut one = intercept(number);
+            one.at = at(now.unix_ms() + day * DAY_MS + i64::from(number));
+            one
+        });
+        InterceptStore::append(&store, batch.collect()).await.unwrap();
+    }
+    store.keep_newest(100, now).await.unwrap();
+    let kept = moments(&store).await;
+    assert_eq!(kept.len(), 100);
+    assert!(kept.iter().all(|moment| *moment > now.unix_ms()));
+}

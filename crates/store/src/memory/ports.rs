@@ -131,6 +131,14 @@ impl InterceptRetention for MemoryStore {
         state.intercepts.retain(|stored| stored.intercept.at >= oldest);
         Ok((before - state.intercepts.len()) as u64)
     }
+
+    async fn keep_newest(&self, rows_max: u64, _now: Timestamp) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let kept = usize::try_from(rows_max).unwrap_or(usize::MAX);
+        let beyond = state.intercepts.len().saturating_sub(kept);
+        state.intercepts.drain(..beyond);
+        Ok(beyond as u64)
+    }
 }
 
 #[async_trait]

@@ -1,11 +1,11 @@
 //! What the store in memory holds, and each change of it, as plain as possible.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sentinel_core::binding::{
     BINDING_NETWORKS_MAX, Binding, BindingId, BindingRecord, BindingStatus, NewBinding, Version,
 };
-use sentinel_core::event::{Actor, AdminEvent, Intercept};
+use sentinel_core::event::{Actor, AdminEvent, Intercept, Reference};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::policy::OwnPolicy;
@@ -27,6 +27,8 @@ pub(super) struct State {
     /// When the archive found a binding unused.
     pub(super) marks: BTreeMap<BindingId, Timestamp>,
     pub(super) intercepts: Vec<StoredIntercept>,
+    /// By which an intercept is known to be here already.
+    pub(super) written: HashSet<(Reference, Timestamp)>,
     pub(super) last_id: i64,
     last_version: i64,
 }
@@ -171,6 +173,9 @@ impl State {
 
     pub(super) fn append_intercepts(&mut self, batch: Vec<Intercept>) {
         for intercept in batch {
+            if !self.written.insert((intercept.reference.clone(), intercept.at)) {
+                continue;
+            }
             let id = self.intercepts.last().map_or(0, |last| last.id) + 1;
             self.intercepts.push(StoredIntercept { id, intercept });
         }

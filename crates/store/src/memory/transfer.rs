@@ -77,9 +77,11 @@ impl State {
                 take(&mut self.archived, archived, is_here, is_rehearsal)
             }
             TransferItem::Intercept(mut intercept) => {
-                let is_here = self.intercepts.iter().any(|stored| {
-                    (&stored.intercept.reference, stored.intercept.at) == (&intercept.reference, intercept.at)
-                });
+                let name = (intercept.reference.clone(), intercept.at);
+                let is_here = self.written.contains(&name);
+                if !is_rehearsal {
+                    self.written.insert(name);
+                }
                 let binding = intercept
                     .fingerprint
                     .and_then(|fingerprint| self.find(&fingerprint));

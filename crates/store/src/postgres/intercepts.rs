@@ -18,15 +18,17 @@ use super::filter::Conditions;
 use super::rows::{self, column};
 use super::values::{self, Moment};
 use crate::bounds::{BUCKETS_MAX, page_rows};
+use crate::network_list;
 
-pub(super) const COLUMNS: &str = "reference, at, reason, outcome, binding_id, fingerprint, hint, client_ip, method, path, user_agent, count";
+pub(super) const COLUMNS: &str = "reference, at, last_at, reason, outcome, binding_id, networks, fingerprint, hint, client_ip, \
+     method, path, user_agent, count, profile, replica";
 
-/// Rows take their ids in the order of the batch.
+/// Rows take their ids in the order of the batch. What is there already is passed over.
 pub(super) async fn append(session: &Session, batch: &[Intercept]) -> Result<(), Failure> {
     let insert = format!(
-        "INSERT INTO intercept_logs ({COLUMNS}) SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], \
-         $4::text[], $5::bigint[], $6::bytea[], $7::text[], $8::inet[], $9::text[], $10::text[], $11::text[], \
-         $12::bigint[])"
+        "INSERT INTO intercept_logs ({COLUMNS}) SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], \
+         $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::text[], $10::inet[], $11::text[], \
+         $12::text[], $13::text[], $14::bigint[], $15::text[], $16::text[]) ON CONFLICT (reference, at) DO NOTHING"
     );
     let texts = |read: fn(&Intercept) -> &str| -> Vec<Cow<'_, str>> {
         batch
@@ -36,11 +38,16 @@ pub(super) async fn append(session: &Session, batch: &[Intercept]) -> Result<(),
     };
     let references = texts(|intercept| intercept.reference.as_str());
     let moments: Vec<Moment> = batch.iter().map(|intercept| Moment(intercept.at)).collect();
+    let last_moments: Vec<Moment> = batch.iter().map(|intercept| Moment(intercept.last_at)).collect();
     let reasons: Vec<&str> = batch.iter().map(|intercept| intercept.reason.code()).collect();
     let outcomes: Vec<&str> = batch.iter().map(|intercept| intercept.outcome.as_str()).collect();
     let bindings: Vec<Option<i64>> = batch
         .iter()
         .map(|intercept| intercept.binding.map(|id| id.0))
+        .collect();
+    let networks: Vec<String> = batch
+        .iter()
+        .map(|intercept| network_list::write(&intercept.networks))
         .collect();
     let fingerprints: Vec<Option<&[u8]>> = batch
         .iter()
@@ -58,12 +65,16 @@ pub(super) async fn append(session: &Session, batch: &[Intercept]) -> Result<(),
     let paths = texts(|intercept| &intercept.path);
     let user_agents = texts(|intercept| &intercept.user_agent);
     let counts: Vec<i64> = batch.iter().map(|intercept| i64::from(intercept.count)).collect();
+    let profiles = texts(|intercept| &intercept.profile);
+    let replicas = texts(|intercept| &intercept.replica);
     let values: &rows::Values<'_> = &[
         &references,
         &moments,
+        &last_moments,
         &reasons,
         &outcomes,
         &bindings,
+        &networks,
         &fingerprints,
         &hints,
         &addresses,
@@ -71,6 +82,8 @@ pub(super) async fn append(session: &Session, batch: &[Intercept]) -> Result<(),
         &paths,
         &user_agents,
         &counts,
+        &profiles,
+        &replicas,
     ];
     rows::execute(session, &insert, values).await?;
     Ok(())
@@ -131,16 +144,20 @@ pub(super) fn read(row: &Row) -> Result<StoredIntercept, Failure> {
     let binding: Option<i64> = column(row, "binding_id")?;
     let hint: Option<String> = column(row, "hint")?;
     let count: i64 = column(row, "count")?;
+    let (profile, replica): (&str, &str) = (column(row, "profile")?, column(row, "replica")?);
     Ok(StoredIntercept {
         id: column(row, "id")?,
         intercept: Intercept {
             reference: Reference::from_stored(column(row, "reference")?),
             at: rows::timestamp(row, "at")?,
+            last_at: rows::timestamp(row, "last_at")?,
             reason: RefusalReason::from_code(reason)
                 .ok_or_else(|| Failure::damaged("intercept_logs.reason"))?,
             outcome: InterceptOutcome::from_word(outcome)
                 .ok_or_else(|| Failure::damaged("intercept_logs.outcome"))?,
             binding: binding.map(BindingId),
+            networks: network_list::read(column(row, "networks")?)
+                .ok_or_else(|| Failure::damaged("intercept_logs.networks"))?,
             fingerprint: rows::fingerprint(row, "fingerprint")?,
             hint: hint.map(KeyHint::from_stored),
             client_ip: rows::address(row, "client_ip")?
@@ -149,6 +166,8 @@ pub(super) fn read(row: &Row) -> Result<StoredIntercept, Failure> {
             path: column(row, "path")?,
             user_agent: column(row, "user_agent")?,
             count: u32::try_from(count).map_err(|_| Failure::damaged("intercept_logs.count"))?,
+            profile: profile.into(),
+            replica: replica.into(),
         },
     })
 }

@@ -88,6 +88,75 @@ pub(super) async fn drop_before(sessions: &Sessions, at: Timestamp) -> Result<u3
     Ok(dropped)
 }
 
+/// Drops whole days, the oldest first, while there are more than `rows_max` rows, up to yesterday; then deletes the oldest rows in small
+/// steps. Says how many rows were deleted.
+pub(super) async fn keep_newest(
+    sessions: &Sessions,
+    rows_max: u64,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
+    let today = Day::of(now).partition();
+    loop {
+        let today = today.clone();
+        let oldest = sessions
+            .run(Scope::Report, move |session| {
+                Box::pin(async move {
+                    if rows_at_most(session).await? <= rows_max {
+                        return Ok(None);
+                    }
+                    Ok(partitions(session).await?.into_iter().find(|name| *name < today))
+                })
+            })
+            .await?;
+        let Some(name) = oldest else {
+            break;
+        };
+        let is_gone = sessions
+            .run(Scope::Job, move |session| {
+                Box::pin(async move { drop_one(session, &name).await })
+            })
+            .await?;
+        if !is_gone {
+            // Another replica is at it.
+            return Ok(0);
+        }
+    }
+    delete_beyond(sessions, rows_max).await
+}
+
+async fn delete_beyond(sessions: &Sessions, rows_max: i64) -> Result<u64, StoreError> {
+    let delete = "DELETE FROM intercept_logs WHERE (id, at) IN ( \
+         SELECT id, at FROM intercept_logs WHERE id <= $1 ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)";
+    let mut deleted = 0;
+    loop {
+        let step = sessions
+            .run(Scope::Batch, move |session| {
+                Box::pin(async move {
+                    let newest: i64 =
+                        rows::single(session, "SELECT coalesce(max(id), 0) FROM intercept_logs").await?;
+                    let values: &rows::Values<'_> = &[&newest.saturating_sub(rows_max), &ROWS_DELETED_MAX];
+                    rows::execute(session, delete, values).await
+                })
+            })
+            .await?;
+        deleted += step;
+        if step < ROWS_DELETED_MAX.unsigned_abs() {
+            return Ok(deleted);
+        }
+    }
+}
+
+/// Ids come from one sequence and are dense but for what was removed, so the newest and the oldest one say how many rows there are at
+/// most, without counting them.
+async fn rows_at_most(session: &Session) -> Result<i64, Failure> {
+    rows::single(
+        session,
+        "SELECT coalesce(max(id) - min(id) + 1, 0)::bigint FROM intercept_logs",
+    )
+    .await
+}
+
 /// Deletes what lies before `oldest` and is not in a day that was dropped, in small steps; says how many rows.
 pub(super) async fn delete_before(sessions: &Sessions, oldest: Timestamp) -> Result<u64, StoreError> {
     let delete = "DELETE FROM intercept_logs WHERE (id, at) IN ( \

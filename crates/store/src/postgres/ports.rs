@@ -157,6 +157,10 @@ impl InterceptRetention for PostgresStore {
         partitions::drop_before(&self.sessions, oldest).await?;
         partitions::delete_before(&self.sessions, oldest).await
     }
+
+    async fn keep_newest(&self, rows_max: u64, now: Timestamp) -> Result<u64, StoreError> {
+        partitions::keep_newest(&self.sessions, rows_max, now).await
+    }
 }
 
 #[async_trait]

@@ -12,22 +12,26 @@ use super::failure::Failure;
 use super::filter::Conditions;
 use super::rows;
 use crate::bounds::{BUCKETS_MAX, page_rows};
+use crate::network_list;
 
-pub(super) const SELECT_INTERCEPT: &str = "SELECT id, reference, at, reason, outcome, binding_id, fingerprint, hint, \
-     client_ip, method, path, user_agent, count FROM intercept_logs";
+pub(super) const SELECT_INTERCEPT: &str = "SELECT id, reference, at, last_at, reason, outcome, binding_id, networks, \
+     fingerprint, hint, client_ip, method, path, user_agent, count, profile, replica FROM intercept_logs";
 
 pub(super) fn append(connection: &Connection, batch: &[Intercept]) -> Result<(), Failure> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO intercept_logs (reference, at, reason, outcome, binding_id, fingerprint, hint, client_ip, \
-         method, path, user_agent, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO intercept_logs (reference, at, last_at, reason, outcome, binding_id, networks, fingerprint, hint, \
+         client_ip, method, path, user_agent, count, profile, replica) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (reference, at) DO NOTHING",
     )?;
     for intercept in batch {
         insert.execute(params![
             intercept.reference.as_str(),
             intercept.at.unix_ms(),
+            intercept.last_at.unix_ms(),
             intercept.reason.code(),
             intercept.outcome.as_str(),
             intercept.binding.map(|id| id.0),
+            network_list::write(&intercept.networks),
             intercept.fingerprint.as_ref().map(KeyFingerprint::as_bytes),
             intercept.hint.as_ref().map(KeyHint::as_str),
             intercept.client_ip.to_string(),
@@ -35,6 +39,8 @@ pub(super) fn append(connection: &Connection, batch: &[Intercept]) -> Result<(),
             intercept.path,
             intercept.user_agent,
             intercept.count,
+            &*intercept.profile,
+            &*intercept.replica,
         ])?;
     }
     Ok(())
@@ -76,6 +82,19 @@ pub(super) fn remove_before(
     Ok(u32::try_from(removed).unwrap_or(u32::MAX))
 }
 
+/// Removes at most `at_most` of the rows beyond the `rows_max` newest, the oldest first, and says how many. Ids are dense but for what
+/// was removed, so the newest and the oldest one say how many rows there are at most, without counting them.
+pub(super) fn remove_beyond(connection: &Connection, rows_max: u64, at_most: u32) -> Result<u32, Failure> {
+    let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
+    let newest: i64 = rows::single(connection, "SELECT coalesce(max(id), 0) FROM intercept_logs")?;
+    let removed = connection
+        .prepare_cached(
+            "DELETE FROM intercept_logs WHERE id IN (SELECT id FROM intercept_logs WHERE id <= ? ORDER BY id LIMIT ?)",
+        )?
+        .execute([newest.saturating_sub(rows_max), i64::from(at_most)])?;
+    Ok(u32::try_from(removed).unwrap_or(u32::MAX))
+}
+
 /// A stretch shorter than a millisecond is taken as one; of more than [`BUCKETS_MAX`] stretches the newest are kept.
 pub(super) fn buckets(
     connection: &Connection,
@@ -108,16 +127,21 @@ pub(super) fn read(row: &Row<'_>) -> Result<StoredIntercept, Failure> {
     let reason: String = row.get("reason")?;
     let outcome: String = row.get("outcome")?;
     let client_ip: String = row.get("client_ip")?;
+    let networks: String = row.get("networks")?;
+    let (profile, replica): (String, String) = (row.get("profile")?, row.get("replica")?);
     Ok(StoredIntercept {
         id: row.get("id")?,
         intercept: Intercept {
             reference: Reference::from_stored(row.get("reference")?),
             at: rows::timestamp(row, "at")?,
+            last_at: rows::timestamp(row, "last_at")?,
             reason: RefusalReason::from_code(&reason)
                 .ok_or_else(|| Failure::damaged("intercept_logs.reason"))?,
             outcome: InterceptOutcome::from_word(&outcome)
                 .ok_or_else(|| Failure::damaged("intercept_logs.outcome"))?,
             binding: row.get::<_, Option<i64>>("binding_id")?.map(BindingId),
+            networks: network_list::read(&networks)
+                .ok_or_else(|| Failure::damaged("intercept_logs.networks"))?,
             fingerprint: row
                 .get::<_, Option<[u8; 32]>>("fingerprint")?
                 .map(KeyFingerprint::from_bytes),
@@ -127,6 +151,8 @@ pub(super) fn read(row: &Row<'_>) -> Result<StoredIntercept, Failure> {
             path: row.get("path")?,
             user_agent: row.get("user_agent")?,
             count: row.get("count")?,
+            profile: profile.into(),
+            replica: replica.into(),
         },
     })
 }

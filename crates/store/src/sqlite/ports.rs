@@ -172,6 +172,19 @@ impl InterceptRetention for SqliteStore {
             }
         }
     }
+
+    async fn keep_newest(&self, rows_max: u64, _now: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let rows = self
+                .write(move |connection| intercepts::remove_beyond(connection, rows_max, RETENTION_ROWS_MAX))
+                .await?;
+            removed += u64::from(rows);
+            if rows < RETENTION_ROWS_MAX {
+                return Ok(removed);
+            }
+        }
+    }
 }
 
 #[async_trait]

@@ -1,6 +1,6 @@
 //! The fields of the lines that hold what a store holds. Times are milliseconds since 1970-01-01T00:00:00Z.
 
-use sentinel_core::binding::{BINDING_NETWORKS_MAX, BindingStatus};
+use sentinel_core::binding::{BINDING_NETWORKS_MAX, BindingStatus, Networks};
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{AdminEvent, InterceptOutcome, Reference};
 use sentinel_core::fingerprint::KeyHint;
@@ -122,8 +122,12 @@ impl Archived {
 pub(super) struct Intercept {
     reference: String,
     at_ms: i64,
+    #[serde(default)]
+    last_at_ms: Option<i64>,
     reason: String,
     outcome: String,
+    #[serde(default)]
+    networks: Vec<String>,
     fingerprint: Option<String>,
     hint: Option<String>,
     client_ip: String,
@@ -131,6 +135,10 @@ pub(super) struct Intercept {
     path: String,
     user_agent: String,
     count: u32,
+    #[serde(default)]
+    profile: String,
+    #[serde(default)]
+    replica: String,
 }
 
 impl From<&sentinel_core::event::Intercept> for Intercept {
@@ -138,8 +146,10 @@ impl From<&sentinel_core::event::Intercept> for Intercept {
         Self {
             reference: intercept.reference.as_str().to_owned(),
             at_ms: intercept.at.unix_ms(),
+            last_at_ms: Some(intercept.last_at.unix_ms()),
             reason: intercept.reason.code().to_owned(),
             outcome: intercept.outcome.as_str().to_owned(),
+            networks: intercept.networks.iter().map(Network::to_string).collect(),
             fingerprint: intercept.fingerprint.as_ref().map(hexadecimal),
             hint: intercept.hint.as_ref().map(|hint| hint.as_str().to_owned()),
             client_ip: intercept.client_ip.to_string(),
@@ -147,6 +157,8 @@ impl From<&sentinel_core::event::Intercept> for Intercept {
             path: intercept.path.clone(),
             user_agent: intercept.user_agent.clone(),
             count: intercept.count,
+            profile: intercept.profile.to_string(),
+            replica: intercept.replica.to_string(),
         }
     }
 }
@@ -156,17 +168,24 @@ impl Intercept {
         if self.count == 0 {
             return Err(wrong("count", "a number from 1"));
         }
+        let at = Timestamp::from_unix_ms(self.at_ms);
+        let networks = match self.networks.as_slice() {
+            [] => Networks::default(),
+            texts => networks(texts)?.into(),
+        };
         let fingerprint = self.fingerprint.as_deref().map(fingerprint).transpose()?;
         let hint: Option<KeyHint> = self.hint.map(hint).transpose()?;
         Ok(sentinel_core::event::Intercept {
             reference: Reference::from_stored(self.reference),
-            at: Timestamp::from_unix_ms(self.at_ms),
+            at,
+            last_at: self.last_at_ms.map_or(at, Timestamp::from_unix_ms),
             reason: RefusalReason::from_code(&self.reason)
                 .ok_or_else(|| wrong("reason", "the code of a refusal"))?,
             outcome: InterceptOutcome::from_word(&self.outcome)
                 .ok_or_else(|| wrong("outcome", "refused or observed"))?,
             // The taking store finds its own.
             binding: None,
+            networks,
             fingerprint,
             hint,
             client_ip: address(&self.client_ip)?,
@@ -174,6 +193,8 @@ impl Intercept {
             path: self.path,
             user_agent: self.user_agent,
             count: self.count,
+            profile: self.profile.into(),
+            replica: self.replica.into(),
         })
     }
 }

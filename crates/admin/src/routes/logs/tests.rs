@@ -16,10 +16,11 @@ async fn rows_come_newest_first_with_what_an_operator_needs() {
     assert_eq!(
         answer.body["items"][0],
         json!({
-            "id": 2, "reference": "sr_0000000000000002", "at": "2027-01-15T08:00:00Z",
-            "reason": "key_ip_mismatch", "outcome": "refused", "binding_id": 1, "hint": "sk-ab…wxyz",
+            "id": 2, "reference": "sr_0000000000000002", "at": "2027-01-15T08:00:00Z", "last_at": "2027-01-15T08:00:01Z",
+            "reason": "key_ip_mismatch", "outcome": "refused", "binding_id": 1,
+            "networks": ["192.0.2.0/24"], "hint": "sk-ab…wxyz",
             "client_ip": "198.51.100.7", "method": "POST", "path": "/v1/chat/completions",
-            "user_agent": "curl/8", "count": 1
+            "user_agent": "curl/8", "count": 1, "profile": "new-api", "replica": "sentinel-0"
         })
     );
     assert!(!answer.text.contains("abab"), "no fingerprint");

@@ -8,9 +8,11 @@ fn intercept(reason: RefusalReason, binding: Option<i64>, key: Option<u8>, from:
     Signal::Seen(Box::new(Intercept {
         reference: Reference::random(),
         at: Timestamp::from_unix_ms(5_000),
+        last_at: Timestamp::from_unix_ms(5_000),
         reason,
         outcome: InterceptOutcome::Refused,
         binding: binding.map(BindingId),
+        networks: Vec::new().into(),
         fingerprint: key.map(|fill| KeyFingerprint::from_bytes([fill; 32])),
         hint: key.map(|_| KeyHint::from_stored("sk-…".to_owned())),
         client_ip: ClientIp::new(from.parse().expect("an address")),
@@ -18,6 +20,8 @@ fn intercept(reason: RefusalReason, binding: Option<i64>, key: Option<u8>, from:
         path: "/".to_owned(),
         user_agent: String::new(),
         count: 3,
+        profile: "".into(),
+        replica: "".into(),
     }))
 }
 

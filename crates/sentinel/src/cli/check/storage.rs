@@ -39,6 +39,23 @@ pub(super) fn data_folder(folder: &Path) -> Finding {
     }
 }
 
+/// Whether records can be kept.
+pub(super) fn spool(folder: &Path) -> Finding {
+    const PART: &str = "record spool";
+    let shown = folder.display();
+    if !folder.exists() {
+        return Finding::good(PART, format!("{shown} will be made at first start"));
+    }
+    match write_probe(folder) {
+        Ok(()) => Finding::good(PART, format!("{shown} can be written")),
+        Err(error) => Finding::bad(
+            PART,
+            format!("{shown}: {error}"),
+            "let Sentinel's user write there: without it refused requests cannot be recorded, and serve does not start",
+        ),
+    }
+}
+
 /// The folder itself, or the nearest one above it that is there.
 fn nearest_existing(folder: &Path) -> Option<&Path> {
     folder

@@ -59,6 +59,7 @@ async fn a_fresh_installation_is_in_order_and_stays_untouched() {
         "configuration",
         "profile        new-api (built in); keys in x-goog-api-key, ?key, x-api-key, ",
         "data folder",
+        "record spool",
         "store",
         "secrets",
         "upstream",

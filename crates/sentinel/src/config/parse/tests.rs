@@ -152,3 +152,24 @@ fn names_and_profiles() {
         "'gpt' is no profile; wanted one of new-api, one-api, sub2api, litellm, openai, anthropic, gemini, mine"
     );
 }
+
+#[test]
+fn a_replica_has_a_short_plain_name() {
+    for good in [
+        "sentinel-0",
+        "a",
+        "eu_west.1",
+        &"x".repeat(REPLICA_NAME_CHARACTERS_MAX),
+    ] {
+        assert_eq!(replica_name(good).as_deref(), Ok(good));
+    }
+    for bad in [
+        "",
+        "a b",
+        "a/b",
+        "ü",
+        &"x".repeat(REPLICA_NAME_CHARACTERS_MAX + 1),
+    ] {
+        assert!(replica_name(bad).is_err(), "{bad}");
+    }
+}

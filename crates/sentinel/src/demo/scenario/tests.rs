@@ -77,9 +77,11 @@ impl StandIn {
                 intercept: Intercept {
                     reference: reference.clone(),
                     at: Timestamp::from_unix_ms(1),
+                    last_at: Timestamp::from_unix_ms(1),
                     reason: RefusalReason::KeyIpMismatch,
                     outcome: InterceptOutcome::Refused,
                     binding: Some(binding),
+                    networks: permitted.binding.networks.clone(),
                     fingerprint: None,
                     hint: None,
                     client_ip: ClientIp::new(from),
@@ -87,6 +89,8 @@ impl StandIn {
                     path: "/v1/chat/completions".to_owned(),
                     user_agent: String::new(),
                     count: 1,
+                    profile: "".into(),
+                    replica: "".into(),
                 },
             });
         }

@@ -6,12 +6,12 @@ use std::path::Path;
 
 use sentinel_core::ports::{
     AdminEventStore, ArchiveRun, ArchiveStore as _, Archived, BindingAdmin, BindingFilter, BindingStore,
-    SettingStore as _,
+    InterceptFilter, InterceptStore, SettingStore as _,
 };
 
 use super::super::{Migrated, SqliteStore, archive, schema};
 use super::{new_path, outside};
-use crate::conformance::{actor, claimed, fingerprint, network};
+use crate::conformance::{actor, at, claimed, fingerprint, network};
 use crate::error::OpenError;
 
 /// The names in a folder, sorted.
@@ -340,6 +340,12 @@ async fn a_file_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
         .execute_batch(
             "DROP INDEX bindings_by_last_sign; DROP INDEX bindings_marked; DROP TABLE settings_version;
              ALTER TABLE bindings DROP COLUMN archive_marked_at;
+             DROP INDEX intercept_logs_once; CREATE INDEX intercept_logs_by_reference ON intercept_logs (reference);
+             ALTER TABLE intercept_logs DROP COLUMN last_at; ALTER TABLE intercept_logs DROP COLUMN networks;
+             ALTER TABLE intercept_logs DROP COLUMN profile; ALTER TABLE intercept_logs DROP COLUMN replica;
+             INSERT INTO intercept_logs (reference, at, reason, outcome, client_ip, method, path, user_agent, count)
+             SELECT 'sr_' || value, 1000, 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1
+             FROM json_each('[1, 2, 2]');
              DELETE FROM refinery_schema_history WHERE version > 1",
         )
         .unwrap();
@@ -350,6 +356,14 @@ async fn a_file_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
     let store = SqliteStore::open(&path).unwrap();
     assert_eq!(store.find(&fingerprint(1)).await.unwrap(), Some(binding.into()));
     assert_eq!(store.settings().await.unwrap().version, 0);
+    // What stood there twice was the same.
+    let filter = InterceptFilter {
+        limit: 10,
+        ..InterceptFilter::default()
+    };
+    let rows = InterceptStore::list(&store, filter).await.unwrap();
+    let moments = rows.iter().map(|row| (row.intercept.at, row.intercept.last_at));
+    assert_eq!(moments.collect::<Vec<_>>(), [(at(1_000), at(1_000)); 2]);
     let run = ArchiveRun {
         unused_since: actor(100_000).at,
         marked_until: actor(0).at,
