@@ -11,33 +11,12 @@ use super::{Alert, AlertId, AlertState, ChannelId, RuleKind, Seen, Severity};
 use crate::ports::StoreError;
 use crate::time::Timestamp;
 
+pub use crate::counting::{COUNT_BATCH_MAX, COUNT_NAME_BYTES_MAX, Count, WindowCounters};
+
 /// The most alerts, and the most deliveries, that one call gives.
 pub const ALERT_PAGE_MAX: u32 = 1_000;
 /// The most characters of an error that are kept with a delivery.
 pub const DELIVERY_ERROR_CHARACTERS_MAX: usize = 512;
-
-/// The most bytes of a counter's name.
-pub const COUNT_NAME_BYTES_MAX: usize = 128;
-/// The most names in one batch.
-pub const COUNT_BATCH_MAX: usize = 1_000;
-
-/// So many times more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Count {
-    /// Of what: 1 to [`COUNT_NAME_BYTES_MAX`] bytes. Never a key.
-    pub name: String,
-    /// How many times; none, to be told how often it was.
-    pub times: u64,
-}
-
-/// Counts over windows that move along with time, shared by replicas where there are several.
-#[async_trait]
-pub trait WindowCounters: Send + Sync {
-    /// Adds a batch of at most [`COUNT_BATCH_MAX`] names, no name twice, and gives how often each of them happened in the window that ends
-    /// now, in their order. Counts of one window know nothing of another window's. While what replicas share is away, this replica's own
-    /// counts are given, and merged when it is back.
-    async fn add(&self, window: Duration, batch: Vec<Count>) -> Result<Vec<u64>, StoreError>;
-}
 
 /// A step in an alert's life that somebody wants to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
