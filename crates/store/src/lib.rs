@@ -17,6 +17,7 @@ pub mod shared;
 pub mod sqlite;
 pub mod transfer;
 
+mod alert_records;
 mod change;
 mod pace;
 

@@ -25,3 +25,11 @@ fn outside(path: &Path) -> rusqlite::Connection {
 }
 
 crate::conformance::conformance_suite!(fixture());
+
+mod alerts {
+    async fn fixture() -> (crate::SqliteStore, tempfile::TempDir) {
+        super::fixture()
+    }
+
+    sentinel_core::alert_store_conformance!(fixture);
+}
