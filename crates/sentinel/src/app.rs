@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::alerts::{AlertParts, Alerting, AlertsError};
 use crate::config::{Config, Loaded, Secret};
 use crate::jobs::{JobParts, Jobs};
 use crate::metrics::{ChannelMetrics, Metrics};
@@ -46,6 +47,9 @@ pub(crate) enum AppError {
     /// The admin's port is taken, or the address is not this machine's.
     #[error("cannot listen on {0}: {1}")]
     AdminListen(SocketAddr, std::io::Error),
+    /// A channel of alerts cannot be made.
+    #[error(transparent)]
+    Alerts(#[from] AlertsError),
     /// The data plane did not start.
     #[error(transparent)]
     Engine(#[from] StartError),
@@ -101,10 +105,20 @@ impl App {
             &cache_bounds(&config),
         ));
         let mut jobs = Jobs::start(job_parts(&stores, &lookup, &settings, &clock));
+        let alerting = Alerting::new(AlertParts {
+            config: &config.alerts,
+            public_url: config.admin.public_url.as_deref(),
+            links: secrets.links,
+            store: Arc::clone(&authority.alerts),
+            counters: Arc::clone(&stores.counters),
+            watched: stores.watched(),
+            live: settings.follow(),
+            clock: Arc::clone(&clock),
+        })?;
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
-            intercepts: jobs.queue(),
+            intercepts: alerting.sink(jobs.queue()),
             clock: Arc::clone(&clock),
         };
         let engine = Engine::start(proxy_config(&config, settings.rules()), dependencies)?;
@@ -118,7 +132,7 @@ impl App {
             engine.figures(),
             Arc::clone(&lookup),
             jobs.queue(),
-            &channels,
+            (&channels, &alerting.metrics()),
             shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         );
         if !feeds.is_empty() {
@@ -147,7 +161,10 @@ impl App {
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
             settings: settings.clone(),
+            alerts: alerting.desk(),
         };
+        let queue = jobs.queue();
+        jobs.alert(alerting, Box::new(move || queue.lost()));
         Ok(Self {
             engine,
             admin: AdminTask::start(admin_listener, parts)?,

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::alerts::{Alerting, LostRecords};
 use crate::settings::LiveSettings;
 
 pub(crate) use intercepts::InterceptQueue;
@@ -109,6 +110,12 @@ impl Jobs {
             };
             self.tasks.spawn(named("listener", until_stopped));
         }
+    }
+
+    /// Raises and delivers alerts.
+    pub(crate) fn alert(&mut self, alerting: Alerting, lost: LostRecords) {
+        let running = alerting.run(lost, self.stop.subscribe());
+        self.tasks.spawn(named("alerts", running));
     }
 
     /// Where the data plane puts its records.

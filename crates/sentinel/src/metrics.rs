@@ -16,6 +16,7 @@ use sentinel_core::decision::RefusalReason;
 use sentinel_store::CachedLookup;
 use sentinel_store::shared::SharedStore;
 
+use crate::alerts::AlertMetrics;
 use crate::jobs::InterceptQueue;
 
 pub(crate) use channels::ChannelMetrics;
@@ -46,7 +47,7 @@ impl Metrics {
         proxy: Arc<sentinel_proxy::Figures>,
         lookup: Arc<CachedLookup>,
         queue: Arc<InterceptQueue>,
-        channels: &ChannelMetrics,
+        (channels, alerts): (&ChannelMetrics, &AlertMetrics),
         shared: Option<Arc<SharedStore>>,
     ) -> Self {
         let readings = Readings {
@@ -62,6 +63,7 @@ impl Metrics {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         channels.register(&mut registry);
+        alerts.register(&mut registry);
         registry.register_collector(Box::new(readings.clone()));
         Self { readings, registry }
     }

@@ -6,6 +6,8 @@ mod sharing_admin;
 
 use std::sync::Arc;
 
+use sentinel_core::alert::Part;
+use sentinel_core::alert::ports::WindowCounters;
 use sentinel_core::attempts::{AttemptLimiter, InProcessAttempts};
 use sentinel_core::ports::{BindingAdmin, BindingStore, Health};
 use sentinel_core::time::Clock;
@@ -14,6 +16,7 @@ use sentinel_store::redis::{RedisAnnouncer, RedisAttempts, RedisCache, RedisChan
 use sentinel_store::shared::{SharedBounds, SharedCache, SharedStore};
 use sentinel_store::{OpenError, PostgresError};
 
+use crate::alerts::PerWindow;
 use crate::config::{Config, RedisConfig};
 use crate::secrets::SecretsError;
 
@@ -47,6 +50,8 @@ pub(crate) struct Stores {
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Who tried to sign in and failed; one memory for all replicas when they share a Redis.
     pub(crate) attempts: Arc<dyn AttemptLimiter>,
+    /// How often something happened lately; counted by all replicas together when they share a Redis.
+    pub(crate) counters: Arc<dyn WindowCounters>,
     /// On which changes made elsewhere are heard.
     pub(crate) feeds: Vec<Box<dyn ChangeFeed>>,
     /// What replicas share besides.
@@ -73,6 +78,7 @@ impl Stores {
             health: vec![("store", Arc::clone(&authority.health))],
             dispensable_health: Vec::new(),
             attempts: Arc::new(InProcessAttempts::default()),
+            counters: Arc::new(PerWindow::in_process()),
             feeds: authority.feed().into_iter().collect(),
             shared: None,
             authority,
@@ -101,12 +107,21 @@ impl Stores {
             &bounds,
         ));
         self.attempts = Arc::new(RedisAttempts::new(link.clone()));
+        self.counters = Arc::new(PerWindow::on_redis(link.clone()));
         self.bindings = store.clone();
         self.admin = Arc::new(SharingAdmin::new(Arc::clone(&self.admin), Arc::clone(&store)));
         self.dispensable_health.push(("redis", Arc::new(link)));
         self.feeds
             .push(Box::new(RedisChanges::listen(redis.settings.clone())));
         self.shared = Some(Shared { store, announcer });
+    }
+
+    /// The parts whose outages are told of.
+    pub(crate) fn watched(&self) -> Vec<(Part, Arc<dyn Health>)> {
+        let store = (Part::Store, Arc::clone(&self.authority.health));
+        let cache = self.dispensable_health.iter();
+        let cache = cache.map(|(_, health)| (Part::Cache, Arc::clone(health)));
+        [store].into_iter().chain(cache).collect()
     }
 
     /// Tells the other replicas, past what the authority tells them itself.

@@ -17,6 +17,7 @@ use sentinel_proxy::{HealthPath, HostHeader, TlsConfig, Upstream, UpstreamTarget
 use sentinel_store::PostgresDsn;
 use sentinel_store::redis::RedisSettings;
 
+use super::alerts::AlertConfig;
 use super::secret::Secret;
 
 /// The whole configuration.
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) admin: AdminConfig,
     /// Where bindings are kept.
     pub(crate) store: StoreConfig,
+    /// Where alerts go, and what makes them.
+    pub(crate) alerts: AlertConfig,
     /// What is logged and how.
     pub(crate) log: LogConfig,
 }
@@ -142,6 +145,8 @@ pub(crate) struct AdminConfig {
     pub(crate) jwt_secret: Option<Secret>,
     /// For how long a login lasts.
     pub(crate) session: Duration,
+    /// Where operators reach it; alerts have no links when none.
+    pub(crate) public_url: Option<String>,
 }
 
 /// The password as it was configured.

@@ -27,6 +27,7 @@ fn outside(path: &Path) -> rusqlite::Connection {
 crate::conformance::conformance_suite!(fixture());
 
 mod alerts {
+    #[expect(clippy::unused_async, reason = "other stores' fixtures wait")]
     async fn fixture() -> (crate::SqliteStore, tempfile::TempDir) {
         super::fixture()
     }
