@@ -1,4 +1,4 @@
-//! The ports of alerts: who counts, who keeps alerts and deliveries, who knows which links were used.
+//! The ports of alerts: who keeps alerts and deliveries, and who knows which links were used. Who counts is [`crate::counting`].
 //!
 //! A store decides every transition: of all replicas that want to raise or advance an alert, one does. It also hands each
 //! delivery to one replica at a time. Implementations must pass the `conformance` suite beside this file.
@@ -10,8 +10,6 @@ use async_trait::async_trait;
 use super::{Alert, AlertId, AlertState, ChannelId, RuleKind, Seen, Severity};
 use crate::ports::StoreError;
 use crate::time::Timestamp;
-
-pub use crate::counting::{COUNT_BATCH_MAX, COUNT_NAME_BYTES_MAX, Count, WindowCounters};
 
 /// The most alerts, and the most deliveries, that one call gives.
 pub const ALERT_PAGE_MAX: u32 = 1_000;
