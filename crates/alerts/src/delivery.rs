@@ -81,3 +81,6 @@ impl Couriers {
         while self.tasks.join_next().await.is_some() {}
     }
 }
+
+#[cfg(test)]
+mod tests;

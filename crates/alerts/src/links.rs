@@ -257,3 +257,6 @@ impl Console {
         page
     }
 }
+
+#[cfg(test)]
+mod tests;

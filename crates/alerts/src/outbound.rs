@@ -10,7 +10,7 @@ mod dialer;
 mod guard;
 mod special;
 
-pub use client::{ANSWER_BYTES_MAX, HTTP_TIMEOUT, HttpClient, RETRY_AFTER_MAX, Reply};
+pub use client::{ANSWER_BYTES_MAX, ANSWER_HEAD_BYTES_MAX, HTTP_TIMEOUT, HttpClient, RETRY_AFTER_MAX, Reply};
 pub use destination::{Destination, DestinationProblem, HttpUrl};
 pub use dialer::{CONNECT_ADDRESSES_MAX, CONNECT_TIMEOUT, Dialer, OutboundStream, TrustProblem, trust};
 pub use guard::{Guard, RESOLVED_MAX, Resolve, SystemResolver};

@@ -1,18 +1,23 @@
 //! What the tests of this crate share: an alert, a way out to receivers on this machine, clocks, and counters that count exactly. Must
 //! never be compiled into the product.
 
+mod flaky;
+
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sentinel_core::alert::ports::{COUNT_BATCH_MAX, COUNT_NAME_BYTES_MAX, Count, WindowCounters};
 use sentinel_core::alert::{
     Alert, AlertId, AlertState, ChannelId, Example, RuleKind, Seen, Severity, Subject,
 };
 use sentinel_core::binding::BindingId;
+use sentinel_core::counting::{
+    COUNT_BATCH_MAX, COUNT_NAME_BYTES_MAX, COUNT_WINDOW_MIN, Count, WindowCounters,
+};
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::Reference;
 use sentinel_core::fingerprint::KeyHint;
@@ -21,8 +26,11 @@ use sentinel_core::ports::StoreError;
 use sentinel_core::time::{Clock, Timestamp};
 use sentinel_testkit::SettableClock;
 
+pub(crate) use flaky::FlakyOutbox;
+
 use crate::links::{Console, LinkSigner};
 use crate::outbound::{Dialer, Guard, HttpClient, HttpUrl, Resolve, trust};
+use crate::watch::MakeCounters;
 
 /// 2026-01-01T00:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
@@ -174,41 +182,65 @@ impl Clock for TokioClock {
 /// When each name was counted, and how often, per window.
 type Counted = HashMap<(Duration, String), Vec<(Timestamp, u64)>>;
 
-/// Counts exactly, and sees to it that it is asked as counters want to be asked.
+/// Counts exactly, for all replicas, and sees to it that it is asked as counters want to be asked.
 pub(crate) struct ExactCounters {
     clock: Arc<SettableClock>,
     counted: Mutex<Counted>,
-    pub(crate) is_away: std::sync::atomic::AtomicBool,
+    is_away: AtomicBool,
+    made: AtomicUsize,
 }
 
 impl ExactCounters {
-    pub(crate) fn new(clock: Arc<SettableClock>) -> Self {
-        Self {
+    pub(crate) fn new(clock: Arc<SettableClock>) -> Arc<Self> {
+        Arc::new(Self {
             clock,
             counted: Mutex::default(),
-            is_away: std::sync::atomic::AtomicBool::new(false),
-        }
+            is_away: AtomicBool::new(false),
+            made: AtomicUsize::new(0),
+        })
+    }
+
+    pub(crate) fn maker(self: &Arc<Self>) -> MakeCounters {
+        let exact = Arc::clone(self);
+        Arc::new(move || {
+            exact.made.fetch_add(1, Ordering::SeqCst);
+            Ok(Arc::new(OneWindow {
+                exact: Arc::clone(&exact),
+                window: OnceLock::new(),
+            }))
+        })
+    }
+
+    pub(crate) fn made(&self) -> usize {
+        self.made.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
     }
 }
 
+struct OneWindow {
+    exact: Arc<ExactCounters>,
+    window: OnceLock<Duration>,
+}
+
 #[async_trait]
-impl WindowCounters for ExactCounters {
+impl WindowCounters for OneWindow {
     async fn add(&self, window: Duration, batch: Vec<Count>) -> Result<Vec<u64>, StoreError> {
-        if self.is_away.load(std::sync::atomic::Ordering::SeqCst) {
+        assert_eq!(*self.window.get_or_init(|| window), window, "one window each");
+        assert!(window >= COUNT_WINDOW_MIN && batch.len() <= COUNT_BATCH_MAX);
+        if self.exact.is_away.load(Ordering::SeqCst) {
             return Err(StoreError::Busy);
         }
-        let now = self.clock.now();
-        assert!(batch.len() <= COUNT_BATCH_MAX);
-        assert!(window >= Duration::from_millis(500));
+        let now = self.exact.clock.now();
         let names: BTreeSet<&str> = batch.iter().map(|count| count.name.as_str()).collect();
         assert_eq!(names.len(), batch.len(), "no name twice");
-        let mut counted = self.counted.lock().expect("not poisoned");
+        let mut counted = self.exact.counted.lock().expect("not poisoned");
         let mut answers = Vec::new();
         for Count { name, times } in batch {
-            assert!(
-                (1..=COUNT_NAME_BYTES_MAX).contains(&name.len()),
-                "{name} is too long"
-            );
+            let length = name.len();
+            assert!((1..=COUNT_NAME_BYTES_MAX).contains(&length), "{name}");
             let events = counted.entry((window, name)).or_default();
             if times > 0 {
                 events.push((now, times));

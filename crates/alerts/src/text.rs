@@ -230,3 +230,6 @@ pub(crate) fn cut(text: &str, characters_max: usize) -> String {
     shown.push('…');
     shown
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! Must never be waited for by a request.
 
 mod count;
+mod counters;
 mod decide;
 mod different;
 mod draft;
@@ -16,15 +17,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::alert::ports::{AlertStore, Transition, Transitioned, WindowCounters};
+use sentinel_core::alert::ports::{AlertStore, Transition, Transitioned};
 use sentinel_core::alert::{Alert, AlertId, AlertState, ChannelId, Part, Rule, RuleKind, Rules, Subject};
 use sentinel_core::time::{Clock, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
+use counters::CountersByWindow;
 use draft::Draft;
 use known::Known;
 
+pub use counters::{MakeCounters, WINDOWS_MAX};
 pub use decide::{UPDATE_FIRST, UPDATE_PAUSE_MAX};
 pub use different::SLOTS;
 pub use draft::Signal;
@@ -49,8 +52,8 @@ type Key = (RuleKind, Subject);
 /// What the watch works with.
 #[derive(Clone)]
 pub struct WatchParts {
-    /// Counts, shared by the replicas.
-    pub counters: Arc<dyn WindowCounters>,
+    /// Makes counters, shared by the replicas: one for each window.
+    pub make_counters: MakeCounters,
     /// The outbox, shared by the replicas.
     pub store: Arc<dyn AlertStore>,
     /// The outbox of this replica, for the alert that says the store is away.
@@ -89,6 +92,7 @@ impl WatchSettings {
 pub struct Watch {
     parts: WatchParts,
     settings: watch::Receiver<Arc<WatchSettings>>,
+    counters: CountersByWindow,
     known: Known,
     unraised: BTreeMap<Key, Draft>,
     down: BTreeMap<Part, Timestamp>,
@@ -99,9 +103,11 @@ impl Watch {
     /// A watch that has seen nothing yet.
     pub fn new(parts: WatchParts, settings: watch::Receiver<Arc<WatchSettings>>) -> Self {
         let housekeeping_at = parts.clock.now().plus(HOUSEKEEPING);
+        let counters = CountersByWindow::new(Arc::clone(&parts.make_counters));
         Self {
             parts,
             settings,
+            counters,
             known: Known::default(),
             unraised: BTreeMap::new(),
             down: BTreeMap::new(),
@@ -120,16 +126,19 @@ impl Watch {
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::new();
         loop {
+            let mut is_round = false;
             tokio::select! {
                 count = signals.recv_many(&mut batch, BATCH_MAX) => if count == 0 { break },
-                _ = rounds.tick() => {
-                    batch.extend(queue.take_lost(self.parts.clock.now()));
-                    self.take(&std::mem::take(&mut batch)).await;
-                    self.round().await;
-                }
+                _ = rounds.tick() => is_round = true,
                 _ = stopping.wait_for(|stop| *stop), if !signals.is_closed() => signals.close(),
             }
+            if is_round {
+                batch.extend(queue.take_lost(self.parts.clock.now()));
+            }
             self.take(&std::mem::take(&mut batch)).await;
+            if is_round {
+                self.round().await;
+            }
         }
         self.round().await;
     }
@@ -185,6 +194,9 @@ impl Watch {
         let Some(draft) = self.known.add(&key, draft) else {
             return;
         };
+        if key.0 == RuleKind::StoreOutage && self.is_told_locally(&key).await {
+            return;
+        }
         let rule = settings.rules.get(key.0);
         let alert = self.alert(rule, &key.1, &draft);
         let channels = settings.channels(rule);
@@ -210,6 +222,13 @@ impl Watch {
                 self.put_off(key, draft);
             }
         }
+    }
+
+    /// Whether this outage was told of from memory, when the store did not answer.
+    async fn is_told_locally(&self, key: &Key) -> bool {
+        let open = self.parts.local.open().await.unwrap_or_default();
+        open.iter()
+            .any(|alert| (alert.rule, &alert.subject) == (key.0, &key.1))
     }
 
     /// Another replica has raised it: what was seen here is added to it.
@@ -260,3 +279,6 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

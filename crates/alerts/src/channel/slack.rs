@@ -25,6 +25,9 @@ const FIELD_CHARACTERS_MAX: usize = 2_000;
 /// Block Kit reference: the URL of a button.
 const BUTTON_URL_CHARACTERS_MAX: usize = 3_000;
 
+/// No error word of an incoming webhook is longer.
+const WORD_BYTES_MAX: usize = 64;
+
 /// Errors of the Web API that pass ("chat.postMessage", errors).
 const PASSING_ERRORS: [&str; 6] = [
     "ratelimited",
@@ -163,6 +166,29 @@ fn button(link: &Link) -> Option<Value> {
 mod tests {
     use super::*;
     use crate::text::Line;
+
+    #[test]
+    fn a_word_of_slack_is_shown_and_nothing_else() {
+        let webhook = SlackWebhook::new(HttpUrl::parse("https://slack.test/", false).expect("a URL"));
+        let shown = |body: &str| {
+            let reply = Reply {
+                status: 200,
+                retry_after: None,
+                body: body.to_owned().into(),
+            };
+            webhook.judge(&reply).expect_err("not ok").text
+        };
+        let longest = "x".repeat(WORD_BYTES_MAX);
+        assert!(shown("no_text").ends_with("200 no_text"));
+        assert!(shown(&longest).ends_with(&longest));
+        for other in [
+            "<html>secret</html>",
+            "two words",
+            &"x".repeat(WORD_BYTES_MAX + 1),
+        ] {
+            assert!(shown(other).ends_with("something else than ok"), "{other}");
+        }
+    }
 
     #[test]
     fn a_message_keeps_to_the_limits_of_its_blocks() {

@@ -13,6 +13,9 @@ mod conformance {
     sentinel_core::alert_store_conformance!(fixture);
 }
 
+// The suite fills more than a page.
+const _: () = assert!(MEMORY_ALERTS_MAX > ALERT_PAGE_MAX as usize);
+
 fn at(milliseconds: i64) -> Timestamp {
     Timestamp::from_unix_ms(milliseconds)
 }

@@ -24,7 +24,7 @@ pub const HTTP_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest pause that an answer may ask for.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 /// The most bytes of an answer's head.
-const ANSWER_HEAD_BYTES_MAX: usize = 32 * 1024;
+pub const ANSWER_HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -307,8 +307,10 @@ async fn so_much_of_an_answer_is_read_and_no_more() {
 
 #[tokio::test]
 async fn an_endless_head_is_no_answer() {
+    let line = b"x-filler: yyyyyyyyyyyyyyyyyyyyyyyy\r\n".as_slice();
+    let lines = ANSWER_HEAD_BYTES_MAX / line.len() + 1;
     let mut head = b"HTTP/1.1 200 OK\r\n".to_vec();
-    head.extend(std::iter::repeat_n(b"x-filler: yyyyyyyyyyyyyyyyyyyyyyyy\r\n".as_slice(), 2_000).flatten());
+    head.extend(std::iter::repeat_n(line, lines).flatten());
     let receiver = ScriptedUpstream::start(Answer::raw(head)).await;
     let failed = post(&local_client(), &http(&receiver.url())).await;
     assert!(

@@ -1,11 +1,11 @@
-//! The watch's questions to the counters. While they do not answer at all, a batch counts for itself. Must never ask for more names at
-//! once than counters take.
+//! The watch's questions to the counters: by which name each rule's subject is counted, and over which time. Must never put a key into a
+//! name, nor a client's text.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sentinel_core::alert::ports::{COUNT_BATCH_MAX, Count};
 use sentinel_core::alert::{Rule, RuleKind, Rules, Subject};
+use sentinel_core::counting::Count;
 
 use super::different::{Moves, SIGHTING_COUNTS, Slots, TOTAL_COUNTS, total};
 use super::draft::Draft;
@@ -55,7 +55,7 @@ impl Watch {
         }
         for (window, batch) in events {
             let (places, batch): (Vec<usize>, Vec<Count>) = batch.into_iter().unzip();
-            let answers = self.ask(window, batch).await;
+            let answers = self.counters.ask(window, batch).await;
             for (place, count) in places.into_iter().zip(answers) {
                 counts[place] = count;
             }
@@ -70,13 +70,13 @@ impl Watch {
         let sightings: Vec<Count> = sightings
             .flat_map(|member| slots.sighting(&name, *member))
             .collect();
-        let answers = self.ask(slots.counter_window(), sightings).await;
+        let answers = self.counters.ask(slots.counter_window(), sightings).await;
         let mut moves = Moves::default();
         answers
             .chunks(SIGHTING_COUNTS)
             .for_each(|sighting| moves.note(sighting));
         let totals = slots.totals(&name, &moves).collect();
-        total(&self.ask(slots.counter_window(), totals).await)
+        total(&self.counters.ask(slots.counter_window(), totals).await)
     }
 
     /// What is counted now of each of these, in their order. Outages are not counted: they last.
@@ -103,7 +103,7 @@ impl Watch {
         }
         for (window, questions) in questions {
             let batch = questions.iter().flat_map(|(_, _, batch)| batch.clone()).collect();
-            let answers = self.ask(window, batch).await;
+            let answers = self.counters.ask(window, batch).await;
             let mut left = &answers[..];
             for (place, length, _) in questions {
                 let (own, rest) = left.split_at(length);
@@ -123,7 +123,7 @@ impl Watch {
             name: name(&(rule, Subject::Many)),
             times: 1,
         };
-        self.ask(CROWD_WINDOW, vec![many]).await;
+        self.counters.ask(CROWD_WINDOW, vec![many]).await;
         true
     }
 
@@ -134,25 +134,7 @@ impl Watch {
 
     async fn crowd(&self, rule: RuleKind, times: u64) -> u64 {
         let name = format!("{}|crowd", rule.as_str());
-        let answers = self.ask(CROWD_WINDOW, vec![Count { name, times }]).await;
+        let answers = self.counters.ask(CROWD_WINDOW, vec![Count { name, times }]).await;
         answers.first().copied().unwrap_or(0)
-    }
-
-    async fn ask(&self, window: Duration, mut batch: Vec<Count>) -> Vec<u64> {
-        let mut answers = Vec::with_capacity(batch.len());
-        while !batch.is_empty() {
-            let rest = batch.split_off(batch.len().min(COUNT_BATCH_MAX));
-            let asked: Vec<u64> = batch.iter().map(|count| count.times).collect();
-            match self.parts.counters.add(window, batch).await {
-                Ok(counted) if counted.len() == asked.len() => answers.extend(counted),
-                Ok(_) => answers.extend(asked),
-                Err(error) => {
-                    tracing::warn!(%error, "what is refused is not counted: alerts may come late");
-                    answers.extend(asked);
-                }
-            }
-            batch = rest;
-        }
-        answers
     }
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use sentinel_core::alert::ports::Count;
+use sentinel_core::counting::Count;
 use sentinel_core::time::Timestamp;
 
 /// Into so many slots a window is cut.

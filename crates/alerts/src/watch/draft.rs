@@ -222,3 +222,6 @@ fn hash(bytes: &[u8]) -> u64 {
         .iter()
         .fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
 }
+
+#[cfg(test)]
+mod tests;

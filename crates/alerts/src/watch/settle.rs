@@ -34,7 +34,7 @@ impl Watch {
         self.say_what_was_seen(&settings).await;
         let store = Arc::clone(&self.parts.store);
         if let Some(open) = self.settle(&settings, &*store).await {
-            self.learn(&open);
+            self.forget_what_is_over(&open);
         }
         let local = Arc::clone(&self.parts.local);
         self.settle(&settings, &*local).await;
@@ -146,8 +146,8 @@ impl Watch {
         }
     }
 
-    /// Takes the store's list of open alerts for its own, as far as there is room.
-    fn learn(&mut self, open: &[Alert]) {
+    /// Forgets what is open no more.
+    fn forget_what_is_over(&mut self, open: &[Alert]) {
         let is_whole = open.len() < ALERT_PAGE_MAX as usize;
         if is_whole {
             let ids: BTreeSet<&AlertId> = open.iter().map(|alert| &alert.id).collect();

@@ -136,3 +136,14 @@ fn words_round_trip() {
     }
     assert!(AlertState::Firing.is_open() && AlertState::Updated.is_open() && !AlertState::Calmed.is_open());
 }
+
+#[test]
+fn an_error_is_kept_on_one_line_and_cut() {
+    use ports::{DELIVERY_ERROR_CHARACTERS_MAX, delivery_error_kept};
+    assert_eq!(delivery_error_kept("a\r\nb\0c"), "a  b c");
+    let long = "é".repeat(DELIVERY_ERROR_CHARACTERS_MAX + 1);
+    assert_eq!(
+        delivery_error_kept(&long).chars().count(),
+        DELIVERY_ERROR_CHARACTERS_MAX
+    );
+}

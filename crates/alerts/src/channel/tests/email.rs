@@ -129,8 +129,10 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         stream.write_all(text.as_bytes()).await.map_err(drop)?;
         stream.flush().await.map_err(drop)
     }
-    while manners.babbles {
-        say(stream, "220-without end ").await?;
+    if manners.babbles {
+        loop {
+            say(stream, "220-without end ").await?;
+        }
     }
     if greets {
         say(stream, "220 mail.test ESMTP\r\n").await?;

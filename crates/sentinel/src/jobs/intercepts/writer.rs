@@ -20,8 +20,9 @@ pub(crate) const BATCH_MAX: usize = 1_000;
 pub(crate) const LAST_ATTEMPTS_MAX: u32 = 20;
 /// How often seconds that are over are written, and losses are said.
 pub(crate) const ROUND: Duration = Duration::from_secs(1);
-/// The pause before a failed batch is tried again, at first and at most.
+/// The first pause before a failed batch is tried again; it grows.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause before a failed batch is tried again.
 pub(crate) const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Writes what the queue holds.
