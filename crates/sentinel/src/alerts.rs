@@ -5,11 +5,11 @@
 //! all the same, for the console to show.
 
 mod channels;
-mod counters;
 mod desk;
 mod metrics;
 mod outages;
 mod outbox;
+mod silence;
 mod sink;
 
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use sentinel_alerts::channel::Channel;
 use sentinel_alerts::delivery::{CourierParts, Jitter};
 use sentinel_alerts::links::LinkSigner;
 use sentinel_alerts::memory::MemoryAlertStore;
-use sentinel_alerts::watch::{Signal, SignalQueue, WatchParts, WatchSettings};
+use sentinel_alerts::watch::{MakeCounters, Signal, SignalQueue, WatchParts, WatchSettings};
 use sentinel_alerts::{Couriers, Watch};
-use sentinel_core::alert::ports::{AlertStore, WindowCounters};
+use sentinel_core::alert::ports::AlertStore;
 use sentinel_core::alert::{ChannelId, Part};
-use sentinel_core::ports::{Health, InterceptSink};
+use sentinel_core::ports::{BindingAdmin, Health, InterceptSink};
 use sentinel_core::time::Clock;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -33,13 +33,13 @@ use tokio::time::timeout;
 use crate::config::{AlertConfig, LiveConfig};
 
 pub(crate) use channels::{AlertsError, open as open_channels};
-pub(crate) use counters::PerWindow;
 pub(crate) use metrics::AlertMetrics;
 
 use channels::Counted;
 use desk::Desk;
 use outages::Outages;
 use outbox::CountedOutbox;
+use silence::{CANDIDATES_MAX, Candidate, Silence};
 use sink::WatchedSink;
 
 /// How long attempts to deliver that are under way are waited for at the end. One that takes longer is made again later.
@@ -52,7 +52,10 @@ pub(crate) struct AlertParts<'c> {
     pub(crate) public_url: Option<&'c str>,
     pub(crate) links: LinkSigner,
     pub(crate) store: Arc<dyn AlertStore>,
-    pub(crate) counters: Arc<dyn WindowCounters>,
+    /// Makes counters for one window, shared by the replicas.
+    pub(crate) make_counters: MakeCounters,
+    /// Where it is asked how long a key was silent.
+    pub(crate) bindings: Arc<dyn BindingAdmin>,
     /// What is asked whether it works.
     pub(crate) watched: Vec<(Part, Arc<dyn Health>)>,
     /// What may change while the server runs.
@@ -69,6 +72,9 @@ pub(crate) struct Alerting {
     channels: Vec<Arc<dyn Channel>>,
     signals: Arc<SignalQueue>,
     receiver: mpsc::Receiver<Signal>,
+    suspects: mpsc::Sender<Candidate>,
+    candidates: mpsc::Receiver<Candidate>,
+    bindings: Arc<dyn BindingAdmin>,
     parts: WatchParts,
     watched: Vec<(Part, Arc<dyn Health>)>,
     live: watch::Receiver<LiveConfig>,
@@ -81,14 +87,18 @@ impl Alerting {
         let channels = open_channels(parts.config, console)?;
         let metrics = AlertMetrics::default();
         let (signals, receiver) = SignalQueue::new();
+        let (suspects, candidates) = mpsc::channel(CANDIDATES_MAX);
         let counted = |store| -> Arc<dyn AlertStore> { Arc::new(CountedOutbox::new(store, metrics.clone())) };
         Ok(Self {
             config: parts.config.clone(),
             channels,
             signals: Arc::new(signals),
             receiver,
+            suspects,
+            candidates,
+            bindings: parts.bindings,
             parts: WatchParts {
-                counters: parts.counters,
+                make_counters: parts.make_counters,
                 store: counted(parts.store),
                 local: counted(Arc::new(MemoryAlertStore::new())),
                 clock: parts.clock,
@@ -103,7 +113,11 @@ impl Alerting {
 
     /// Where the data plane puts its records: they pass by here.
     pub(crate) fn sink(&self, inner: Arc<dyn InterceptSink>) -> Arc<dyn InterceptSink> {
-        Arc::new(WatchedSink::new(inner, Arc::clone(&self.signals)))
+        Arc::new(WatchedSink::new(
+            inner,
+            Arc::clone(&self.signals),
+            self.suspects.clone(),
+        ))
     }
 
     /// What is counted of alerts.
@@ -148,10 +162,17 @@ impl Alerting {
             store: Arc::clone(&self.parts.store),
             metrics: self.metrics,
         };
-        // These two have nothing to finish, and end with this function.
+        let silence = Silence {
+            candidates: self.candidates,
+            bindings: self.bindings,
+            settings: settings.clone(),
+            signals: Arc::clone(&self.signals),
+        };
+        // These have nothing to finish, and end with this function.
         let mut aside = JoinSet::new();
         aside.spawn(follow);
         aside.spawn(outages.run());
+        aside.spawn(silence.run());
         let watch = Watch::new(self.parts, settings);
         let mut watching = tokio::spawn(watch.run(self.signals, self.receiver, stopping.clone()));
         let is_broken = tokio::select! {
@@ -198,16 +219,16 @@ fn follow(
             sender.send_replace(settings(now));
         }
         // Nobody changes settings any more; what holds goes on.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     (receiver, following)
 }
 
 /// What this machine, or this container, is called.
 fn host_name() -> String {
-    /// The most characters of it.
-    const CHARACTERS_MAX: usize = 64;
-    let system = rustix::system::uname();
-    let name = system.nodename().to_string_lossy();
-    name.chars().take(CHARACTERS_MAX).collect()
+    // The system itself holds no more than 64 bytes of it.
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,17 +6,19 @@ mod sharing_admin;
 
 use std::sync::Arc;
 
+use sentinel_alerts::watch::MakeCounters;
 use sentinel_core::alert::Part;
-use sentinel_core::alert::ports::WindowCounters;
 use sentinel_core::attempts::{AttemptLimiter, InProcessAttempts};
 use sentinel_core::ports::{BindingAdmin, BindingStore, Health};
 use sentinel_core::time::Clock;
 use sentinel_store::changes::{ChangeAnnouncer, ChangeFeed};
-use sentinel_store::redis::{RedisAnnouncer, RedisAttempts, RedisCache, RedisChanges, RedisLink};
+use sentinel_store::counting::MemoryCounters;
+use sentinel_store::redis::{
+    RedisAnnouncer, RedisAttempts, RedisCache, RedisChanges, RedisCounters, RedisLink,
+};
 use sentinel_store::shared::{SharedBounds, SharedCache, SharedStore};
 use sentinel_store::{OpenError, PostgresError};
 
-use crate::alerts::PerWindow;
 use crate::config::{Config, RedisConfig};
 use crate::secrets::SecretsError;
 
@@ -50,8 +52,8 @@ pub(crate) struct Stores {
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Who tried to sign in and failed; one memory for all replicas when they share a Redis.
     pub(crate) attempts: Arc<dyn AttemptLimiter>,
-    /// How often something happened lately; counted by all replicas together when they share a Redis.
-    pub(crate) counters: Arc<dyn WindowCounters>,
+    /// Makes counters for one window; all replicas count together when they share a Redis.
+    pub(crate) make_counters: MakeCounters,
     /// On which changes made elsewhere are heard.
     pub(crate) feeds: Vec<Box<dyn ChangeFeed>>,
     /// What replicas share besides.
@@ -78,7 +80,7 @@ impl Stores {
             health: vec![("store", Arc::clone(&authority.health))],
             dispensable_health: Vec::new(),
             attempts: Arc::new(InProcessAttempts::default()),
-            counters: Arc::new(PerWindow::in_process()),
+            make_counters: Arc::new(|| Ok(Arc::new(MemoryCounters::new()))),
             feeds: authority.feed().into_iter().collect(),
             shared: None,
             authority,
@@ -107,7 +109,8 @@ impl Stores {
             &bounds,
         ));
         self.attempts = Arc::new(RedisAttempts::new(link.clone()));
-        self.counters = Arc::new(PerWindow::on_redis(link.clone()));
+        let counted_at = link.clone();
+        self.make_counters = Arc::new(move || Ok(Arc::new(RedisCounters::new(counted_at.clone())?)));
         self.bindings = store.clone();
         self.admin = Arc::new(SharingAdmin::new(Arc::clone(&self.admin), Arc::clone(&store)));
         self.dispensable_health.push(("redis", Arc::new(link)));

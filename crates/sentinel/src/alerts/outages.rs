@@ -46,13 +46,12 @@ impl Outages {
         for (part, health) in &self.watched {
             let answer = timeout(ANSWER_MAX, health.check()).await;
             let (part, at) = (*part, self.clock.now());
-            match answer {
-                // A busy part works.
-                Ok(Ok(()) | Err(StoreError::Busy)) => self.signals.put(Signal::Up { part }),
-                _ => {
-                    is_store_up &= part != Part::Store;
-                    self.signals.put(Signal::Down { part, at });
-                }
+            // A busy part works.
+            if matches!(answer, Ok(Ok(()) | Err(StoreError::Busy))) {
+                self.signals.put(Signal::Up { part });
+            } else {
+                is_store_up &= part != Part::Store;
+                self.signals.put(Signal::Down { part, at });
             }
         }
         let lost = (self.lost)();

@@ -5,21 +5,37 @@ use std::sync::Arc;
 use sentinel_alerts::watch::{Signal, SignalQueue};
 use sentinel_core::event::Intercept;
 use sentinel_core::ports::InterceptSink;
+use tokio::sync::mpsc;
+
+use super::silence::Candidate;
 
 /// Takes records for two.
 pub(super) struct WatchedSink {
     inner: Arc<dyn InterceptSink>,
     signals: Arc<SignalQueue>,
+    candidates: mpsc::Sender<Candidate>,
 }
 
 impl WatchedSink {
-    pub(super) fn new(inner: Arc<dyn InterceptSink>, signals: Arc<SignalQueue>) -> Self {
-        Self { inner, signals }
+    pub(super) fn new(
+        inner: Arc<dyn InterceptSink>,
+        signals: Arc<SignalQueue>,
+        candidates: mpsc::Sender<Candidate>,
+    ) -> Self {
+        Self {
+            inner,
+            signals,
+            candidates,
+        }
     }
 }
 
 impl InterceptSink for WatchedSink {
     fn record(&self, intercept: Intercept) {
+        if let Some(candidate) = Candidate::of(&intercept) {
+            // When there is no room, the key's next refusal is one, too.
+            let _ = self.candidates.try_send(candidate);
+        }
         self.signals.put(Signal::Seen(Box::new(intercept.clone())));
         self.inner.record(intercept);
     }

@@ -23,7 +23,8 @@ pub(crate) use channel::{ChannelConfig, ChannelKind};
 use written::CHANNELS;
 #[cfg(test)]
 pub(super) use written::ENTRIES_MAX;
-pub(super) use written::{WrittenAlerts, read};
+pub(crate) use written::WrittenAlerts;
+pub(super) use written::read;
 
 /// The channel that `ALERT_WEBHOOK_URL` makes.
 pub(crate) const DEFAULT_CHANNEL: &str = "webhook";

@@ -61,3 +61,57 @@ async fn one(guard: &Guard, channel: &ChannelConfig) -> Finding {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::IpAddr;
+
+    use async_trait::async_trait;
+    use sentinel_alerts::outbound::Resolve;
+
+    use super::super::Verdict;
+    use super::*;
+    use crate::config;
+
+    /// Gives this address; none at all, and never, when it has none.
+    struct Names(Option<IpAddr>);
+
+    #[async_trait]
+    impl Resolve for Names {
+        async fn resolve(&self, _name: &str) -> io::Result<Vec<IpAddr>> {
+            match self.0 {
+                Some(address) => Ok(vec![address]),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    async fn checked(names: Names) -> Finding {
+        let config = config::of_variables(&[("ALERT_WEBHOOK_URL", "https://hooks.example/hunter2")]);
+        let finding = one(&Guard::new(Arc::new(names), []), &config.alerts.channels[0]).await;
+        assert!(
+            finding
+                .text
+                .starts_with("channel webhook: webhook at hooks.example:443"),
+            "{finding:?}"
+        );
+        assert!(!finding.text.contains("hunter2"), "{finding:?}");
+        finding
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_channel_s_name_is_looked_up_and_nothing_is_sent() {
+        let good = checked(Names(Some(IpAddr::from([198, 51, 99, 7])))).await;
+        assert_eq!(good.verdict, Verdict::Good);
+        let inside = checked(Names(Some(IpAddr::from([10, 0, 0, 7])))).await;
+        assert_eq!(inside.verdict, Verdict::Bad);
+        assert!(
+            inside.advice.contains("SENTINEL_ALERT_ALLOWED_NETWORKS"),
+            "{inside:?}"
+        );
+        let began = tokio::time::Instant::now();
+        let silent = checked(Names(None)).await;
+        assert_eq!((silent.verdict, began.elapsed()), (Verdict::Bad, LOOK_UP_MAX));
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_alerts::Secret;
-use sentinel_alerts::channel::{Email, Security, WebhookSecret};
+use sentinel_alerts::channel::{Email, Security, SlackBot, WebhookSecret};
 use sentinel_alerts::outbound::{Destination, Dialer, Guard, HttpUrl, SystemResolver, trust};
 use sentinel_alerts::text::Language;
 use sentinel_core::alert::{ChannelId, Rule, RuleKind, Severity};
@@ -299,11 +299,21 @@ fn speaks(kind: &str, fields: &mut Fields<'_>, surroundings: &Surroundings<'_>) 
     };
     let text = |fields: &Fields<'_>, field| fields.text(field).map(str::to_owned);
     Some(match kind {
-        "slack-bot" => ChannelKind::SlackBot {
-            api: api(fields, SLACK_API)?,
-            token: fields.secret("token")?,
-            conversation: text(fields, "conversation")?,
-        },
+        "slack-bot" => {
+            let (api, token) = (api(fields, SLACK_API)?, fields.secret("token")?);
+            // Made only to be judged.
+            if SlackBot::new(&api, &token, "").is_none() {
+                fields.wrong(
+                    "token",
+                    "has characters that no header takes; wanted it as Slack shows it",
+                );
+            }
+            ChannelKind::SlackBot {
+                api,
+                token,
+                conversation: text(fields, "conversation")?,
+            }
+        }
         "telegram" => ChannelKind::Telegram {
             api: api(fields, TELEGRAM_API)?,
             thread: fields.number("thread"),

@@ -24,7 +24,7 @@ const SECRETS: &[&str] = &["url", "secret", "token", "password"];
 
 /// All that was written of alerts in tables of their own.
 #[derive(Clone, Debug, Default)]
-pub(in crate::config) struct WrittenAlerts {
+pub(crate) struct WrittenAlerts {
     pub(super) channels: Vec<WrittenTable>,
     pub(super) rules: Vec<WrittenTable>,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sentinel_core::alert::{RuleKind, Severity};
+use sentinel_core::alert::{ChannelId, RuleKind, Severity};
 
 use super::super::alerts::ChannelKind;
 use super::super::reference;
@@ -94,7 +94,7 @@ fn rules_go_to_the_channels_that_take_them() {
     let rules = loaded.config.alerts.rules_with(7, Duration::from_mins(2));
     let channels = |kind| -> String {
         let channels = rules.get(kind).channels.iter();
-        channels.map(|channel| channel.as_str()).collect()
+        channels.map(ChannelId::as_str).collect()
     };
     assert_eq!(channels(RuleKind::ManyNetworksForKey), "abcefgh");
     assert_eq!(channels(RuleKind::StoreOutage), "acdefgh");
@@ -128,104 +128,117 @@ fn a_rule_that_no_channel_takes_is_warned_of_and_raises_nothing() {
     assert!(rules.enabled(RuleKind::RefusalsPerBinding).is_some());
 }
 
+/// A table, its fields, and the name and the words of its error.
+const WRONG: &[(&str, &str, &str, &str)] = &[
+    (
+        "channels.a",
+        "url = 'https://a.example'",
+        "channels.a.kind",
+        "is missing",
+    ),
+    (
+        "channels.a",
+        "kind = 'pager'",
+        "channels.a.kind",
+        "cannot be 'pager'",
+    ),
+    ("channels.a", "kind = 'slack'", "channels.a.url", "is missing"),
+    (
+        "channels.a",
+        "kind = 'slack'\nurl = 'hunter2'",
+        "channels.a.url",
+        "not a URL",
+    ),
+    (
+        "channels.a",
+        "kind = 'slack'\nurl = 'http://h.example/hunter2'",
+        "channels.a.url",
+        "only https",
+    ),
+    (
+        "channels.a",
+        "kind = 'slack'\nurl = 'https://127.0.0.1/hunter2'",
+        "channels.a.url",
+        "no public address",
+    ),
+    (
+        "channels.a",
+        "kind = 'slack'\nurl_file = '/nonexistent'",
+        "channels.a.url_file",
+        "cannot be used",
+    ),
+    (
+        "channels.a",
+        "kind = 'slack'\nurl = 'https://h.example'\ntoken = 'hunter2'",
+        "channels.a.token",
+        "is no field",
+    ),
+    (
+        "channels.a",
+        "kind = 'slack'\nurl = 'https://h.example'\nlanguage = 'fr'",
+        "channels.a.language",
+        "en, zh",
+    ),
+    (
+        "channels.a",
+        "kind = 'slack'\nurl = 'https://h.example'\nseverity = 'bad'",
+        "channels.a.severity",
+        "critical",
+    ),
+    (
+        "channels.a",
+        "kind = 'slack'\nurl = 'https://h.example'\nrules = ['x']",
+        "channels.a.rules",
+        "store_outage",
+    ),
+    (
+        "channels.'a b'",
+        "kind = 'slack'\nurl = 'https://h.example'",
+        "channels.a b",
+        "is no name",
+    ),
+    (
+        "channels.a",
+        "kind = 'webhook'\nurl = 'https://h.example/x'\nsecret = 'hunter2'",
+        "channels.a.secret",
+        "whsec_",
+    ),
+    (
+        "channels.a",
+        "kind = 'slack-bot'\ntoken = \"hunter2\\n\"\nconversation = 'C1'",
+        "channels.a.token",
+        "header",
+    ),
+    (
+        "channels.a",
+        "kind = 'email'\nserver = 'smtp.example.com'\nfrom = 'x'\nto = ['y']",
+        "channels.a.to",
+        "no e-mail address",
+    ),
+    (
+        "channels.a",
+        "kind = 'email'\nserver = 's.example'\nfrom = 'a@b.example'\nto = 'c@d.example'\nuser = 'x'",
+        "channels.a.password",
+        "is missing",
+    ),
+    ("rules.nothing", "enabled = true", "rules.nothing", "is no rule"),
+    (
+        "rules.store_outage",
+        "threshold = 0",
+        "rules.store_outage",
+        "threshold",
+    ),
+    (
+        "rules.refusals_per_binding",
+        "threshold = 3",
+        "rules.refusals_per_binding.threshold",
+        "is no field",
+    ),
+];
+
 #[test]
 fn what_is_wrong_is_told_with_its_name_and_never_a_secret() {
-    let slack = "kind = 'slack'\nurl = 'https://hooks.example/x'";
-    for (table, fields, name, text) in [
-        (
-            "channels.a",
-            "url = 'https://a.example'",
-            "channels.a.kind",
-            "is missing",
-        ),
-        (
-            "channels.a",
-            "kind = 'pager'",
-            "channels.a.kind",
-            "cannot be 'pager'",
-        ),
-        ("channels.a", "kind = 'slack'", "channels.a.url", "is missing"),
-        (
-            "channels.a",
-            "kind = 'slack'\nurl = 'hunter2'",
-            "channels.a.url",
-            "not a URL",
-        ),
-        (
-            "channels.a",
-            "kind = 'slack'\nurl = 'http://h.example/hunter2'",
-            "channels.a.url",
-            "only https",
-        ),
-        (
-            "channels.a",
-            "kind = 'slack'\nurl = 'https://127.0.0.1/hunter2'",
-            "channels.a.url",
-            "no public address",
-        ),
-        (
-            "channels.a",
-            "kind = 'slack'\nurl_file = '/nonexistent'",
-            "channels.a.url_file",
-            "cannot be used",
-        ),
-        (
-            "channels.a",
-            &format!("{slack}\ntoken = 'hunter2'"),
-            "channels.a.token",
-            "is no field",
-        ),
-        (
-            "channels.a",
-            &format!("{slack}\nlanguage = 'fr'"),
-            "channels.a.language",
-            "en, zh",
-        ),
-        (
-            "channels.a",
-            &format!("{slack}\nseverity = 'bad'"),
-            "channels.a.severity",
-            "critical",
-        ),
-        (
-            "channels.a",
-            &format!("{slack}\nrules = ['x']"),
-            "channels.a.rules",
-            "store_outage",
-        ),
-        ("channels.'a b'", slack, "channels.a b", "is no name"),
-        (
-            "channels.a",
-            "kind = 'webhook'\nurl = 'https://h.example/x'\nsecret = 'hunter2'",
-            "channels.a.secret",
-            "whsec_",
-        ),
-        (
-            "channels.a",
-            "kind = 'email'\nserver = 'smtp.example.com'\nfrom = 'x'\nto = ['y']",
-            "channels.a.to",
-            "no e-mail address",
-        ),
-        (
-            "channels.a",
-            "kind = 'email'\nserver = 's.example'\nfrom = 'a@b.example'\nto = 'c@d.example'\nuser = 'x'",
-            "channels.a.password",
-            "is missing",
-        ),
-        ("rules.nothing", "enabled = true", "rules.nothing", "is no rule"),
-        (
-            "rules.store_outage",
-            "threshold = 0",
-            "rules.store_outage",
-            "threshold",
-        ),
-        (
-            "rules.refusals_per_binding",
-            "threshold = 3",
-            "rules.refusals_per_binding.threshold",
-            "is no field",
-        ),
-    ] {
+    for (table, fields, name, text) in WRONG {
         let error = Fixture::new()
             .file(&format!("[alert.{table}]\n{fields}\n"))
             .error();
