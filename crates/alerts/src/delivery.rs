@@ -22,7 +22,7 @@ pub use backoff::{ATTEMPTS_MAX, BACKOFF_FIRST, BACKOFF_MAX, Backoff, DELIVERY_AG
 pub use breaker::{Breaker, FAILURES_MAX, OPEN_FIRST, OPEN_MAX, Pass};
 pub use courier::{ATTEMPT_TIMEOUT, CONCURRENT_MAX, LEASE, MARK_ATTEMPTS_MAX, POLL};
 
-/// The most channels.
+/// The most channels that alerts may go to.
 pub const CHANNELS_MAX: usize = 32;
 
 /// What couriers work with.

@@ -25,7 +25,7 @@ const FIELD_CHARACTERS_MAX: usize = 2_000;
 /// Block Kit reference: the URL of a button.
 const BUTTON_URL_CHARACTERS_MAX: usize = 3_000;
 
-/// No error word of an incoming webhook is longer.
+/// The longest word of an incoming webhook's answer that is shown.
 const WORD_BYTES_MAX: usize = 64;
 
 /// Errors of the Web API that pass ("chat.postMessage", errors).
@@ -60,12 +60,13 @@ impl Platform for SlackWebhook {
         if reply.body.trim_ascii() == b"ok" {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&reply.body);
-        Err(Failure::said(
-            Again::Later(reply.retry_after),
-            reply.status,
-            &said,
-        ))
+        // Slack answers with one word. Anything else is not shown: who knows whose page it is.
+        let is_word = |byte: &u8| byte.is_ascii_lowercase() || *byte == b'_';
+        let said = std::str::from_utf8(&reply.body)
+            .ok()
+            .filter(|said| said.len() <= WORD_BYTES_MAX && said.as_bytes().iter().all(is_word));
+        let said = said.unwrap_or("something else than ok");
+        Err(Failure::said(Again::Later(reply.retry_after), reply.status, said))
     }
 }
 

@@ -11,10 +11,10 @@ use crate::channel::{Again, Failure};
 
 /// The pause after the first failed attempt; each further one doubles it.
 pub const BACKOFF_FIRST: Duration = Duration::from_secs(5);
-/// The longest pause.
+/// The longest pause between two attempts of one delivery.
 pub const BACKOFF_MAX: Duration = Duration::from_mins(30);
-/// The most attempts before a delivery is given up: with these pauses, some five hours.
-pub const ATTEMPTS_MAX: u32 = 16;
+/// The most attempts before a delivery is given up: with these pauses, some twelve hours.
+pub const ATTEMPTS_MAX: u32 = 40;
 /// The age at which a failed delivery is given up, however few attempts it had.
 pub const DELIVERY_AGE_MAX: Duration = Duration::from_hours(24);
 

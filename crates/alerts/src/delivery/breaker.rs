@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use sentinel_core::time::Timestamp;
 
-/// So many failures in a row open it.
+/// So many failures in a row open a channel's circuit breaker.
 pub const FAILURES_MAX: u32 = 5;
 /// How long it stays open at first; each further time doubles it.
 pub const OPEN_FIRST: Duration = Duration::from_secs(30);
-/// The longest that it stays open.
+/// The longest that a channel's circuit breaker stays open.
 pub const OPEN_MAX: Duration = Duration::from_mins(10);
 
 /// How many attempts may be begun.

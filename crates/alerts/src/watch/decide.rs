@@ -7,7 +7,7 @@ use sentinel_core::time::Timestamp;
 
 /// How long after it was raised an alert that goes on is told of again; each further time it is twice as long.
 pub const UPDATE_FIRST: Duration = Duration::from_mins(5);
-/// The longest pause between two times.
+/// The longest pause between two notices of an alert that goes on.
 pub const UPDATE_PAUSE_MAX: Duration = Duration::from_hours(6);
 
 /// The next transition. `count` is what is in the window now; `calm_below` what is calm; the rule is none when it is switched off.

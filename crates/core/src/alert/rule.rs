@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{ChannelId, Severity};
 
-/// The highest threshold.
+/// The highest threshold of a rule.
 pub const THRESHOLD_MAX: u64 = 1_000_000;
-/// The shortest and the longest stretch of time that is counted over.
+/// The shortest stretch of time that is counted over.
 pub const WINDOW_MIN: Duration = Duration::from_secs(1);
-/// The longest one.
+/// The longest stretch of time that is counted over.
 pub const WINDOW_MAX: Duration = Duration::from_hours(24);
 /// The longest silence after which a key's new network is told of.
 pub const SILENCE_MAX: Duration = Duration::from_hours(365 * 24);
