@@ -272,6 +272,7 @@ mod tests {
             "SENTINEL_LISTEN",
             "SENTINEL_ADMIN_LISTEN",
             "ALERT_WEBHOOK_URL",
+            "ALERT_WEBHOOK_SECRET",
             "ALERT_THRESHOLD_COUNT",
             "ALERT_THRESHOLD_SECONDS",
         ];

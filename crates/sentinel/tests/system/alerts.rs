@@ -148,7 +148,8 @@ async fn outlasts_its_receiver(builder: ClusterBuilder) {
     let cluster = sending_to(builder, way.address()).start(1).await;
     let replica = cluster.replica();
     let console = replica.console().await;
-    let change = json!({"version": 0, "values": {"alert.threshold_count": 2}});
+    let (_, settings) = console.get("/admin/api/settings").await;
+    let change = json!({"version": settings["version"], "values": {"alert.threshold_count": 2}});
     let (status, body) = console.put("/admin/api/settings", &change).await;
     assert_eq!(status, 200, "{body}");
     assert_eq!(replica.get(HOME, KEY).await.status(), 200);

@@ -263,7 +263,7 @@ fn one(fields: &mut Fields<'_>, surroundings: &Surroundings<'_>) -> Option<Chann
     let (kind, required, optional) = fields.word("kind", &words, by_word)?;
     fields.only(&[COMMON, required, optional].concat());
     for field in *required {
-        if fields.text(field).is_none() {
+        if fields.text(field).is_none() && !fields.table.unread.contains(*field) {
             fields.wrong(field, format!("is missing; wanted for the kind {kind}"));
         }
     }

@@ -1,7 +1,7 @@
 //! Reads `[alert.channels.<name>]` and `[alert.rules.<rule>]` as they are written: which fields, with what text, on which line. What they
 //! mean is judged later, when all other settings are known. Must never tell a value: it may be a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use toml::Spanned;
@@ -38,6 +38,8 @@ pub(super) struct WrittenTable {
     pub(super) path: String,
     pub(super) origin: Origin,
     pub(super) fields: BTreeMap<String, WrittenField>,
+    /// Fields that were written, but not in a way that they could be read: told already.
+    pub(super) unread: BTreeSet<String>,
 }
 
 /// One field: numbers and truth values as text, lists with a line for each entry.
@@ -91,6 +93,7 @@ pub(in crate::config) fn read(
             path: format!("{name}.{}", key.get_ref()),
             origin: origin(key.span().start),
             fields: BTreeMap::new(),
+            unread: BTreeSet::new(),
         };
         match value.get_ref().as_table() {
             Some(fields) => table.read(fields, origin, problems),
@@ -122,7 +125,11 @@ impl WrittenTable {
                 Ok((name, text)) => {
                     self.fields.insert(name, WrittenField { text, origin });
                 }
-                Err(text) => problems.push(wrong(text)),
+                Err(text) => {
+                    problems.push(wrong(text));
+                    let meant = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
+                    self.unread.insert(meant.to_owned());
+                }
             }
         }
     }
