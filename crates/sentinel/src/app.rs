@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
+use sentinel_alerts::links::LinkSigner;
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
@@ -105,17 +106,7 @@ impl App {
             &cache_bounds(&config),
         ));
         let mut jobs = Jobs::start(job_parts(&stores, &lookup, &settings, &clock));
-        let alerting = Alerting::new(AlertParts {
-            config: &config.alerts,
-            public_url: config.admin.public_url.as_deref(),
-            links: secrets.links,
-            store: Arc::clone(&authority.alerts),
-            make_counters: Arc::clone(&stores.make_counters),
-            bindings: Arc::clone(&authority.admin),
-            watched: stores.watched(),
-            live: settings.follow(),
-            clock: Arc::clone(&clock),
-        })?;
+        let alerting = Alerting::new(alert_parts(&config, &stores, secrets.links, &settings, &clock))?;
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
@@ -313,6 +304,27 @@ fn job_parts(
         archive: Arc::clone(&authority.archive),
         shared: stores.shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         settings: Arc::clone(settings),
+        clock: Arc::clone(clock),
+    }
+}
+
+fn alert_parts<'c>(
+    config: &'c Config,
+    stores: &Stores,
+    links: LinkSigner,
+    settings: &LiveSettings,
+    clock: &Arc<dyn Clock>,
+) -> AlertParts<'c> {
+    let authority = &stores.authority;
+    AlertParts {
+        config: &config.alerts,
+        public_url: config.admin.public_url.as_deref(),
+        links,
+        store: Arc::clone(&authority.alerts),
+        make_counters: Arc::clone(&stores.make_counters),
+        bindings: Arc::clone(&authority.admin),
+        watched: stores.watched(),
+        live: settings.follow(),
         clock: Arc::clone(clock),
     }
 }

@@ -81,7 +81,7 @@ async fn at_the_end_an_attempt_under_way_is_waited_for_so_long_and_no_longer() {
     let (channel, called) = Hanging::new();
     let wanted = Transition::Raise(Box::new(draft(1, 0)));
     store
-        .transition(wanted, &[channel.0.clone()])
+        .transition(wanted, std::slice::from_ref(&channel.0))
         .await
         .expect("raised");
     alerting.channels = vec![channel];

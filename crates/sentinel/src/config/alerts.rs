@@ -4,6 +4,7 @@
 //! sent, and no name is looked up. No secret and no URL is ever shown.
 
 mod channel;
+mod fields;
 mod written;
 
 use sentinel_alerts::channel::{SECRETS_MAX, SecretMalformed, WebhookSecret};
