@@ -16,6 +16,8 @@ use sentinel_core::decision::RefusalReason;
 use sentinel_store::shared::SharedStore;
 use sentinel_store::{CachedLookup, Spool};
 
+use crate::alerts::AlertMetrics;
+
 pub(crate) use channels::ChannelMetrics;
 
 /// Where the figures are read.
@@ -44,7 +46,7 @@ impl Metrics {
         proxy: Arc<sentinel_proxy::Figures>,
         lookup: Arc<CachedLookup>,
         spool: Arc<Spool>,
-        channels: &ChannelMetrics,
+        (channels, alerts): (&ChannelMetrics, &AlertMetrics),
         shared: Option<Arc<SharedStore>>,
     ) -> Self {
         let readings = Readings {
@@ -60,6 +62,7 @@ impl Metrics {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         channels.register(&mut registry);
+        alerts.register(&mut registry);
         registry.register_collector(Box::new(readings.clone()));
         Self { readings, registry }
     }

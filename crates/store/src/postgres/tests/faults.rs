@@ -214,14 +214,16 @@ async fn a_table_that_is_gone_is_damage_until_it_is_back() {
 async fn another_schema_is_not_well() {
     let (store, server) = fixture().await;
     let outside = outside(&server).await;
-    for version in ["999", "0"] {
-        let set = format!("UPDATE refinery_schema_history SET version = {version}");
+    let schema = super::super::schema::needed();
+    let mut newest = schema;
+    for version in [999, 0] {
+        let set = format!("UPDATE refinery_schema_history SET version = {version} WHERE version = {newest}");
+        newest = version;
         outside.batch_execute(&set).await.unwrap();
         let sick = store.check().await;
         assert!(is_damaged(&sick), "{sick:?}");
     }
-    let schema = super::super::schema::needed();
-    let set = format!("UPDATE refinery_schema_history SET version = {schema}");
+    let set = format!("UPDATE refinery_schema_history SET version = {schema} WHERE version = {newest}");
     outside.batch_execute(&set).await.unwrap();
     assert_eq!(store.check().await, Ok(()));
 }
