@@ -175,7 +175,10 @@ async fn another_schema_is_not_well() {
     let (store, server) = fixture().await;
     let outside = outside(&server).await;
     for version in ["999", "0"] {
-        let set = format!("UPDATE refinery_schema_history SET version = {version}");
+        let set = format!(
+            "DELETE FROM refinery_schema_history WHERE version < (SELECT max(version) FROM refinery_schema_history); \
+             UPDATE refinery_schema_history SET version = {version}"
+        );
         outside.batch_execute(&set).await.unwrap();
         let sick = store.check().await;
         assert!(is_damaged(&sick), "{sick:?}");
