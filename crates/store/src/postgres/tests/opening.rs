@@ -1,5 +1,6 @@
 //! What a database may be when a store is opened on it.
 
+use sentinel_core::ports::{InterceptFilter, InterceptStore};
 use sentinel_testkit::{Fault, FaultProxy, PostgresServer, bounded};
 use tokio::task::JoinSet;
 
@@ -258,4 +259,33 @@ async fn a_database_of_another_encoding_is_refused() {
         matches!(&error, PostgresError::Encoding { found, .. } if found == "LATIN1"),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
+    let (server, dsn) = new_database().await;
+    PostgresStore::migrate(&dsn).await.expect("migrated");
+    // Back to how the first version left it, with a row that is there twice.
+    outside(&server)
+        .await
+        .batch_execute(
+            "DROP INDEX intercept_logs_once; CREATE INDEX intercept_logs_by_reference ON intercept_logs (reference); \
+             ALTER TABLE intercept_logs DROP COLUMN last_at, DROP COLUMN networks, DROP COLUMN profile, DROP COLUMN replica; \
+             INSERT INTO intercept_logs (reference, at, reason, outcome, client_ip, method, path, user_agent, count) \
+             SELECT 'sr_' || number, '2030-01-01', 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1 \
+             FROM unnest(ARRAY[1, 2, 2]) AS number; \
+             DELETE FROM refinery_schema_history WHERE version > 1",
+        )
+        .await
+        .expect("the first schema");
+    let store = PostgresStore::open(&dsn, PostgresOptions::default())
+        .await
+        .expect("opened");
+    let filter = InterceptFilter {
+        limit: 10,
+        ..InterceptFilter::default()
+    };
+    let rows = InterceptStore::list(&store, filter).await.expect("rows");
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row.intercept.last_at == row.intercept.at));
 }

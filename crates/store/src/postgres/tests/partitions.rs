@@ -159,3 +159,25 @@ async fn the_log_is_written_while_its_days_are_made_and_dropped() {
     let total: i64 = rows(&outside(&server).await).await.values().sum();
     assert_eq!(total, written);
 }
+
+#[tokio::test]
+async fn of_too_many_rows_whole_days_go_first_and_today_row_by_row() {
+    let (store, server) = fixture().await;
+    let outside = outside(&server).await;
+    store.drop_partitions_before(at(FIRST)).await.unwrap();
+    store.ensure_partitions(at(FIRST), 3).await.unwrap();
+    for day in 0..3 {
+        append(&store, (0..10).map(|number| FIRST + day * DAY_MS + number)).await;
+    }
+    let today = at(FIRST + 2 * DAY_MS);
+    assert_eq!(store.keep_newest(30, today).await, Ok(0));
+    assert_eq!(moments(&store).await.len(), 30);
+    // One row too many costs the oldest day.
+    assert_eq!(store.keep_newest(29, today).await, Ok(0));
+    let expected = counted([("day_21300102", 10), ("day_21300103", 10)]);
+    assert_eq!(rows(&outside).await, expected);
+    assert_eq!(store.keep_newest(7, today).await, Ok(3));
+    assert_eq!(rows(&outside).await, counted([("day_21300103", 7)]));
+    append(&store, [FIRST + 2 * DAY_MS + 50]).await;
+    assert_eq!(moments(&store).await.len(), 8, "the day still takes rows");
+}
