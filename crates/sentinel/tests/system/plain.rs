@@ -20,7 +20,7 @@ async fn a_first_use_makes_a_row_in_postgresql_and_an_entry_in_redis() {
     let redis = cluster.redis.as_ref().expect("it was started");
     replica
         .until("the binding to be shared", async || {
-            let keys: Vec<String> = redis.command(&["KEYS", "sentinel:*binding:*"]).await;
+            let keys: Vec<String> = redis.command(&["KEYS", "sentinel:{??}:binding:*"]).await;
             keys.len() == 1
         })
         .await;
