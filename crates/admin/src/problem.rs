@@ -12,6 +12,7 @@ use sentinel_core::event::printable;
 use sentinel_core::ports::StoreError;
 use serde::Serialize;
 
+use crate::auth::permission::Permission;
 use crate::settings::WrongSetting;
 
 /// The media type of every error.
@@ -29,7 +30,17 @@ pub(crate) enum Code {
     UnsupportedMediaType,
     BodyTooLarge,
     CredentialsInvalid,
+    SecondFactorRequired,
     SignInRequired,
+    PermissionDenied,
+    ConsoleHeaderRequired,
+    PasswordWrong,
+    AccountNotChangeable,
+    AdministratorNotFound,
+    SessionNotFound,
+    TokenNotFound,
+    NameTaken,
+    LimitReached,
     LoginLocked,
     LoginBusy,
     NotFound,
@@ -69,6 +80,28 @@ impl Code {
                 "The user name or the password is wrong",
             ),
             Self::SignInRequired => ("sign_in_required", S::UNAUTHORIZED, "A valid token is needed"),
+            Self::SecondFactorRequired => (
+                "second_factor_required",
+                S::UNAUTHORIZED,
+                "A code is needed besides",
+            ),
+            Self::PermissionDenied => ("permission_denied", S::FORBIDDEN, "The account may not do this"),
+            Self::ConsoleHeaderRequired => ("console_header_required", S::FORBIDDEN, "A header is missing"),
+            Self::PasswordWrong => ("password_wrong", S::FORBIDDEN, "The password is wrong"),
+            Self::AccountNotChangeable => (
+                "account_not_changeable",
+                S::FORBIDDEN,
+                "This account is not changed here",
+            ),
+            Self::AdministratorNotFound => (
+                "administrator_not_found",
+                S::NOT_FOUND,
+                "There is no such administrator",
+            ),
+            Self::SessionNotFound => ("session_not_found", S::NOT_FOUND, "There is no such session"),
+            Self::TokenNotFound => ("token_not_found", S::NOT_FOUND, "There is no such token"),
+            Self::NameTaken => ("name_taken", S::CONFLICT, "The name is taken"),
+            Self::LimitReached => ("limit_reached", S::CONFLICT, "There are as many as there may be"),
             Self::LoginLocked => ("login_locked", S::TOO_MANY_REQUESTS, "Too many failed sign-ins"),
             Self::LoginBusy => ("login_busy", S::SERVICE_UNAVAILABLE, "Too many sign-ins at once"),
             Self::NotFound => ("not_found", S::NOT_FOUND, "There is nothing at this path"),
@@ -202,6 +235,15 @@ impl Problem {
         Self::new(
             Code::SignInRequired,
             "Sign in at POST /admin/api/login and send the token as 'Authorization: Bearer'.",
+        )
+    }
+
+    /// The caller's role does not have the permission.
+    pub(crate) fn permission_denied(permission: Permission) -> Self {
+        let (name, role) = (permission.name(), permission.least_role().as_str());
+        Self::new(
+            Code::PermissionDenied,
+            format!("It takes the permission '{name}', which the role '{role}' has."),
         )
     }
 

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 
+use crate::auth::permission::Permission;
 use crate::parts::Admin;
 
+mod account;
+mod administrators;
 mod alerts;
 mod bindings;
 mod dashboard;
@@ -15,15 +18,18 @@ mod health;
 mod login;
 mod logs;
 mod metrics;
+mod session;
+mod sessions;
 mod settings;
+mod tokens;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Everybody who reaches the listener.
     Public,
-    /// Callers with a good token.
-    SignedIn,
+    /// Callers who have the permission.
+    Needs(Permission),
 }
 
 /// One route.
@@ -62,6 +68,24 @@ impl Route {
             handler: on(MethodFilter::PUT, handler),
         }
     }
+
+    fn patch<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, Arc<Admin>>) -> Self {
+        Self {
+            method: "PATCH",
+            path,
+            access,
+            handler: on(MethodFilter::PATCH, handler),
+        }
+    }
+
+    fn delete<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, Arc<Admin>>) -> Self {
+        Self {
+            method: "DELETE",
+            path,
+            access,
+            handler: on(MethodFilter::DELETE, handler),
+        }
+    }
 }
 
 /// Every route of the listener.
@@ -70,6 +94,11 @@ pub(crate) fn all() -> Vec<Route> {
         health::routes(),
         metrics::routes(),
         login::routes(),
+        session::routes(),
+        sessions::routes(),
+        account::routes(),
+        administrators::routes(),
+        tokens::routes(),
         dashboard::routes(),
         bindings::routes(),
         logs::routes(),

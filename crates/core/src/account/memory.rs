@@ -3,6 +3,7 @@
 //! Nothing in it is kept; it must never serve an installation.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -50,6 +51,7 @@ type Outage = dyn Fn() -> Option<StoreError> + Send + Sync;
 pub struct MemoryAccounts {
     state: Arc<Mutex<State>>,
     outage: Arc<Outage>,
+    is_silent: Arc<AtomicBool>,
 }
 
 impl Default for MemoryAccounts {
@@ -64,7 +66,13 @@ impl MemoryAccounts {
         Self {
             state: Arc::default(),
             outage: Arc::new(outage),
+            is_silent: Arc::default(),
         }
+    }
+
+    /// From now on nothing is answered to who asks for an account by its name.
+    pub fn fall_silent(&self) {
+        self.is_silent.store(true, Ordering::SeqCst);
     }
 
     /// What was written down, the oldest first.
@@ -91,6 +99,9 @@ impl AccountStore for MemoryAccounts {
     }
 
     async fn administrator_named(&self, name: &str) -> Result<Option<Administrator>, StoreError> {
+        if self.is_silent.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
         let state = self.working()?;
         let mut all = state.administrators.values();
         Ok(all
