@@ -8,6 +8,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use crate::parts::Admin;
 
+mod alert_links;
 mod alerts;
 mod bindings;
 mod dashboard;
@@ -75,6 +76,7 @@ pub(crate) fn all() -> Vec<Route> {
         logs::routes(),
         settings::routes(),
         alerts::routes(),
+        alert_links::routes(),
     ]
     .into_iter()
     .flatten()

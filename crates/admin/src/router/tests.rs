@@ -12,12 +12,15 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, FakeHealth, PASSWORD, SECRET, USERNAME};
 use crate::{Password, TOKEN_LIFE_DEFAULT};
 
-const PUBLIC: [&str; 5] = [
+const PUBLIC: [&str; 8] = [
+    "GET /admin/ui/alerts/act",
+    "GET /admin/ui/alerts/act.css",
     "GET /health",
     "GET /livez",
     "GET /metrics",
     "GET /readyz",
     "POST /admin/api/login",
+    "POST /admin/ui/alerts/act",
 ];
 
 const SIGNED_IN: [&str; 15] = [

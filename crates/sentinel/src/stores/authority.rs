@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sentinel_core::alert::ports::AlertStore;
+use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
     AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention, InterceptStore,
     SettingStore, StoreError, TransferStore, UseStore,
@@ -27,6 +27,7 @@ pub(crate) struct Authority {
     pub(crate) transfer: Arc<dyn TransferStore>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) alerts: Arc<dyn AlertStore>,
+    pub(crate) used_links: Arc<dyn UsedLinks>,
     /// Whether replicas may share it.
     pub(crate) is_shared: bool,
     /// Where it is, for people; without a password.
@@ -100,6 +101,7 @@ impl Authority {
             + TransferStore
             + Health
             + AlertStore
+            + UsedLinks
             + Clone
             + 'static,
     {
@@ -115,7 +117,8 @@ impl Authority {
             archive: shared.clone(),
             transfer: shared.clone(),
             health: shared.clone(),
-            alerts: shared,
+            alerts: shared.clone(),
+            used_links: shared,
             is_shared,
             place: place(config),
             kind,
