@@ -357,10 +357,7 @@ async fn a_file_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
         Err(OpenError::SchemaOlder { found: 1, .. })
     ));
     let store = SqliteStore::open(&path).unwrap();
-    let found = store
-        .find(&sentinel_core::fingerprint::KeyFingerprint::from_bytes([0; 32]))
-        .await
-        .unwrap();
+    let found = store.find(&KeyFingerprint::from_bytes([0; 32])).await.unwrap();
     let binding = found.unwrap().binding;
     assert_eq!(
         (binding.id.0, binding.networks[0].to_string()),
