@@ -12,7 +12,8 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, FakeHealth, PASSWORD, SECRET, USERNAME};
 use crate::{Password, TOKEN_LIFE_DEFAULT};
 
-const PUBLIC: [&str; 5] = [
+const PUBLIC: [&str; 6] = [
+    "GET /admin/api/openapi.json",
     "GET /health",
     "GET /livez",
     "GET /metrics",
