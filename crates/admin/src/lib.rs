@@ -11,6 +11,7 @@ mod error;
 mod extract;
 mod figures;
 mod middleware;
+mod openapi;
 mod page;
 mod parts;
 mod problem;
@@ -31,6 +32,7 @@ pub use auth::token::{
 };
 pub use error::AdminError;
 pub use figures::{Figures, TrafficFigures};
+pub use openapi::openapi_json;
 pub use parts::{Account, AdminParts};
 pub use router::router;
 pub use server::{CONNECTIONS_MAX, DRAIN_MAX, serve};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use utoipa::OpenApi as _;
 
 use crate::parts::Admin;
 
@@ -16,6 +17,7 @@ mod health;
 mod login;
 mod logs;
 mod metrics;
+mod openapi;
 mod settings;
 
 /// Who may call a route.
@@ -29,7 +31,6 @@ pub(crate) enum Access {
 
 /// One route.
 pub(crate) struct Route {
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests call every route by it"))]
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) access: Access,
@@ -77,8 +78,24 @@ pub(crate) fn all() -> Vec<Route> {
         settings::routes(),
         alerts::routes(),
         alert_links::routes(),
+        openapi::routes(),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What the handlers say of themselves, by the resource that they belong to.
+pub(crate) fn documents() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
+    vec![
+        ("health", health::Documented::openapi()),
+        ("metrics", metrics::Documented::openapi()),
+        ("login", login::Documented::openapi()),
+        ("dashboard", dashboard::Documented::openapi()),
+        ("bindings", bindings::Documented::openapi()),
+        ("logs", logs::Documented::openapi()),
+        ("settings", settings::Documented::openapi()),
+        ("alerts", alerts::Documented::openapi()),
+        ("openapi", openapi::Documented::openapi()),
+    ]
 }

@@ -12,7 +12,8 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, FakeHealth, PASSWORD, SECRET, USERNAME};
 use crate::{Password, TOKEN_LIFE_DEFAULT};
 
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 9] = [
+    "GET /admin/api/openapi.json",
     "GET /admin/ui/alerts/act",
     "GET /admin/ui/alerts/act.css",
     "GET /health",

@@ -25,22 +25,36 @@ pub(super) fn routes() -> Vec<Route> {
     vec![Route::post("/admin/api/login", Access::Public, login)]
 }
 
-#[derive(Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(login))]
+pub(super) struct Documented;
+
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
     username: String,
+    #[schema(value_type = String, format = Password)]
     password: Password,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Session {
     token: String,
     token_type: &'static str,
+    #[schema(format = DateTime)]
     expires_at: String,
     expires_in: i64,
 }
 
 /// `POST /admin/api/login`.
+#[utoipa::path(
+    post,
+    path = "/admin/api/login",
+    summary = "Gives a token for a password.",
+    request_body = Credentials,
+    responses((status = 200, description = "Signed in.", body = Session)),
+    extensions(("x-problems" = json!(["credentials_invalid", "login_locked", "login_busy"])))
+)]
 async fn login(
     State(admin): State<Arc<Admin>>,
     CallerIp(client_ip): CallerIp,

@@ -19,6 +19,7 @@ fn the_command_line_is_well_formed() {
         "export",
         "import",
         "bindings",
+        "openapi",
         "hash-password",
         "Exit codes",
     ] {
@@ -45,6 +46,7 @@ fn good_lines_are_taken() {
         "sentinel bindings ban 1 --reason leaked",
         "sentinel bindings unban 1",
         "sentinel bindings set-ip 1 203.0.113.7 2001:db8::/48",
+        "sentinel openapi",
         "sentinel hash-password",
     ] {
         assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
