@@ -23,7 +23,7 @@ const FIELD_CHARACTERS_MAX: usize = 64;
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// What is wrong. The code is the last part of the problem's `type` and never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Code {
     MalformedJson,
     InvalidField,
@@ -58,6 +58,40 @@ pub(crate) enum Code {
 }
 
 impl Code {
+    /// All of them, in their order.
+    pub(crate) const ALL: [Self; 30] = [
+        Self::MalformedJson,
+        Self::InvalidField,
+        Self::UnsupportedMediaType,
+        Self::BodyTooLarge,
+        Self::CredentialsInvalid,
+        Self::SecondFactorRequired,
+        Self::SignInRequired,
+        Self::PermissionDenied,
+        Self::ConsoleHeaderRequired,
+        Self::PasswordWrong,
+        Self::AccountNotChangeable,
+        Self::AdministratorNotFound,
+        Self::SessionNotFound,
+        Self::TokenNotFound,
+        Self::NameTaken,
+        Self::LimitReached,
+        Self::LoginLocked,
+        Self::LoginBusy,
+        Self::NotFound,
+        Self::BindingNotFound,
+        Self::SettingsOutdated,
+        Self::DeliveryNotDead,
+        Self::ChannelNotFound,
+        Self::ChannelFailed,
+        Self::MethodNotAllowed,
+        Self::NotReady,
+        Self::StoreBusy,
+        Self::StoreUnavailable,
+        Self::RequestTimeout,
+        Self::Internal,
+    ];
+
     /// The code, its status and its title.
     const fn describe(self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as S;
@@ -143,13 +177,34 @@ impl Code {
         }
     }
 
-    fn type_uri(self) -> String {
-        format!("urn:sentinel:problem:{}", self.describe().0)
+    /// The code as callers see it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        self.describe().0
+    }
+
+    /// The code with this name.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == word)
+    }
+
+    /// The status of an answer with it.
+    pub(crate) const fn status(self) -> StatusCode {
+        self.describe().1
+    }
+
+    /// What is wrong, in a few words.
+    pub(crate) const fn title(self) -> &'static str {
+        self.describe().2
+    }
+
+    /// What the member `type` of an answer with it holds.
+    pub(crate) fn type_uri(self) -> String {
+        format!("urn:sentinel:problem:{}", self.as_str())
     }
 }
 
 /// Whether one part works, as `/readyz` and the dashboard say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(crate) struct PartHealth {
     pub(crate) name: &'static str,
     pub(crate) ok: bool,
@@ -167,8 +222,9 @@ pub(crate) struct Problem {
 }
 
 /// The members of the answer's body.
-#[derive(Serialize)]
-struct ProblemBody<'p> {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'p> {
     r#type: String,
     title: &'static str,
     status: u16,
@@ -176,8 +232,10 @@ struct ProblemBody<'p> {
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'p str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<WrongSetting>>)]
     errors: Option<&'p [WrongSetting]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<PartHealth>>)]
     parts: Option<&'p [PartHealth]>,
 }
 
@@ -325,6 +383,19 @@ fn whole_seconds(wait: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_list_of_codes_is_whole_and_no_two_are_the_same() {
+        assert_eq!(
+            Code::ALL.len(),
+            Code::Internal as usize + 1,
+            "the last one is Internal"
+        );
+        for (index, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, index, "{}", code.as_str());
+            assert_eq!(Code::from_word(code.as_str()), Some(code));
+        }
+    }
 
     #[test]
     fn retry_after_is_rounded_up() {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use utoipa::OpenApi as _;
 
 use crate::auth::permission::Permission;
 use crate::parts::Admin;
 
 mod account;
 mod administrators;
+mod alert_links;
 mod alerts;
 mod bindings;
 mod dashboard;
@@ -18,6 +20,7 @@ mod health;
 mod login;
 mod logs;
 mod metrics;
+mod openapi;
 mod session;
 mod sessions;
 mod settings;
@@ -34,7 +37,6 @@ pub(crate) enum Access {
 
 /// One route.
 pub(crate) struct Route {
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests call every route by it"))]
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) access: Access,
@@ -104,8 +106,30 @@ pub(crate) fn all() -> Vec<Route> {
         logs::routes(),
         settings::routes(),
         alerts::routes(),
+        alert_links::routes(),
+        openapi::routes(),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What the handlers say of themselves, by the resource that they belong to.
+pub(crate) fn documents() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
+    vec![
+        ("health", health::Documented::openapi()),
+        ("metrics", metrics::Documented::openapi()),
+        ("login", login::Documented::openapi()),
+        ("session", session::Documented::openapi()),
+        ("sessions", sessions::Documented::openapi()),
+        ("account", account::Documented::openapi()),
+        ("administrators", administrators::Documented::openapi()),
+        ("tokens", tokens::Documented::openapi()),
+        ("dashboard", dashboard::Documented::openapi()),
+        ("bindings", bindings::Documented::openapi()),
+        ("logs", logs::Documented::openapi()),
+        ("settings", settings::Documented::openapi()),
+        ("alerts", alerts::Documented::openapi()),
+        ("openapi", openapi::Documented::openapi()),
+    ]
 }

@@ -170,7 +170,7 @@ impl App {
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
             settings: settings.clone(),
-            alerts: alerting.desk(),
+            alerts: alerting.desk(Arc::clone(&bindings)),
         };
         jobs.alert(alerting, Box::new(move || spool.figures().overflowed));
         Ok(Self {
@@ -352,6 +352,8 @@ fn alert_parts<'c>(
         public_url: config.admin.public_url.as_deref(),
         links,
         store: Arc::clone(&authority.alerts),
+        used_links: Arc::clone(&authority.used_links),
+        events: Arc::clone(&authority.events),
         make_counters: Arc::clone(&stores.make_counters),
         bindings: Arc::clone(&authority.admin),
         watched: stores.watched(),

@@ -79,6 +79,8 @@ pub(crate) enum Command {
     Export(export::ExportArguments),
     /// Take what another store exported, or bind keys before their first use
     Import(import::ImportArguments),
+    /// Print the description of the admin API, as OpenAPI 3.1
+    Openapi,
     /// Hash a password for ADMIN_PASSWORD; it is read from the terminal or from standard input
     HashPassword,
 }
@@ -246,6 +248,7 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
             };
             wait_for(on_store(Authority::open(&loaded.config), work))?
         }
+        Command::Openapi => Ok(write!(out, "{}", sentinel_admin::openapi_json())?),
         Command::HashPassword => hash_password::run(&mut out),
     }
 }

@@ -32,34 +32,42 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-#[derive(Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(change_password, offer, confirm, remove))]
+pub(super) struct Documented;
+
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PasswordChange {
+    #[schema(value_type = String, format = Password)]
     current: Password,
+    #[schema(value_type = String, format = Password)]
     new: Password,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Confirmation {
+    #[schema(value_type = String, format = Password)]
     otp: Password,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Removal {
+    #[schema(value_type = String, format = Password)]
     password: Password,
 }
 
 /// A secret on its way to an authenticator; shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Offered {
     secret: String,
     otpauth_uri: String,
 }
 
 /// Shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct RecoveryCodes {
     recovery_codes: Vec<String>,
 }
@@ -109,6 +117,14 @@ async fn check_password(
 }
 
 /// `PUT /admin/api/account/password`: ends one's other sessions.
+#[utoipa::path(
+    put,
+    path = "/admin/api/account/password",
+    summary = "Changes one's own password and ends one's other sessions.",
+    request_body = PasswordChange,
+    responses((status = 204, description = "Done.")),
+    extensions(("x-problems" = json!(["password_wrong", "login_locked", "login_busy", "account_not_changeable", "administrator_not_found"])))
+)]
 async fn change_password(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
@@ -125,6 +141,13 @@ async fn change_password(
 }
 
 /// `POST /admin/api/account/second-factor`: a secret that is in use once it is confirmed.
+#[utoipa::path(
+    post,
+    path = "/admin/api/account/second-factor",
+    summary = "Makes a secret for an authenticator; it is in use once it is confirmed.",
+    responses((status = 200, description = "Done.", body = Offered)),
+    extensions(("x-problems" = json!(["limit_reached", "account_not_changeable", "administrator_not_found"])))
+)]
 async fn offer(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<Offered>, Problem> {
     let (administrator, _) = own(&admin, &caller).await?;
     if administrator.second_factor.is_some() {
@@ -141,6 +164,14 @@ async fn offer(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json
 }
 
 /// `POST /admin/api/account/second-factor/confirm`: a code shows that the authenticator has the secret.
+#[utoipa::path(
+    post,
+    path = "/admin/api/account/second-factor/confirm",
+    summary = "Takes the second factor into use and gives recovery codes.",
+    request_body = Confirmation,
+    responses((status = 200, description = "Done.", body = RecoveryCodes)),
+    extensions(("x-problems" = json!(["account_not_changeable", "administrator_not_found"])))
+)]
 async fn confirm(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
@@ -172,6 +203,14 @@ async fn confirm(
 }
 
 /// `DELETE /admin/api/account/second-factor`.
+#[utoipa::path(
+    delete,
+    path = "/admin/api/account/second-factor",
+    summary = "Removes one's own second factor.",
+    request_body = Removal,
+    responses((status = 204, description = "Done.")),
+    extensions(("x-problems" = json!(["password_wrong", "login_locked", "login_busy", "account_not_changeable", "administrator_not_found"])))
+)]
 async fn remove(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,

@@ -43,8 +43,12 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, add, change_access, reset_password, reset_second_factor, remove))]
+pub(super) struct Documented;
+
 /// One administrator.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct AdministratorView {
     /// None for the configured account.
     id: Option<i64>,
@@ -53,7 +57,9 @@ struct AdministratorView {
     is_configured: bool,
     has_second_factor: bool,
     is_disabled: bool,
+    #[schema(format = DateTime)]
     created_at: Option<String>,
+    #[schema(format = DateTime)]
     last_sign_in_at: Option<String>,
 }
 
@@ -72,28 +78,36 @@ impl From<Administrator> for AdministratorView {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Addition {
+struct AdministratorAddition {
     name: String,
     role: String,
+    #[schema(value_type = String, format = Password)]
     password: Password,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AccessChange {
     role: Option<String>,
     is_disabled: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PasswordReset {
+    #[schema(value_type = String, format = Password)]
     password: Password,
 }
 
 /// `GET /admin/api/administrators`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/administrators",
+    summary = "Lists the administrators, the configured account first.",
+    responses((status = 200, description = "Done.", body = Page<AdministratorView>)),
+)]
 async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Page<AdministratorView>>, Problem> {
     let configured = AdministratorView {
         id: None,
@@ -115,10 +129,18 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Page<Administrator
 }
 
 /// `POST /admin/api/administrators`.
+#[utoipa::path(
+    post,
+    path = "/admin/api/administrators",
+    summary = "Adds an administrator.",
+    request_body = AdministratorAddition,
+    responses((status = 201, description = "Added.", body = AdministratorView)),
+    extensions(("x-problems" = json!(["name_taken", "limit_reached", "login_busy"])))
+)]
 async fn add(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
-    JsonBody(body): JsonBody<Addition>,
+    JsonBody(body): JsonBody<AdministratorAddition>,
 ) -> Result<(StatusCode, Json<AdministratorView>), Problem> {
     let name = AdministratorName::new(&body.name).ok_or_else(|| {
         let detail = "It must have 1 to 64 letters or digits or . _ @ - and must not be a word that the audit log uses.";
@@ -152,6 +174,15 @@ async fn add(
 }
 
 /// `PATCH /admin/api/administrators/{id}`: another role, or disabling and enabling. Both hold for sessions that run.
+#[utoipa::path(
+    patch,
+    path = "/admin/api/administrators/{id}",
+    summary = "Changes what an administrator may do, and whether at all.",
+    params(("id" = i64, Path)),
+    request_body = AccessChange,
+    responses((status = 200, description = "Done.", body = AdministratorView)),
+    extensions(("x-problems" = json!(["administrator_not_found"])))
+)]
 async fn change_access(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
@@ -166,6 +197,15 @@ async fn change_access(
 }
 
 /// `POST /admin/api/administrators/{id}/reset-password`: ends the administrator's sessions.
+#[utoipa::path(
+    post,
+    path = "/admin/api/administrators/{id}/reset-password",
+    summary = "Gives an administrator another password and ends all sessions.",
+    params(("id" = i64, Path)),
+    request_body = PasswordReset,
+    responses((status = 200, description = "Done.", body = AdministratorView)),
+    extensions(("x-problems" = json!(["administrator_not_found", "login_busy"])))
+)]
 async fn reset_password(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
@@ -177,6 +217,14 @@ async fn reset_password(
 }
 
 /// `POST /admin/api/administrators/{id}/reset-second-factor`: ends the administrator's sessions.
+#[utoipa::path(
+    post,
+    path = "/admin/api/administrators/{id}/reset-second-factor",
+    summary = "Takes an administrator's second factor away and ends all sessions.",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "Done.", body = AdministratorView)),
+    extensions(("x-problems" = json!(["administrator_not_found"])))
+)]
 async fn reset_second_factor(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
@@ -186,6 +234,14 @@ async fn reset_second_factor(
 }
 
 /// `DELETE /admin/api/administrators/{id}`: ends the administrator's sessions.
+#[utoipa::path(
+    delete,
+    path = "/admin/api/administrators/{id}",
+    summary = "Removes an administrator and ends all sessions.",
+    params(("id" = i64, Path)),
+    responses((status = 204, description = "Done.")),
+    extensions(("x-problems" = json!(["administrator_not_found"])))
+)]
 async fn remove(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,

@@ -13,7 +13,7 @@ use sentinel_core::ports::StoreError;
 use sentinel_core::time::Timestamp;
 use serde::Deserialize;
 
-use super::session::{grant, grant_alone, new_session_id};
+use super::session::{Granted, grant, grant_alone, new_session_id};
 use super::{Access, Route};
 use crate::auth::password::{PASSWORD_BYTES_MAX, Password};
 use crate::auth::sign_in::{Credentials, Holder, SignInRefused};
@@ -34,15 +34,29 @@ pub(super) fn routes() -> Vec<Route> {
     vec![Route::post("/admin/api/login", Access::Public, login)]
 }
 
-#[derive(Deserialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(login))]
+pub(super) struct Documented;
+
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct LoginBody {
     username: String,
+    #[schema(value_type = String, format = Password)]
     password: Password,
+    #[schema(value_type = Option<String>)]
     otp: Option<Password>,
 }
 
 /// `POST /admin/api/login`.
+#[utoipa::path(
+    post,
+    path = "/admin/api/login",
+    summary = "Gives a token for a password.",
+    request_body = LoginBody,
+    responses((status = 200, description = "Signed in.", body = Granted)),
+    extensions(("x-problems" = json!(["credentials_invalid", "second_factor_required", "login_locked", "login_busy", "store_busy", "store_unavailable"])))
+)]
 async fn login(
     State(admin): State<Arc<Admin>>,
     CallerIp(client_ip): CallerIp,

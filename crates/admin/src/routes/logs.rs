@@ -27,13 +27,19 @@ pub(super) fn routes() -> Vec<Route> {
     )]
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list))]
+pub(super) struct Documented;
+
 /// One row of the audit log.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct InterceptView {
     id: i64,
     reference: String,
     /// When the first of the requests came that the row stands for, and the last one.
+    #[schema(format = DateTime)]
     at: String,
+    #[schema(format = DateTime)]
     last_at: String,
     reason: &'static str,
     outcome: &'static str,
@@ -74,16 +80,20 @@ impl From<StoredIntercept> for InterceptView {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct LogQuery {
     reason: Option<String>,
     reference: Option<String>,
+    #[param(value_type = Option<i64>)]
     binding: Option<String>,
     client_ip: Option<String>,
     since: Option<String>,
     until: Option<String>,
+    #[param(value_type = Option<i64>)]
     before: Option<String>,
+    #[param(value_type = Option<i64>)]
     limit: Option<String>,
 }
 
@@ -118,6 +128,13 @@ fn parse_reason(text: &str) -> Result<RefusalReason, Problem> {
 }
 
 /// `GET /admin/api/logs?reason=&reference=&binding=&client_ip=&since=&until=&before=&limit=`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/logs",
+    summary = "Lists refused and observed requests, newest first.",
+    params(LogQuery),
+    responses((status = 200, description = "One page.", body = Page<InterceptView>))
+)]
 async fn list(
     State(admin): State<Arc<Admin>>,
     QueryString(query): QueryString<LogQuery>,

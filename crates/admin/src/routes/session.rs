@@ -33,17 +33,22 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(show, refresh, end))]
+pub(super) struct Documented;
+
 /// What a sign-in or a refresh gives.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Granted {
     token: String,
     token_type: &'static str,
+    #[schema(format = DateTime)]
     expires_at: String,
     expires_in: i64,
     account: GrantedAccount,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct GrantedAccount {
     name: String,
     role: &'static str,
@@ -112,6 +117,14 @@ fn issue(admin: &Admin, subject: Subject, now: Timestamp) -> Result<Json<Granted
 }
 
 /// `POST /admin/api/session/refresh`.
+#[utoipa::path(
+    post,
+    path = "/admin/api/session/refresh",
+    summary = "Gives another token for the cookie of a sign-in.",
+    params(("X-Sentinel-Console" = String, Header)),
+    responses((status = 200, description = "Refreshed.", body = Granted)),
+    extensions(("x-problems" = json!(["console_header_required", "sign_in_required", "store_busy", "store_unavailable"])))
+)]
 async fn refresh(
     State(admin): State<Arc<Admin>>,
     CallerIp(client_ip): CallerIp,
@@ -144,6 +157,13 @@ async fn refresh(
 }
 
 /// `POST /admin/api/session/end`.
+#[utoipa::path(
+    post,
+    path = "/admin/api/session/end",
+    summary = "Signs out.",
+    responses((status = 204, description = "Done.")),
+    extensions(("x-problems" = json!(["account_not_changeable"])))
+)]
 async fn end(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
@@ -176,15 +196,15 @@ async fn end(
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 
-#[derive(Serialize)]
-struct SessionView {
-    account: AccountView,
+#[derive(Serialize, utoipa::ToSchema)]
+struct CurrentSession {
+    account: CurrentAccount,
     session: Option<SessionName>,
     permissions: Vec<&'static str>,
 }
 
-#[derive(Serialize)]
-struct AccountView {
+#[derive(Serialize, utoipa::ToSchema)]
+struct CurrentAccount {
     id: Option<i64>,
     name: String,
     role: &'static str,
@@ -192,13 +212,19 @@ struct AccountView {
     is_configured: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct SessionName {
     id: String,
 }
 
 /// `GET /admin/api/session`: who asks, and what they may do.
-async fn show(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<SessionView>, Problem> {
+#[utoipa::path(
+    get,
+    path = "/admin/api/session",
+    summary = "Says who asks, and what they may do.",
+    responses((status = 200, description = "Done.", body = CurrentSession)),
+)]
+async fn show(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<CurrentSession>, Problem> {
     let (id, session) = match caller.identity {
         Identity::Configured { session, .. } => (None, Some(session)),
         Identity::Administrator { id, session } => (Some(id), Some(session)),
@@ -208,8 +234,8 @@ async fn show(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<
         Some(id) => admin.accounts.administrator(id).await?,
         None => None,
     };
-    Ok(Json(SessionView {
-        account: AccountView {
+    Ok(Json(CurrentSession {
+        account: CurrentAccount {
             id: id.map(|id| id.0),
             name: caller.name,
             role: caller.role.as_str(),

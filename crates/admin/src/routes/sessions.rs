@@ -24,15 +24,22 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, end))]
+pub(super) struct Documented;
+
 /// One session.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct SessionView {
     id: String,
     account: String,
     client_ip: String,
     user_agent: String,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     last_seen_at: String,
+    #[schema(format = DateTime)]
     expires_at: String,
     is_current: bool,
 }
@@ -66,6 +73,12 @@ fn reach(caller: &SignedIn) -> (Option<SessionId>, Option<Whose>) {
 }
 
 /// `GET /admin/api/sessions`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/sessions",
+    summary = "Lists the sessions in force, the newest first: one's own, or an owner all.",
+    responses((status = 200, description = "Done.", body = Page<SessionView>)),
+)]
 async fn list(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<Page<SessionView>>, Problem> {
     let (current, whose) = reach(&caller);
     let sessions = match whose {
@@ -82,6 +95,14 @@ async fn list(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<
 }
 
 /// `DELETE /admin/api/sessions/{id}`.
+#[utoipa::path(
+    delete,
+    path = "/admin/api/sessions/{id}",
+    summary = "Ends a session.",
+    params(("id" = String, Path)),
+    responses((status = 204, description = "Done.")),
+    extensions(("x-problems" = json!(["session_not_found"])))
+)]
 async fn end(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,

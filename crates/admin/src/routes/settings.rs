@@ -34,20 +34,39 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, change))]
+pub(super) struct Documented;
+
 /// New values by name; null takes an earlier change back, so that file or default hold again.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SettingsChange {
     version: i64,
+    #[schema(value_type = BTreeMap<String, Value>)]
     values: BTreeMap<String, Option<Value>>,
 }
 
 /// `GET /admin/api/settings`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/settings",
+    summary = "Shows every setting as it holds now.",
+    responses((status = 200, description = "All settings.", body = SettingsInEffect))
+)]
 async fn list(State(admin): State<Arc<Admin>>) -> Json<SettingsInEffect> {
     Json(admin.settings.in_effect())
 }
 
 /// `PUT /admin/api/settings`: changes some, all together or none. Answers with all of them.
+#[utoipa::path(
+    put,
+    path = "/admin/api/settings",
+    summary = "Changes settings, all together or none.",
+    request_body = SettingsChange,
+    responses((status = 200, description = "All settings as they hold now.", body = SettingsInEffect)),
+    extensions(("x-problems" = json!(["settings_outdated"])))
+)]
 async fn change(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,

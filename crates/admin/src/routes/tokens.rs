@@ -29,16 +29,23 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, add, remove))]
+pub(super) struct Documented;
+
 /// One token, without what it is secret for.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct TokenView {
     id: i64,
     name: String,
     role: &'static str,
     hint: String,
     created_by: String,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
+    #[schema(format = DateTime)]
     last_used_at: Option<String>,
 }
 
@@ -58,7 +65,7 @@ impl From<ApiToken> for TokenView {
 }
 
 /// One token that was just made.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct MadeToken {
     #[serde(flatten)]
     view: TokenView,
@@ -66,15 +73,22 @@ struct MadeToken {
     token: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Addition {
+struct TokenAddition {
     name: String,
     role: String,
+    #[schema(format = DateTime)]
     expires_at: Option<String>,
 }
 
 /// `GET /admin/api/tokens`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/tokens",
+    summary = "Lists the tokens of programs, the oldest first.",
+    responses((status = 200, description = "Done.", body = Page<TokenView>)),
+)]
 async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Page<TokenView>>, Problem> {
     let tokens = admin.accounts.tokens().await?;
     Ok(Json(Page {
@@ -84,10 +98,18 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Page<TokenView>>, 
 }
 
 /// `POST /admin/api/tokens`.
+#[utoipa::path(
+    post,
+    path = "/admin/api/tokens",
+    summary = "Makes a token for a program and shows it, once.",
+    request_body = TokenAddition,
+    responses((status = 201, description = "Made.", body = MadeToken)),
+    extensions(("x-problems" = json!(["limit_reached"])))
+)]
 async fn add(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
-    JsonBody(body): JsonBody<Addition>,
+    JsonBody(body): JsonBody<TokenAddition>,
 ) -> Result<(StatusCode, Json<MadeToken>), Problem> {
     let now = admin.clock.now();
     let name = body.name.trim();
@@ -124,6 +146,14 @@ async fn add(
 }
 
 /// `DELETE /admin/api/tokens/{id}`.
+#[utoipa::path(
+    delete,
+    path = "/admin/api/tokens/{id}",
+    summary = "Takes a token back.",
+    params(("id" = i64, Path)),
+    responses((status = 204, description = "Done.")),
+    extensions(("x-problems" = json!(["token_not_found"])))
+)]
 async fn remove(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,

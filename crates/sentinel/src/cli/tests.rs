@@ -20,6 +20,7 @@ fn the_command_line_is_well_formed() {
         "import",
         "bindings",
         "admin",
+        "openapi",
         "hash-password",
         "Exit codes",
     ] {
@@ -50,6 +51,7 @@ fn good_lines_are_taken() {
         "sentinel admin add ann --role operator",
         "sentinel admin reset-password ann",
         "sentinel admin reset-second-factor ann",
+        "sentinel openapi",
         "sentinel hash-password",
     ] {
         assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());

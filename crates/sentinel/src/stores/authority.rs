@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sentinel_core::alert::ports::AlertStore;
+use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
     AccountStore, AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention,
     InterceptStore, SettingStore, StoreError, TransferStore, UseStore,
@@ -28,6 +28,7 @@ pub(crate) struct Authority {
     pub(crate) health: Arc<dyn Health>,
     pub(crate) alerts: Arc<dyn AlertStore>,
     pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) used_links: Arc<dyn UsedLinks>,
     /// Whether replicas may share it.
     pub(crate) is_shared: bool,
     /// Where it is, for people; without a password.
@@ -102,6 +103,7 @@ impl Authority {
             + Health
             + AlertStore
             + AccountStore
+            + UsedLinks
             + Clone
             + 'static,
     {
@@ -118,7 +120,8 @@ impl Authority {
             transfer: shared.clone(),
             health: shared.clone(),
             alerts: shared.clone(),
-            accounts: shared,
+            accounts: shared.clone(),
+            used_links: shared,
             is_shared,
             place: place(config),
             kind,

@@ -7,6 +7,7 @@ mod bad_input;
 mod check;
 mod cluster;
 mod console;
+mod links;
 mod moving;
 mod outages;
 mod plain;

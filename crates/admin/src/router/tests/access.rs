@@ -16,7 +16,7 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, SECRET, USERNAME, ip};
 
 /// Every route, and what it takes to call it; empty for everybody.
-const ROUTES: [(&str, &str); 38] = [
+const ROUTES: [(&str, &str); 42] = [
     ("DELETE /admin/api/account/second-factor", "account.own"),
     ("DELETE /admin/api/administrators/{id}", "administrators.manage"),
     ("DELETE /admin/api/sessions/{id}", "sessions.own"),
@@ -29,10 +29,13 @@ const ROUTES: [(&str, &str); 38] = [
     ("GET /admin/api/bindings/{id}", "bindings.read"),
     ("GET /admin/api/dashboard", "dashboard.read"),
     ("GET /admin/api/logs", "logs.read"),
+    ("GET /admin/api/openapi.json", ""),
     ("GET /admin/api/session", "sessions.own"),
     ("GET /admin/api/sessions", "sessions.own"),
     ("GET /admin/api/settings", "settings.read"),
     ("GET /admin/api/tokens", "tokens.manage"),
+    ("GET /admin/ui/alerts/act", ""),
+    ("GET /admin/ui/alerts/act.css", ""),
     ("GET /health", ""),
     ("GET /livez", ""),
     ("GET /metrics", ""),
@@ -58,6 +61,7 @@ const ROUTES: [(&str, &str); 38] = [
     ("POST /admin/api/session/end", "sessions.own"),
     ("POST /admin/api/session/refresh", ""),
     ("POST /admin/api/tokens", "tokens.manage"),
+    ("POST /admin/ui/alerts/act", ""),
     ("PUT /admin/api/account/password", "account.own"),
     ("PUT /admin/api/bindings/ip", "bindings.change"),
     ("PUT /admin/api/settings", "settings.change"),
