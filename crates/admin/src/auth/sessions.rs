@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sentinel_core::account::session::{
-    AdminSession, Refresh, Refreshed, SessionId, SessionInForce, USE_NOTED_EVERY, USER_AGENT_CHARACTERS_MAX,
+    AdminSession, Refresh, Refreshed, SESSION_LIFE_MAX, SessionId, SessionInForce, USE_NOTED_EVERY,
+    USER_AGENT_CHARACTERS_MAX,
 };
 use sentinel_core::account::{ApiToken, SecretDigest};
 use sentinel_core::event::printable;
@@ -21,8 +22,8 @@ use crate::auth::recent::Recent;
 use crate::auth::refresh::RefreshRight;
 use crate::auth::sign_in::Holder;
 
-/// How long a session goes on without a refresh, unless its tokens live longer.
-const SESSION_IDLE: Duration = Duration::from_hours(12);
+/// A session goes on without a refresh for so many lives of a token, so that the setting for those holds for it, too.
+const IDLE_TOKEN_LIVES: u32 = 12;
 /// For so long a token is good whose session no store knows.
 pub(crate) const ALONE_LIFE_MAX: Duration = Duration::from_mins(10);
 /// So many signed-out sessions that no store knows are remembered.
@@ -42,7 +43,7 @@ impl Sessions {
     pub(crate) fn new(accounts: Arc<dyn AccountStore>, token_life: Duration) -> Self {
         Self {
             accounts,
-            idle: SESSION_IDLE.max(token_life),
+            idle: token_life.saturating_mul(IDLE_TOKEN_LIVES).min(SESSION_LIFE_MAX),
             in_force: Recent::default(),
             tokens: Recent::default(),
             signed_out: Mutex::default(),
@@ -185,6 +186,13 @@ mod tests {
     use sentinel_core::account::memory::MemoryAccounts;
 
     use super::*;
+
+    #[test]
+    fn a_session_goes_on_as_the_life_of_its_tokens_says() {
+        let idle = |life| Sessions::new(Arc::new(MemoryAccounts::default()), life).idle;
+        assert_eq!(idle(Duration::from_mins(1)), Duration::from_mins(12));
+        assert_eq!(idle(Duration::from_hours(24)), SESSION_LIFE_MAX);
+    }
 
     #[test]
     fn so_many_sign_outs_are_remembered() {

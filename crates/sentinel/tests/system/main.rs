@@ -2,6 +2,7 @@
 //!
 //! [`cluster`] starts all of it; [`replica`] is one running Sentinel; [`console`] speaks to its admin API.
 
+mod accounts;
 mod alerts;
 mod bad_input;
 mod check;
