@@ -27,6 +27,7 @@ mod testing;
 
 pub use alerts::{Alerts, ChannelTestFailed, LinkRefused, LinkedAction};
 pub use auth::password::{Password, PasswordHash, hash_password, is_password_hash};
+pub use auth::second_factor::SealingSecret;
 pub use auth::token::{
     JWT_SECRET_BYTES_MIN, JwtSecret, TOKEN_LIFE_DEFAULT, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN, TokenLife,
 };

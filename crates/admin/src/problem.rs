@@ -3,6 +3,8 @@
 //! A caller hears a stable code and what to do. The cause goes to the log, once, here or where it was found; it is never
 //! in the answer.
 
+mod code;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -12,7 +14,10 @@ use sentinel_core::event::printable;
 use sentinel_core::ports::StoreError;
 use serde::Serialize;
 
+use crate::auth::permission::Permission;
 use crate::settings::WrongSetting;
+
+pub(crate) use code::Code;
 
 /// The media type of every error.
 pub(crate) const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
@@ -20,145 +25,6 @@ pub(crate) const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
 const FIELD_CHARACTERS_MAX: usize = 64;
 /// When to try again after the store was busy or away.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
-
-/// What is wrong. The code is the last part of the problem's `type` and never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Code {
-    MalformedJson,
-    InvalidField,
-    UnsupportedMediaType,
-    BodyTooLarge,
-    CredentialsInvalid,
-    SignInRequired,
-    LoginLocked,
-    LoginBusy,
-    NotFound,
-    BindingNotFound,
-    SettingsOutdated,
-    DeliveryNotDead,
-    ChannelNotFound,
-    ChannelFailed,
-    MethodNotAllowed,
-    NotReady,
-    StoreBusy,
-    StoreUnavailable,
-    RequestTimeout,
-    Internal,
-}
-
-impl Code {
-    /// All of them, in their order.
-    pub(crate) const ALL: [Self; 20] = [
-        Self::MalformedJson,
-        Self::InvalidField,
-        Self::UnsupportedMediaType,
-        Self::BodyTooLarge,
-        Self::CredentialsInvalid,
-        Self::SignInRequired,
-        Self::LoginLocked,
-        Self::LoginBusy,
-        Self::NotFound,
-        Self::BindingNotFound,
-        Self::SettingsOutdated,
-        Self::DeliveryNotDead,
-        Self::ChannelNotFound,
-        Self::ChannelFailed,
-        Self::MethodNotAllowed,
-        Self::NotReady,
-        Self::StoreBusy,
-        Self::StoreUnavailable,
-        Self::RequestTimeout,
-        Self::Internal,
-    ];
-
-    /// The code, its status and its title.
-    const fn describe(self) -> (&'static str, StatusCode, &'static str) {
-        use StatusCode as S;
-        match self {
-            Self::MalformedJson => ("malformed_json", S::BAD_REQUEST, "The body is not valid JSON"),
-            Self::InvalidField => (
-                "invalid_field",
-                S::UNPROCESSABLE_ENTITY,
-                "A field is missing, unknown or invalid",
-            ),
-            Self::UnsupportedMediaType => (
-                "unsupported_media_type",
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "The body must be JSON",
-            ),
-            Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::CredentialsInvalid => (
-                "credentials_invalid",
-                S::UNAUTHORIZED,
-                "The user name or the password is wrong",
-            ),
-            Self::SignInRequired => ("sign_in_required", S::UNAUTHORIZED, "A valid token is needed"),
-            Self::LoginLocked => ("login_locked", S::TOO_MANY_REQUESTS, "Too many failed sign-ins"),
-            Self::LoginBusy => ("login_busy", S::SERVICE_UNAVAILABLE, "Too many sign-ins at once"),
-            Self::NotFound => ("not_found", S::NOT_FOUND, "There is nothing at this path"),
-            Self::BindingNotFound => ("binding_not_found", S::NOT_FOUND, "There is no such binding"),
-            Self::SettingsOutdated => (
-                "settings_outdated",
-                S::CONFLICT,
-                "The settings have changed meanwhile",
-            ),
-            Self::DeliveryNotDead => ("delivery_not_dead", S::CONFLICT, "The delivery was not given up"),
-            Self::ChannelNotFound => ("channel_not_found", S::NOT_FOUND, "There is no such channel"),
-            Self::ChannelFailed => (
-                "channel_failed",
-                S::BAD_GATEWAY,
-                "The channel did not take the message",
-            ),
-            Self::MethodNotAllowed => (
-                "method_not_allowed",
-                S::METHOD_NOT_ALLOWED,
-                "The path does not answer this method",
-            ),
-            Self::NotReady => ("not_ready", S::SERVICE_UNAVAILABLE, "A part does not work"),
-            Self::StoreBusy => ("store_busy", S::SERVICE_UNAVAILABLE, "The store is busy"),
-            Self::StoreUnavailable => (
-                "store_unavailable",
-                S::SERVICE_UNAVAILABLE,
-                "The store does not answer",
-            ),
-            Self::RequestTimeout => (
-                "request_timeout",
-                S::SERVICE_UNAVAILABLE,
-                "The request took too long",
-            ),
-            Self::Internal => (
-                "internal",
-                S::INTERNAL_SERVER_ERROR,
-                "Something went wrong in here",
-            ),
-        }
-    }
-
-    /// The code as callers see it.
-    pub(crate) const fn as_str(self) -> &'static str {
-        self.describe().0
-    }
-
-    /// The code with this name.
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.as_str() == word)
-    }
-
-    /// The status of an answer with it.
-    pub(crate) const fn status(self) -> StatusCode {
-        self.describe().1
-    }
-
-    /// What is wrong, in a few words.
-    pub(crate) const fn title(self) -> &'static str {
-        self.describe().2
-    }
-
-    /// What the member `type` of an answer with it holds.
-    pub(crate) fn type_uri(self) -> String {
-        format!("urn:sentinel:problem:{}", self.as_str())
-    }
-}
 
 /// Whether one part works, as `/readyz` and the dashboard say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -250,6 +116,15 @@ impl Problem {
         Self::new(
             Code::SignInRequired,
             "Sign in at POST /admin/api/login and send the token as 'Authorization: Bearer'.",
+        )
+    }
+
+    /// The caller's role does not have the permission.
+    pub(crate) fn permission_denied(permission: Permission) -> Self {
+        let (name, role) = (permission.name(), permission.least_role().as_str());
+        Self::new(
+            Code::PermissionDenied,
+            format!("It takes the permission '{name}', which the role '{role}' has."),
         )
     }
 

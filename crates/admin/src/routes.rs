@@ -7,8 +7,11 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::OpenApi as _;
 
+use crate::auth::permission::Permission;
 use crate::parts::Admin;
 
+mod account;
+mod administrators;
 mod alert_links;
 mod alerts;
 mod bindings;
@@ -18,15 +21,18 @@ mod login;
 mod logs;
 mod metrics;
 mod openapi;
+mod session;
+mod sessions;
 mod settings;
+mod tokens;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Everybody who reaches the listener.
     Public,
-    /// Callers with a good token.
-    SignedIn,
+    /// Callers who have the permission.
+    Needs(Permission),
 }
 
 /// One route.
@@ -64,6 +70,24 @@ impl Route {
             handler: on(MethodFilter::PUT, handler),
         }
     }
+
+    fn patch<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, Arc<Admin>>) -> Self {
+        Self {
+            method: "PATCH",
+            path,
+            access,
+            handler: on(MethodFilter::PATCH, handler),
+        }
+    }
+
+    fn delete<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, Arc<Admin>>) -> Self {
+        Self {
+            method: "DELETE",
+            path,
+            access,
+            handler: on(MethodFilter::DELETE, handler),
+        }
+    }
 }
 
 /// Every route of the listener.
@@ -72,6 +96,11 @@ pub(crate) fn all() -> Vec<Route> {
         health::routes(),
         metrics::routes(),
         login::routes(),
+        session::routes(),
+        sessions::routes(),
+        account::routes(),
+        administrators::routes(),
+        tokens::routes(),
         dashboard::routes(),
         bindings::routes(),
         logs::routes(),
@@ -96,6 +125,11 @@ pub(crate) fn documents() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("logs", logs::Documented::openapi()),
         ("settings", settings::Documented::openapi()),
         ("alerts", alerts::Documented::openapi()),
+        ("session", session::Documented::openapi()),
+        ("sessions", sessions::Documented::openapi()),
+        ("account", account::Documented::openapi()),
+        ("administrators", administrators::Documented::openapi()),
+        ("tokens", tokens::Documented::openapi()),
         ("openapi", openapi::Documented::openapi()),
     ]
 }

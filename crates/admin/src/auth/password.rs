@@ -111,9 +111,13 @@ pub(crate) mod tests {
 
     /// A hash that costs next to nothing, for tests of what is around it.
     pub(crate) fn cheap_hash(password: &str) -> PasswordHash {
+        PasswordHash::parse(&cheap_text(password)).expect("our own hash")
+    }
+
+    /// The same as text.
+    pub(crate) fn cheap_text(password: &str) -> String {
         let params = Params::new(Params::MIN_M_COST, 1, 1, None).expect("the least there is");
-        let text = hash_with(&Password::new(password.to_owned()), params).expect("hashes");
-        PasswordHash::parse(&text).expect("our own hash")
+        hash_with(&Password::new(password.to_owned()), params).expect("hashes")
     }
 
     #[test]

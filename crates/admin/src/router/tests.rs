@@ -1,168 +1,49 @@
-use std::collections::BTreeSet;
+mod permissions;
+
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use sentinel_core::network::PeerAddr;
 use serde_json::{Value, json};
 
+use crate::Password;
 use crate::extract::BODY_BYTES_MAX;
 use crate::middleware::REQUEST_TIME_MAX;
-use crate::routes::{self, Access};
-use crate::testing::{Console, FakeHealth, PASSWORD, SECRET, USERNAME};
-use crate::{Password, TOKEN_LIFE_DEFAULT};
-
-const PUBLIC: [&str; 9] = [
-    "GET /admin/api/openapi.json",
-    "GET /admin/ui/alerts/act",
-    "GET /admin/ui/alerts/act.css",
-    "GET /health",
-    "GET /livez",
-    "GET /metrics",
-    "GET /readyz",
-    "POST /admin/api/login",
-    "POST /admin/ui/alerts/act",
-];
-
-const SIGNED_IN: [&str; 15] = [
-    "GET /admin/api/alerts",
-    "GET /admin/api/alerts/channels",
-    "GET /admin/api/alerts/deliveries",
-    "GET /admin/api/bindings",
-    "GET /admin/api/bindings/{id}",
-    "GET /admin/api/dashboard",
-    "GET /admin/api/logs",
-    "GET /admin/api/settings",
-    "POST /admin/api/alerts/deliveries/retry",
-    "POST /admin/api/alerts/test",
-    "POST /admin/api/bindings/ban",
-    "POST /admin/api/bindings/unban",
-    "POST /admin/api/bindings/unbind",
-    "PUT /admin/api/bindings/ip",
-    "PUT /admin/api/settings",
-];
-
-fn named(access: Access) -> BTreeSet<String> {
-    routes::all()
-        .into_iter()
-        .filter(|route| route.access == access)
-        .map(|route| format!("{} {}", route.method, route.path))
-        .collect()
-}
-
-fn expected(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(ToString::to_string).collect()
-}
-
-fn call_of(name: &str) -> (Method, String) {
-    let (method, path) = name.split_once(' ').expect("method and path");
-    (method.parse().expect("a method"), path.replace("{id}", "1"))
-}
-
-#[test]
-fn every_route_is_in_the_list_of_permissions() {
-    assert_eq!(named(Access::Public), expected(&PUBLIC));
-    assert_eq!(named(Access::SignedIn), expected(&SIGNED_IN));
-}
-
-/// Tokens that must open nothing.
-fn bad_tokens(good: &str) -> Vec<(&'static str, String)> {
-    let sign = |secret: &[u8], algorithm| {
-        let now = 1_800_000_000;
-        let claims = json!({"iss": "sentinel", "aud": "sentinel-admin", "sub": USERNAME,
-            "iat": now, "nbf": now, "exp": now + 60});
-        jsonwebtoken::encode(
-            &Header::new(algorithm),
-            &claims,
-            &EncodingKey::from_secret(secret),
-        )
-        .expect("signs")
-    };
-    let parts: Vec<&str> = good.split('.').collect();
-    // {"alg":"none","typ":"JWT"}
-    let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0";
-    vec![
-        ("no algorithm", format!("{none}.{}.", parts[1])),
-        (
-            "no algorithm, a signature",
-            format!("{none}.{}.{}", parts[1], parts[2]),
-        ),
-        ("no signature", format!("{}.{}.", parts[0], parts[1])),
-        ("another secret", sign(&[1; 32], Algorithm::HS256)),
-        ("another algorithm", sign(&SECRET, Algorithm::HS384)),
-        ("nonsense", "nonsense".to_owned()),
-        ("empty", String::new()),
-    ]
-}
+use crate::testing::{Console, FakeHealth, PASSWORD, USERNAME, ip};
 
 #[tokio::test]
-async fn no_protected_route_answers_without_a_good_token() {
+async fn callers_behind_the_trusted_proxy_are_told_apart_and_others_are_not_believed() {
     let console = Console::new();
-    let good = console.token().await;
-    for name in SIGNED_IN {
-        let (method, path) = call_of(name);
-        let answer = console.call(method.clone(), &path, None, &Value::Null).await;
-        answer.is_problem(StatusCode::UNAUTHORIZED, "sign_in_required");
-        assert_eq!(
-            answer.headers[header::WWW_AUTHENTICATE],
-            "Bearer realm=\"sentinel-admin\""
-        );
-        for (flaw, token) in bad_tokens(&good) {
-            let answer = console
-                .call(method.clone(), &path, Some(&token), &Value::Null)
-                .await;
-            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{name}: {flaw}");
+    let login = async |peer: [u8; 4], header: Option<&str>| {
+        let mut request = Request::post("/admin/api/login").header(header::CONTENT_TYPE, "application/json");
+        if let Some(header) = header {
+            request = request.header("x-real-ip", header);
         }
-        let answer = console.call(method, &path, Some(&good), &Value::Null).await;
-        assert_ne!(
-            answer.status,
-            StatusCode::UNAUTHORIZED,
-            "{name}: a good token opens it"
-        );
-    }
-    console.clock.advance(TOKEN_LIFE_DEFAULT);
-    for name in SIGNED_IN {
-        let (method, path) = call_of(name);
-        let answer = console.call(method, &path, Some(&good), &Value::Null).await;
-        answer.is_problem(StatusCode::UNAUTHORIZED, "sign_in_required");
-    }
-}
-
-#[tokio::test]
-async fn the_token_must_come_once_and_as_a_bearer() {
-    let console = Console::new();
-    let token = console.token().await;
-    let send = async |values: Vec<String>| {
-        let mut request = Request::get("/admin/api/settings")
-            .body(Body::empty())
-            .expect("good");
-        for value in values {
-            request
-                .headers_mut()
-                .append(header::AUTHORIZATION, value.parse().expect("a value"));
-        }
-        console.send(request).await.status
+        let body = json!({"username": USERNAME, "password": "wrong"}).to_string();
+        let mut request = request.body(Body::from(body)).expect("good");
+        request
+            .extensions_mut()
+            .insert(PeerAddr(SocketAddr::from((peer, 50_000))));
+        console.send(request).await;
+        let stored = console.store.lock();
+        stored
+            .events
+            .last()
+            .and_then(|event| event.client_ip)
+            .expect("written")
     };
-    assert_eq!(send(vec![format!("bearer {token}")]).await, StatusCode::OK);
-    assert_eq!(
-        send(vec![format!("Basic {token}")]).await,
-        StatusCode::UNAUTHORIZED
-    );
-    assert_eq!(send(vec![token.clone()]).await, StatusCode::UNAUTHORIZED);
-    let twice = vec![format!("Bearer {token}"), format!("Bearer {token}")];
-    assert_eq!(send(twice).await, StatusCode::UNAUTHORIZED);
-}
-
-#[tokio::test]
-async fn public_routes_answer_without_a_token() {
-    let console = Console::new();
-    for name in PUBLIC {
-        let (method, path) = call_of(name);
-        let answer = console.call(method, &path, None, &Value::Null).await;
-        assert_ne!(
-            answer.body["type"], "urn:sentinel:problem:sign_in_required",
-            "{name}"
-        );
+    let proxy = [192, 0, 2, 80];
+    for (peer, header, expected) in [
+        (proxy, Some("203.0.113.5"), "203.0.113.5"),
+        (proxy, Some("2001:db8::5"), "2001:db8::5"),
+        (proxy, None, "192.0.2.80"),
+        (proxy, Some("nonsense"), "192.0.2.80"),
+        ([192, 0, 2, 81], Some("203.0.113.5"), "192.0.2.81"),
+        ([192, 0, 2, 81], None, "192.0.2.81"),
+    ] {
+        assert_eq!(login(peer, header).await, ip(expected), "{peer:?} {header:?}");
     }
 }
 

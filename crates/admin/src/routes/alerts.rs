@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Access, Route};
 use crate::alerts::ChannelTestFailed;
+use crate::auth::permission::Permission;
 use crate::extract::{JsonBody, QueryString, SignedIn, check_length, parse_number};
 use crate::page::{self, Page};
 use crate::parts::Admin;
@@ -26,11 +27,27 @@ const NAME_CHARACTERS_MAX: usize = 64;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/admin/api/alerts", Access::SignedIn, list),
-        Route::get("/admin/api/alerts/channels", Access::SignedIn, channels),
-        Route::get("/admin/api/alerts/deliveries", Access::SignedIn, deliveries),
-        Route::post("/admin/api/alerts/deliveries/retry", Access::SignedIn, retry),
-        Route::post("/admin/api/alerts/test", Access::SignedIn, test),
+        Route::get("/admin/api/alerts", Access::Needs(Permission::AlertsRead), list),
+        Route::get(
+            "/admin/api/alerts/channels",
+            Access::Needs(Permission::AlertsRead),
+            channels,
+        ),
+        Route::get(
+            "/admin/api/alerts/deliveries",
+            Access::Needs(Permission::AlertsRead),
+            deliveries,
+        ),
+        Route::post(
+            "/admin/api/alerts/deliveries/retry",
+            Access::Needs(Permission::AlertsChange),
+            retry,
+        ),
+        Route::post(
+            "/admin/api/alerts/test",
+            Access::Needs(Permission::AlertsChange),
+            test,
+        ),
     ]
 }
 

@@ -14,6 +14,7 @@ use sentinel_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Route};
+use crate::auth::permission::Permission;
 use crate::extract::{
     BindingIdInPath, JsonBody, QueryString, SignedIn, check_length, parse_address, parse_number,
 };
@@ -28,12 +29,36 @@ const HINT_CHARACTERS_MAX: usize = 64;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/admin/api/bindings", Access::SignedIn, list),
-        Route::get("/admin/api/bindings/{id}", Access::SignedIn, show),
-        Route::post("/admin/api/bindings/unbind", Access::SignedIn, unbind),
-        Route::post("/admin/api/bindings/ban", Access::SignedIn, ban),
-        Route::post("/admin/api/bindings/unban", Access::SignedIn, unban),
-        Route::put("/admin/api/bindings/ip", Access::SignedIn, set_networks),
+        Route::get(
+            "/admin/api/bindings",
+            Access::Needs(Permission::BindingsRead),
+            list,
+        ),
+        Route::get(
+            "/admin/api/bindings/{id}",
+            Access::Needs(Permission::BindingsRead),
+            show,
+        ),
+        Route::post(
+            "/admin/api/bindings/unbind",
+            Access::Needs(Permission::BindingsChange),
+            unbind,
+        ),
+        Route::post(
+            "/admin/api/bindings/ban",
+            Access::Needs(Permission::BindingsChange),
+            ban,
+        ),
+        Route::post(
+            "/admin/api/bindings/unban",
+            Access::Needs(Permission::BindingsChange),
+            unban,
+        ),
+        Route::put(
+            "/admin/api/bindings/ip",
+            Access::Needs(Permission::BindingsChange),
+            set_networks,
+        ),
     ]
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::health::check_parts;
 use super::logs::InterceptView;
 use super::{Access, Route};
+use crate::auth::permission::Permission;
 use crate::figures::TrafficFigures;
 use crate::parts::Admin;
 use crate::problem::{PartHealth, Problem};
@@ -25,7 +26,11 @@ const SERIES_HOURS: u32 = 24;
 const NEWEST_INTERCEPTS: u32 = 10;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::get("/admin/api/dashboard", Access::SignedIn, dashboard)]
+    vec![Route::get(
+        "/admin/api/dashboard",
+        Access::Needs(Permission::DashboardRead),
+        dashboard,
+    )]
 }
 
 #[derive(utoipa::OpenApi)]

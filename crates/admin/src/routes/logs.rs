@@ -10,6 +10,7 @@ use sentinel_core::ports::{InterceptFilter, StoredIntercept};
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Route};
+use crate::auth::permission::Permission;
 use crate::extract::{QueryString, check_length, parse_address, parse_moment, parse_number};
 use crate::page::{self, Page};
 use crate::parts::Admin;
@@ -19,7 +20,11 @@ use crate::problem::Problem;
 const REFERENCE_CHARACTERS_MAX: usize = 64;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::get("/admin/api/logs", Access::SignedIn, list)]
+    vec![Route::get(
+        "/admin/api/logs",
+        Access::Needs(Permission::LogsRead),
+        list,
+    )]
 }
 
 #[derive(utoipa::OpenApi)]

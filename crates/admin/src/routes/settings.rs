@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Access, Route};
+use crate::auth::permission::Permission;
 use crate::extract::{JsonBody, SignedIn};
 use crate::parts::Admin;
 use crate::problem::{Code, Problem};
@@ -20,8 +21,16 @@ const CHANGES_MAX: usize = 64;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/admin/api/settings", Access::SignedIn, list),
-        Route::put("/admin/api/settings", Access::SignedIn, change),
+        Route::get(
+            "/admin/api/settings",
+            Access::Needs(Permission::SettingsRead),
+            list,
+        ),
+        Route::put(
+            "/admin/api/settings",
+            Access::Needs(Permission::SettingsChange),
+            change,
+        ),
     ]
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention, InterceptStore,
-    SettingStore, StoreError, TransferStore, UseStore,
+    AccountStore, AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention,
+    InterceptStore, SettingStore, StoreError, TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::{OpenError, PostgresOptions, PostgresStore, SqliteStore};
@@ -28,6 +28,7 @@ pub(crate) struct Authority {
     pub(crate) health: Arc<dyn Health>,
     pub(crate) alerts: Arc<dyn AlertStore>,
     pub(crate) used_links: Arc<dyn UsedLinks>,
+    pub(crate) accounts: Arc<dyn AccountStore>,
     /// Whether replicas may share it.
     pub(crate) is_shared: bool,
     /// Where it is, for people; without a password.
@@ -102,6 +103,7 @@ impl Authority {
             + Health
             + AlertStore
             + UsedLinks
+            + AccountStore
             + Clone
             + 'static,
     {
@@ -118,7 +120,8 @@ impl Authority {
             transfer: shared.clone(),
             health: shared.clone(),
             alerts: shared.clone(),
-            used_links: shared,
+            used_links: shared.clone(),
+            accounts: shared,
             is_shared,
             place: place(config),
             kind,

@@ -7,6 +7,7 @@ use sentinel_core::network::PeerAddr;
 use sentinel_core::ports::StoreError;
 use serde_json::{Value, json};
 
+use super::OTP_BYTES_MAX;
 use crate::auth::password::PASSWORD_BYTES_MAX;
 use crate::testing::{Answer, Console, PASSWORD, START, USERNAME, ip};
 use sentinel_core::attempts::FREE_FAILURES_PER_ACCOUNT_MAX;
@@ -127,11 +128,34 @@ async fn failures_lock_the_pair_out_and_only_those_before_leave_events() {
 async fn the_operator_gets_in_while_the_store_is_away() {
     let console = Console::new();
     console.store.lock().failure = Some(StoreError::Unavailable("down".to_owned()));
-    assert_eq!(console.login(USERNAME, PASSWORD).await.status, StatusCode::OK);
+    let answer = console.login(USERNAME, PASSWORD).await;
+    assert_eq!(
+        (answer.status, &answer.body["expires_in"]),
+        (StatusCode::OK, &json!(600))
+    );
+    assert_eq!(
+        answer.cookie(),
+        "sentinel_refresh=",
+        "there is nothing to refresh"
+    );
     console
         .login(USERNAME, "wrong")
         .await
         .is_problem(StatusCode::UNAUTHORIZED, "credentials_invalid");
+    console
+        .login("ann", PASSWORD)
+        .await
+        .is_problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable");
+
+    let token = answer.body["token"].as_str().expect("a token");
+    let settings = async || {
+        let answer = console.call(Method::GET, "/admin/api/settings", Some(token), &Value::Null);
+        answer.await.status
+    };
+    assert_eq!(settings().await, StatusCode::OK);
+    let end = console.call(Method::POST, "/admin/api/session/end", Some(token), &Value::Null);
+    assert_eq!(end.await.status, StatusCode::NO_CONTENT);
+    assert_eq!(settings().await, StatusCode::UNAUTHORIZED, "it was signed out");
 }
 
 #[tokio::test]
@@ -144,8 +168,16 @@ async fn what_is_sent_is_bounded_and_never_repeated() {
         (json!({"username": USERNAME, "password": [PASSWORD]}), "password"),
         (json!({"username": [PASSWORD], "password": PASSWORD}), "username"),
         (
-            json!({"username": USERNAME, "password": PASSWORD, "otp": PASSWORD}),
+            json!({"username": USERNAME, "password": PASSWORD, "otp": [PASSWORD]}),
             "otp",
+        ),
+        (
+            json!({"username": USERNAME, "password": PASSWORD, "otp": "0".repeat(OTP_BYTES_MAX + 1)}),
+            "otp",
+        ),
+        (
+            json!({"username": USERNAME, "password": PASSWORD, "token": PASSWORD}),
+            "token",
         ),
         (
             json!({"username": PASSWORD.repeat(10), "password": PASSWORD}),
