@@ -11,6 +11,7 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use sentinel_core::account::memory::MemoryAccounts;
+use sentinel_core::account::session::{AdminSession, SessionId};
 use sentinel_core::account::{AdministratorName, NewAdministrator, Role, StoredPasswordHash};
 use sentinel_core::attempts::InProcessAttempts;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
@@ -277,6 +278,29 @@ impl Console {
         }
         let answer = self.login(role.as_str(), PASSWORD).await;
         answer.body["token"].as_str().expect("signed in").to_owned()
+    }
+
+    /// A session of this administrator that nobody signed in for.
+    pub(crate) async fn begin_session_of(&self, name: &str, id: SessionId) {
+        let holder = self
+            .accounts
+            .administrator_named(name)
+            .await
+            .expect("the store works");
+        let now = self.clock.now();
+        let session = AdminSession {
+            id,
+            administrator: holder.map(|administrator| administrator.id),
+            account: name.to_owned(),
+            generation: 1,
+            client_ip: ip("192.0.2.1"),
+            user_agent: String::new(),
+            created_at: now,
+            refreshed_at: now,
+            last_seen_at: now,
+            expires_at: now.plus(Duration::from_hours(1)),
+        };
+        assert_eq!(self.accounts.begin_session(session).await, Ok(true));
     }
 
     /// A refresh with this cookie, as the console sends it.

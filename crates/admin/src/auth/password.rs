@@ -11,6 +11,8 @@ use crate::error::AdminError;
 
 /// The longest password, in bytes.
 pub(crate) const PASSWORD_BYTES_MAX: usize = 1024;
+/// The fewest characters of an administrator's password; the configured account's is the configuration's affair.
+pub const PASSWORD_CHARACTERS_MIN: usize = 12;
 /// The most memory that verifying may take, in KiB.
 pub(crate) const HASH_MEMORY_KIB_MAX: u32 = 256 * 1024;
 /// The most passes that verifying may take.

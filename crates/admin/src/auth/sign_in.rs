@@ -116,6 +116,11 @@ impl SignIn {
         &self.configured.username
     }
 
+    /// Whether an account has this name, as far as can be found out.
+    pub(crate) async fn is_account(&self, username: &str) -> bool {
+        matches!(self.holder(username).await, Ok(Some(_)))
+    }
+
     /// Judges one attempt. An unknown name costs as much time as a wrong password.
     pub(crate) async fn attempt(
         &self,

@@ -1,50 +1,39 @@
-mod permissions;
-
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
-use sentinel_core::network::PeerAddr;
 use serde_json::{Value, json};
 
 use crate::Password;
 use crate::extract::BODY_BYTES_MAX;
 use crate::middleware::REQUEST_TIME_MAX;
-use crate::testing::{Console, FakeHealth, PASSWORD, USERNAME, ip};
+use crate::testing::{Console, FakeHealth, PASSWORD, USERNAME};
+
+mod access;
 
 #[tokio::test]
-async fn callers_behind_the_trusted_proxy_are_told_apart_and_others_are_not_believed() {
+async fn the_token_must_come_once_and_as_a_bearer() {
     let console = Console::new();
-    let login = async |peer: [u8; 4], header: Option<&str>| {
-        let mut request = Request::post("/admin/api/login").header(header::CONTENT_TYPE, "application/json");
-        if let Some(header) = header {
-            request = request.header("x-real-ip", header);
+    let token = console.token().await;
+    let send = async |values: Vec<String>| {
+        let mut request = Request::get("/admin/api/settings")
+            .body(Body::empty())
+            .expect("good");
+        for value in values {
+            request
+                .headers_mut()
+                .append(header::AUTHORIZATION, value.parse().expect("a value"));
         }
-        let body = json!({"username": USERNAME, "password": "wrong"}).to_string();
-        let mut request = request.body(Body::from(body)).expect("good");
-        request
-            .extensions_mut()
-            .insert(PeerAddr(SocketAddr::from((peer, 50_000))));
-        console.send(request).await;
-        let stored = console.store.lock();
-        stored
-            .events
-            .last()
-            .and_then(|event| event.client_ip)
-            .expect("written")
+        console.send(request).await.status
     };
-    let proxy = [192, 0, 2, 80];
-    for (peer, header, expected) in [
-        (proxy, Some("203.0.113.5"), "203.0.113.5"),
-        (proxy, Some("2001:db8::5"), "2001:db8::5"),
-        (proxy, None, "192.0.2.80"),
-        (proxy, Some("nonsense"), "192.0.2.80"),
-        ([192, 0, 2, 81], Some("203.0.113.5"), "192.0.2.81"),
-        ([192, 0, 2, 81], None, "192.0.2.81"),
-    ] {
-        assert_eq!(login(peer, header).await, ip(expected), "{peer:?} {header:?}");
-    }
+    assert_eq!(send(vec![format!("bearer {token}")]).await, StatusCode::OK);
+    assert_eq!(
+        send(vec![format!("Basic {token}")]).await,
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(send(vec![token.clone()]).await, StatusCode::UNAUTHORIZED);
+    let twice = vec![format!("Bearer {token}"), format!("Bearer {token}")];
+    assert_eq!(send(twice).await, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

@@ -15,16 +15,13 @@ use serde::{Deserialize, Serialize};
 
 use super::login::check_secret;
 use super::{Access, Route};
-use crate::auth::password::{PASSWORD_BYTES_MAX, Password};
+use crate::auth::password::{PASSWORD_BYTES_MAX, PASSWORD_CHARACTERS_MIN, Password};
 use crate::auth::permission::Permission;
 use crate::auth::sign_in::SignInRefused;
 use crate::extract::{JsonBody, NumberInPath, SignedIn};
 use crate::page::Page;
 use crate::parts::Admin;
 use crate::problem::{Code, Problem};
-
-/// The fewest characters of an administrator's password.
-pub(crate) const PASSWORD_CHARACTERS_MIN: usize = 12;
 
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Permission::AdministratorsManage);

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, header};
 use sentinel_core::event::AdminEvent;
 use sentinel_core::network::ClientIp;
+use sentinel_core::ports::StoreError;
 use sentinel_core::time::Timestamp;
 use serde::Deserialize;
 
@@ -22,6 +23,10 @@ use crate::problem::{Code, Problem};
 
 /// The most bytes of a code.
 const OTP_BYTES_MAX: usize = 64;
+/// For so long the store is waited for to begin a session.
+const BEGIN_WAIT_MAX: Duration = Duration::from_secs(3);
+/// The word for a sign-in in the admin events.
+const LOGIN: &str = "login";
 /// When to try again after too many attempts at once.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -88,10 +93,14 @@ async fn login(
     let user_agent = headers
         .get(header::USER_AGENT)
         .map_or(&b""[..], |value| value.as_bytes());
-    let begun = admin
-        .sessions
-        .begin(id, (&username, &holder), (client_ip, user_agent), now)
-        .await;
+    let from = (client_ip, user_agent);
+    let begin = admin.sessions.begin(id, (&username, &holder), from, now);
+    let begun = tokio::time::timeout(BEGIN_WAIT_MAX, begin).await;
+    let begun = begun.unwrap_or_else(|_| {
+        Err(StoreError::Unavailable(
+            "a session was not begun in time".to_owned(),
+        ))
+    });
     let answer = match (begun, &holder) {
         (Ok(Some(session)), _) => grant(&admin, &session, holder.role(), &headers, now)?,
         (Ok(None), _) => return Err(SignInRefused::Wrong.into()),
@@ -101,7 +110,7 @@ async fn login(
         }
         (Err(error), Holder::Administrator(_)) => return Err(error.into()),
     };
-    leave_event(&admin, "login", &username, client_ip, now).await;
+    leave_event(&admin, LOGIN, &username, client_ip, now).await;
     Ok(answer)
 }
 
@@ -143,8 +152,7 @@ async fn leave_event(
     client_ip: ClientIp,
     now: Timestamp,
 ) {
-    let is_account = admin.sign_in.is_configured(username)
-        || matches!(admin.accounts.administrator_named(username).await, Ok(Some(_)));
+    let is_account = action == LOGIN || admin.sign_in.is_account(username).await;
     let event = AdminEvent {
         at: now,
         actor: if is_account {

@@ -70,7 +70,7 @@ impl MemoryAccounts {
         }
     }
 
-    /// From now on nothing is answered to who asks for an account by its name.
+    /// From now on nobody who signs in gets an answer.
     pub fn fall_silent(&self) {
         self.is_silent.store(true, Ordering::SeqCst);
     }
@@ -203,6 +203,9 @@ impl AccountStore for MemoryAccounts {
     }
 
     async fn begin_session(&self, session: AdminSession) -> Result<bool, StoreError> {
+        if self.is_silent.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
         let mut state = self.working()?;
         let now = session.created_at;
         if !state.is_in_force(&session, now) {

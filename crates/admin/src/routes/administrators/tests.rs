@@ -2,7 +2,7 @@ use http::{Method, StatusCode};
 use sentinel_core::account::Role;
 use serde_json::{Value, json};
 
-use super::PASSWORD_CHARACTERS_MIN;
+use crate::auth::password::PASSWORD_CHARACTERS_MIN;
 use crate::testing::{Answer, Console, PASSWORD, START, USERNAME};
 
 const PATH: &str = "/admin/api/administrators";

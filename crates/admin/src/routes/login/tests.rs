@@ -7,8 +7,10 @@ use sentinel_core::network::PeerAddr;
 use sentinel_core::ports::StoreError;
 use serde_json::{Value, json};
 
-use super::OTP_BYTES_MAX;
+use super::{BEGIN_WAIT_MAX, OTP_BYTES_MAX};
 use crate::auth::password::PASSWORD_BYTES_MAX;
+use crate::auth::sign_in::LOOKUP_WAIT_MAX;
+use crate::middleware::REQUEST_TIME_MAX;
 use crate::testing::{Answer, Console, PASSWORD, START, USERNAME, ip};
 use sentinel_core::attempts::FREE_FAILURES_PER_ACCOUNT_MAX;
 
@@ -195,6 +197,24 @@ async fn what_is_sent_is_bounded_and_never_repeated() {
     let longest = "x".repeat(PASSWORD_BYTES_MAX);
     console
         .login(USERNAME, &longest)
+        .await
+        .is_problem(StatusCode::UNAUTHORIZED, "credentials_invalid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_costs_the_operator_a_bounded_time() {
+    assert!(LOOKUP_WAIT_MAX * 2 + BEGIN_WAIT_MAX < REQUEST_TIME_MAX);
+    let console = Console::new();
+    console.accounts.fall_silent();
+    let begun = tokio::time::Instant::now();
+    let answer = console.login(USERNAME, PASSWORD).await;
+    assert_eq!(
+        (answer.status, &answer.body["expires_in"]),
+        (StatusCode::OK, &json!(600))
+    );
+    assert!(begun.elapsed() < REQUEST_TIME_MAX);
+    console
+        .login(USERNAME, "wrong")
         .await
         .is_problem(StatusCode::UNAUTHORIZED, "credentials_invalid");
 }

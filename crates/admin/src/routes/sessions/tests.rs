@@ -1,8 +1,12 @@
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use sentinel_core::account::Role;
-use serde_json::Value;
+use sentinel_core::account::session::{SESSIONS_PER_ACCOUNT_MAX, SESSIONS_SHOWN_MAX, SessionId};
+use serde_json::{Value, json};
 
-use crate::testing::Console;
+use crate::auth::recent::RECENT_LIFE_MAX;
+use crate::testing::{Console, PASSWORD};
 
 #[tokio::test]
 async fn everybody_sees_and_ends_their_own_and_an_owner_all() {
@@ -57,4 +61,47 @@ async fn everybody_sees_and_ends_their_own_and_an_owner_all() {
         ("end_session", "admin")
     );
     assert!(event.detail.contains("viewer"), "{}", event.detail);
+}
+
+#[tokio::test]
+async fn an_account_has_so_many_sessions_and_a_list_shows_so_many() {
+    let console = Console::new();
+    let first = console.token().await;
+    for _ in 0..SESSIONS_PER_ACCOUNT_MAX {
+        console.clock.advance(Duration::from_secs(1));
+        console.token().await;
+    }
+    let shown = async |token: &str| {
+        let answer = console
+            .call(Method::GET, "/admin/api/sessions", Some(token), &Value::Null)
+            .await;
+        answer.body["items"].as_array().map(Vec::len)
+    };
+    console.clock.advance(RECENT_LIFE_MAX);
+    assert_eq!(
+        shown(&first).await,
+        None,
+        "the one that was seen longest ago is over"
+    );
+    let token = console.token().await;
+    assert_eq!(shown(&token).await, Some(SESSIONS_PER_ACCOUNT_MAX));
+    for number in 0..SESSIONS_SHOWN_MAX / SESSIONS_PER_ACCOUNT_MAX {
+        let name = format!("a{number}");
+        let body = json!({"name": name, "role": "viewer", "password": PASSWORD});
+        let owner = console
+            .call(Method::POST, "/admin/api/administrators", Some(&token), &body)
+            .await;
+        assert_eq!(owner.status, StatusCode::CREATED);
+    }
+    for number in 0..SESSIONS_SHOWN_MAX / SESSIONS_PER_ACCOUNT_MAX {
+        for begun in 0..SESSIONS_PER_ACCOUNT_MAX {
+            let id = SessionId::from_bytes(
+                u128::try_from(number * 1_000 + begun)
+                    .expect("small")
+                    .to_be_bytes(),
+            );
+            console.begin_session_of(&format!("a{number}"), id).await;
+        }
+    }
+    assert_eq!(shown(&token).await, Some(SESSIONS_SHOWN_MAX));
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use sentinel_core::account::TOKEN_NAME_CHARACTERS_MAX;
+use sentinel_core::account::{API_TOKENS_MAX, TOKEN_NAME_CHARACTERS_MAX};
 use serde_json::{Value, json};
 
 use crate::testing::{Answer, Console, START, USERNAME};
@@ -113,4 +113,17 @@ async fn what_is_wrong_with_a_token_is_named() {
         let body = json!({"name": name, "role": role, "expires_at": expires_at});
         console.post(PATH, &body).await.names_field(field);
     }
+}
+
+#[tokio::test]
+async fn there_are_so_many_tokens_at_most() {
+    let console = Console::new();
+    let owner = console.token().await;
+    let body = json!({"name": "backup", "role": "viewer"});
+    for _ in 0..API_TOKENS_MAX {
+        let added = console.call(Method::POST, PATH, Some(&owner), &body).await;
+        assert_eq!(added.status, StatusCode::CREATED);
+    }
+    let more = console.call(Method::POST, PATH, Some(&owner), &body).await;
+    more.is_problem(StatusCode::CONFLICT, "limit_reached");
 }
