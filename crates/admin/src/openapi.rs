@@ -20,7 +20,7 @@ use crate::routes::{self, Access};
 
 /// Where a handler's annotation names the codes that are its own.
 const PROBLEMS_EXTENSION: &str = "x-problems";
-/// Where an operation says what permission it takes.
+/// Where an operation says what its caller must be allowed to do.
 const PERMISSION_EXTENSION: &str = "x-permission";
 /// The name of the way to prove who one is.
 const BEARER: &str = "bearer";
@@ -35,7 +35,8 @@ const WITH_ABSENT_MEMBERS: [&str; 2] = [PROBLEM_SCHEMA, "PolicyOverride"];
         title = "Key-IP Sentinel, admin API",
         description = "What the console and scripts do with a Sentinel. Times are RFC 3339, in UTC. Lists come in pages: a page's \
             `next_before` is the `before` of the next one, and null on the last. An error is a problem (RFC 9457) whose `type` ends in a \
-            code that never changes its meaning; `x-problems` lists those of an operation."
+            code that never changes its meaning; `x-problems` lists those of an operation, \
+            `x-permission` names what its caller must be allowed to do."
     ),
     components(schemas(ProblemBody<'_>))
 )]
@@ -90,7 +91,7 @@ pub(crate) fn document() -> OpenApi {
     }
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("The token that a sign-in gave, or a program's."))
+        .description(Some("The token that a sign-in gave."))
         .build();
     components
         .security_schemes
@@ -117,8 +118,6 @@ fn complete(operation: &mut Operation, access: Access) {
     let mut codes = own_codes(operation);
     codes.extend([Code::RequestTimeout, Code::Internal]);
     if let Access::Needs(permission) = access {
-        let extensions = operation.extensions.get_or_insert_default();
-        extensions.insert(PERMISSION_EXTENSION.to_owned(), permission.name().into());
         operation.security = Some(vec![SecurityRequirement::new(BEARER, [""; 0])]);
         codes.extend([
             Code::SignInRequired,
@@ -126,6 +125,10 @@ fn complete(operation: &mut Operation, access: Access) {
             Code::StoreBusy,
             Code::StoreUnavailable,
         ]);
+        operation
+            .extensions
+            .get_or_insert_default()
+            .insert(PERMISSION_EXTENSION.to_owned(), permission.name().into());
     }
     if operation.parameters.as_ref().is_some_and(|all| !all.is_empty()) {
         codes.insert(Code::InvalidField);

@@ -1,5 +1,4 @@
-//! What can be wrong, each with its code, its status and its title. A code never changes its meaning, and none is used again for
-//! something else.
+//! What can be wrong, each with a stable code, its status and its title.
 
 use http::StatusCode;
 

@@ -47,6 +47,7 @@ struct PasswordChange {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SecondFactorConfirmation)]
 struct Confirmation {
     #[schema(value_type = String, format = Password)]
     otp: Password,
@@ -54,6 +55,7 @@ struct Confirmation {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SecondFactorRemoval)]
 struct Removal {
     #[schema(value_type = String, format = Password)]
     password: Password,
@@ -61,6 +63,7 @@ struct Removal {
 
 /// A secret on its way to an authenticator; shown this once.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = SecondFactorOffer)]
 struct Offered {
     secret: String,
     otpauth_uri: String,
@@ -120,10 +123,10 @@ async fn check_password(
 #[utoipa::path(
     put,
     path = "/admin/api/account/password",
-    summary = "Changes one's own password and ends one's other sessions.",
+    summary = "Changes the caller's password and ends their other sessions.",
     request_body = PasswordChange,
-    responses((status = 204, description = "Done.")),
-    extensions(("x-problems" = json!(["password_wrong", "login_locked", "login_busy", "account_not_changeable", "administrator_not_found"])))
+    responses((status = 204, description = "Changed.")),
+    extensions(("x-problems" = json!(["account_not_changeable", "administrator_not_found", "password_wrong", "login_locked", "login_busy"])))
 )]
 async fn change_password(
     State(admin): State<Arc<Admin>>,
@@ -144,9 +147,9 @@ async fn change_password(
 #[utoipa::path(
     post,
     path = "/admin/api/account/second-factor",
-    summary = "Makes a secret for an authenticator; it is in use once it is confirmed.",
-    responses((status = 200, description = "Done.", body = Offered)),
-    extensions(("x-problems" = json!(["limit_reached", "account_not_changeable", "administrator_not_found"])))
+    summary = "Gives a secret for an authenticator, in use once it is confirmed.",
+    responses((status = 200, description = "The secret; shown this once.", body = Offered)),
+    extensions(("x-problems" = json!(["account_not_changeable", "administrator_not_found", "limit_reached"])))
 )]
 async fn offer(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<Offered>, Problem> {
     let (administrator, _) = own(&admin, &caller).await?;
@@ -167,9 +170,9 @@ async fn offer(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json
 #[utoipa::path(
     post,
     path = "/admin/api/account/second-factor/confirm",
-    summary = "Takes the second factor into use and gives recovery codes.",
+    summary = "Takes the second factor into use.",
     request_body = Confirmation,
-    responses((status = 200, description = "Done.", body = RecoveryCodes)),
+    responses((status = 200, description = "Codes for the day on which the authenticator is lost; shown this once.", body = RecoveryCodes)),
     extensions(("x-problems" = json!(["account_not_changeable", "administrator_not_found"])))
 )]
 async fn confirm(
@@ -206,10 +209,10 @@ async fn confirm(
 #[utoipa::path(
     delete,
     path = "/admin/api/account/second-factor",
-    summary = "Removes one's own second factor.",
+    summary = "Removes the caller's second factor.",
     request_body = Removal,
-    responses((status = 204, description = "Done.")),
-    extensions(("x-problems" = json!(["password_wrong", "login_locked", "login_busy", "account_not_changeable", "administrator_not_found"])))
+    responses((status = 204, description = "Removed.")),
+    extensions(("x-problems" = json!(["account_not_changeable", "administrator_not_found", "password_wrong", "login_locked", "login_busy"])))
 )]
 async fn remove(
     State(admin): State<Arc<Admin>>,

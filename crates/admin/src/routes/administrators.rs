@@ -80,7 +80,8 @@ impl From<Administrator> for AdministratorView {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct AdministratorAddition {
+#[schema(as = AdministratorAddition)]
+struct Addition {
     name: String,
     role: String,
     #[schema(value_type = String, format = Password)]
@@ -105,8 +106,8 @@ struct PasswordReset {
 #[utoipa::path(
     get,
     path = "/admin/api/administrators",
-    summary = "Lists the administrators, the configured account first.",
-    responses((status = 200, description = "Done.", body = Page<AdministratorView>)),
+    summary = "Lists all administrators, the configured account first.",
+    responses((status = 200, description = "All of them.", body = Page<AdministratorView>))
 )]
 async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Page<AdministratorView>>, Problem> {
     let configured = AdministratorView {
@@ -133,14 +134,14 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Page<Administrator
     post,
     path = "/admin/api/administrators",
     summary = "Adds an administrator.",
-    request_body = AdministratorAddition,
+    request_body = Addition,
     responses((status = 201, description = "Added.", body = AdministratorView)),
     extensions(("x-problems" = json!(["name_taken", "limit_reached", "login_busy"])))
 )]
 async fn add(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
-    JsonBody(body): JsonBody<AdministratorAddition>,
+    JsonBody(body): JsonBody<Addition>,
 ) -> Result<(StatusCode, Json<AdministratorView>), Problem> {
     let name = AdministratorName::new(&body.name).ok_or_else(|| {
         let detail = "It must have 1 to 64 letters or digits or . _ @ - and must not be a word that the audit log uses.";
@@ -177,10 +178,10 @@ async fn add(
 #[utoipa::path(
     patch,
     path = "/admin/api/administrators/{id}",
-    summary = "Changes what an administrator may do, and whether at all.",
-    params(("id" = i64, Path)),
+    summary = "Gives another role, disables or enables.",
+    params(("id" = i64, Path, description = "Its number.")),
     request_body = AccessChange,
-    responses((status = 200, description = "Done.", body = AdministratorView)),
+    responses((status = 200, description = "As it is now.", body = AdministratorView)),
     extensions(("x-problems" = json!(["administrator_not_found"])))
 )]
 async fn change_access(
@@ -200,10 +201,10 @@ async fn change_access(
 #[utoipa::path(
     post,
     path = "/admin/api/administrators/{id}/reset-password",
-    summary = "Gives an administrator another password and ends all sessions.",
-    params(("id" = i64, Path)),
+    summary = "Sets another password and ends the sessions.",
+    params(("id" = i64, Path, description = "Its number.")),
     request_body = PasswordReset,
-    responses((status = 200, description = "Done.", body = AdministratorView)),
+    responses((status = 200, description = "As it is now.", body = AdministratorView)),
     extensions(("x-problems" = json!(["administrator_not_found", "login_busy"])))
 )]
 async fn reset_password(
@@ -220,9 +221,9 @@ async fn reset_password(
 #[utoipa::path(
     post,
     path = "/admin/api/administrators/{id}/reset-second-factor",
-    summary = "Takes an administrator's second factor away and ends all sessions.",
-    params(("id" = i64, Path)),
-    responses((status = 200, description = "Done.", body = AdministratorView)),
+    summary = "Removes the second factor and ends the sessions.",
+    params(("id" = i64, Path, description = "Its number.")),
+    responses((status = 200, description = "As it is now.", body = AdministratorView)),
     extensions(("x-problems" = json!(["administrator_not_found"])))
 )]
 async fn reset_second_factor(
@@ -237,9 +238,9 @@ async fn reset_second_factor(
 #[utoipa::path(
     delete,
     path = "/admin/api/administrators/{id}",
-    summary = "Removes an administrator and ends all sessions.",
-    params(("id" = i64, Path)),
-    responses((status = 204, description = "Done.")),
+    summary = "Removes an administrator and ends the sessions.",
+    params(("id" = i64, Path, description = "Its number.")),
+    responses((status = 204, description = "Removed.")),
     extensions(("x-problems" = json!(["administrator_not_found"])))
 )]
 async fn remove(

@@ -13,7 +13,7 @@ use sentinel_core::ports::StoreError;
 use sentinel_core::time::Timestamp;
 use serde::Deserialize;
 
-use super::session::{Granted, grant, grant_alone, new_session_id};
+use super::session::{grant, grant_alone, new_session_id};
 use super::{Access, Route};
 use crate::auth::password::{PASSWORD_BYTES_MAX, Password};
 use crate::auth::sign_in::{Credentials, Holder, SignInRefused};
@@ -40,6 +40,7 @@ pub(super) struct Documented;
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Credentials)]
 struct LoginBody {
     username: String,
     #[schema(value_type = String, format = Password)]
@@ -54,8 +55,8 @@ struct LoginBody {
     path = "/admin/api/login",
     summary = "Gives a token for a password.",
     request_body = LoginBody,
-    responses((status = 200, description = "Signed in.", body = Granted)),
-    extensions(("x-problems" = json!(["credentials_invalid", "second_factor_required", "login_locked", "login_busy", "store_busy", "store_unavailable"])))
+    responses((status = 200, description = "Signed in.", body = super::session::Granted)),
+    extensions(("x-problems" = json!(["credentials_invalid", "second_factor_required", "login_locked", "login_busy"])))
 )]
 async fn login(
     State(admin): State<Arc<Admin>>,

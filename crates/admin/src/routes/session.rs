@@ -120,9 +120,9 @@ fn issue(admin: &Admin, subject: Subject, now: Timestamp) -> Result<Json<Granted
 #[utoipa::path(
     post,
     path = "/admin/api/session/refresh",
-    summary = "Gives another token for the cookie of a sign-in.",
-    params(("X-Sentinel-Console" = String, Header)),
-    responses((status = 200, description = "Refreshed.", body = Granted)),
+    summary = "Gives a new token for the refresh cookie.",
+    params(("X-Sentinel-Console" = String, Header, description = "It must be 1: no form of another site can send it.")),
+    responses((status = 200, description = "A new token, and a new cookie.", body = Granted)),
     extensions(("x-problems" = json!(["console_header_required", "sign_in_required", "store_busy", "store_unavailable"])))
 )]
 async fn refresh(
@@ -160,8 +160,8 @@ async fn refresh(
 #[utoipa::path(
     post,
     path = "/admin/api/session/end",
-    summary = "Signs out.",
-    responses((status = 204, description = "Done.")),
+    summary = "Ends the caller's session.",
+    responses((status = 204, description = "Signed out.")),
     extensions(("x-problems" = json!(["account_not_changeable"])))
 )]
 async fn end(
@@ -197,14 +197,16 @@ async fn end(
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-struct CurrentSession {
-    account: CurrentAccount,
+#[schema(as = CurrentSession)]
+struct SessionView {
+    account: AccountView,
     session: Option<SessionName>,
     permissions: Vec<&'static str>,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-struct CurrentAccount {
+#[schema(as = CurrentAccount)]
+struct AccountView {
     id: Option<i64>,
     name: String,
     role: &'static str,
@@ -221,10 +223,10 @@ struct SessionName {
 #[utoipa::path(
     get,
     path = "/admin/api/session",
-    summary = "Says who asks, and what they may do.",
-    responses((status = 200, description = "Done.", body = CurrentSession)),
+    summary = "Says who asks and what they may do.",
+    responses((status = 200, description = "The caller.", body = SessionView))
 )]
-async fn show(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<CurrentSession>, Problem> {
+async fn show(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<SessionView>, Problem> {
     let (id, session) = match caller.identity {
         Identity::Configured { session, .. } => (None, Some(session)),
         Identity::Administrator { id, session } => (Some(id), Some(session)),
@@ -234,8 +236,8 @@ async fn show(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<
         Some(id) => admin.accounts.administrator(id).await?,
         None => None,
     };
-    Ok(Json(CurrentSession {
-        account: CurrentAccount {
+    Ok(Json(SessionView {
+        account: AccountView {
             id: id.map(|id| id.0),
             name: caller.name,
             role: caller.role.as_str(),

@@ -30,6 +30,7 @@ pub(super) struct Documented;
 
 /// One session.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = AdminSession)]
 struct SessionView {
     id: String,
     account: String,
@@ -76,8 +77,8 @@ fn reach(caller: &SignedIn) -> (Option<SessionId>, Option<Whose>) {
 #[utoipa::path(
     get,
     path = "/admin/api/sessions",
-    summary = "Lists the sessions in force, the newest first: one's own, or an owner all.",
-    responses((status = 200, description = "Done.", body = Page<SessionView>)),
+    summary = "Lists the sessions in force: one's own, or all for an owner.",
+    responses((status = 200, description = "All of them.", body = Page<SessionView>))
 )]
 async fn list(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<Page<SessionView>>, Problem> {
     let (current, whose) = reach(&caller);
@@ -99,8 +100,8 @@ async fn list(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<
     delete,
     path = "/admin/api/sessions/{id}",
     summary = "Ends a session.",
-    params(("id" = String, Path)),
-    responses((status = 204, description = "Done.")),
+    params(("id" = String, Path, description = "Its id.")),
+    responses((status = 204, description = "Ended.")),
     extensions(("x-problems" = json!(["session_not_found"])))
 )]
 async fn end(

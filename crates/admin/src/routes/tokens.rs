@@ -35,6 +35,7 @@ pub(super) struct Documented;
 
 /// One token, without what it is secret for.
 #[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ApiToken)]
 struct TokenView {
     id: i64,
     name: String,
@@ -75,7 +76,8 @@ struct MadeToken {
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TokenAddition {
+#[schema(as = TokenAddition)]
+struct Addition {
     name: String,
     role: String,
     #[schema(format = DateTime)]
@@ -86,8 +88,8 @@ struct TokenAddition {
 #[utoipa::path(
     get,
     path = "/admin/api/tokens",
-    summary = "Lists the tokens of programs, the oldest first.",
-    responses((status = 200, description = "Done.", body = Page<TokenView>)),
+    summary = "Lists the tokens of programs, without what is secret of them.",
+    responses((status = 200, description = "All of them.", body = Page<TokenView>))
 )]
 async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Page<TokenView>>, Problem> {
     let tokens = admin.accounts.tokens().await?;
@@ -101,15 +103,15 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Page<TokenView>>, 
 #[utoipa::path(
     post,
     path = "/admin/api/tokens",
-    summary = "Makes a token for a program and shows it, once.",
-    request_body = TokenAddition,
+    summary = "Makes a token for a program; the answer shows it this once.",
+    request_body = Addition,
     responses((status = 201, description = "Made.", body = MadeToken)),
     extensions(("x-problems" = json!(["limit_reached"])))
 )]
 async fn add(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
-    JsonBody(body): JsonBody<TokenAddition>,
+    JsonBody(body): JsonBody<Addition>,
 ) -> Result<(StatusCode, Json<MadeToken>), Problem> {
     let now = admin.clock.now();
     let name = body.name.trim();
@@ -150,8 +152,8 @@ async fn add(
     delete,
     path = "/admin/api/tokens/{id}",
     summary = "Takes a token back.",
-    params(("id" = i64, Path)),
-    responses((status = 204, description = "Done.")),
+    params(("id" = i64, Path, description = "Its number.")),
+    responses((status = 204, description = "Taken back.")),
     extensions(("x-problems" = json!(["token_not_found"])))
 )]
 async fn remove(

@@ -19,8 +19,8 @@ fn the_command_line_is_well_formed() {
         "export",
         "import",
         "bindings",
-        "admin",
         "openapi",
+        "admin",
         "hash-password",
         "Exit codes",
     ] {
@@ -47,11 +47,11 @@ fn good_lines_are_taken() {
         "sentinel bindings ban 1 --reason leaked",
         "sentinel bindings unban 1",
         "sentinel bindings set-ip 1 203.0.113.7 2001:db8::/48",
+        "sentinel openapi",
         "sentinel admin list --output json",
         "sentinel admin add ann --role operator",
         "sentinel admin reset-password ann",
         "sentinel admin reset-second-factor ann",
-        "sentinel openapi",
         "sentinel hash-password",
     ] {
         assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());

@@ -27,8 +27,8 @@ pub(crate) struct Authority {
     pub(crate) transfer: Arc<dyn TransferStore>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) alerts: Arc<dyn AlertStore>,
-    pub(crate) accounts: Arc<dyn AccountStore>,
     pub(crate) used_links: Arc<dyn UsedLinks>,
+    pub(crate) accounts: Arc<dyn AccountStore>,
     /// Whether replicas may share it.
     pub(crate) is_shared: bool,
     /// Where it is, for people; without a password.
@@ -102,8 +102,8 @@ impl Authority {
             + TransferStore
             + Health
             + AlertStore
-            + AccountStore
             + UsedLinks
+            + AccountStore
             + Clone
             + 'static,
     {
@@ -120,8 +120,8 @@ impl Authority {
             transfer: shared.clone(),
             health: shared.clone(),
             alerts: shared.clone(),
-            accounts: shared.clone(),
-            used_links: shared,
+            used_links: shared.clone(),
+            accounts: shared,
             is_shared,
             place: place(config),
             kind,
