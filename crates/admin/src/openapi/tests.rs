@@ -85,6 +85,11 @@ fn every_schema_that_is_named_is_there() {
 }
 
 #[test]
+fn it_is_made_alike_each_time() {
+    assert_eq!(openapi_json(), openapi_json());
+}
+
+#[test]
 fn the_committed_copy_is_what_is_made_here() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
     let made = openapi_json();
