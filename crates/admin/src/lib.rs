@@ -5,6 +5,7 @@
 //! Nothing in here may know a store or the proxy, decide about requests to the gateway, or show an API key, a password or a
 //! token.
 
+mod alerts;
 mod auth;
 mod error;
 mod extract;
@@ -23,6 +24,7 @@ mod secrecy_tests;
 #[cfg(test)]
 mod testing;
 
+pub use alerts::{Alerts, ChannelTestFailed};
 pub use auth::password::{Password, PasswordHash, hash_password, is_password_hash};
 pub use auth::token::{
     JWT_SECRET_BYTES_MIN, JwtSecret, TOKEN_LIFE_DEFAULT, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN, TokenLife,

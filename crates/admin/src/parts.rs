@@ -8,6 +8,7 @@ use sentinel_core::event::printable;
 use sentinel_core::ports::{AdminEventStore, BindingAdmin, Health, InterceptStore};
 use sentinel_core::time::Clock;
 
+use crate::alerts::Alerts;
 use crate::auth::password::PasswordHash;
 use crate::auth::sign_in::SignIn;
 use crate::auth::token::{JwtSecret, TokenLife, Tokens};
@@ -71,6 +72,8 @@ pub struct AdminParts {
     pub token_life: TokenLife,
     /// The settings, without secrets.
     pub settings: Arc<dyn Settings>,
+    /// The alerts, and the channels that they go out on.
+    pub alerts: Arc<dyn Alerts>,
 }
 
 /// What handlers share.
@@ -85,6 +88,7 @@ pub(crate) struct Admin {
     pub(crate) sign_in: SignIn,
     pub(crate) tokens: Tokens,
     pub(crate) settings: Arc<dyn Settings>,
+    pub(crate) alerts: Arc<dyn Alerts>,
 }
 
 impl From<AdminParts> for Admin {
@@ -101,6 +105,7 @@ impl From<AdminParts> for Admin {
             sign_in: SignIn::new(parts.account, parts.attempts),
             tokens,
             settings: parts.settings,
+            alerts: parts.alerts,
         }
     }
 }

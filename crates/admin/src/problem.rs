@@ -35,6 +35,9 @@ pub(crate) enum Code {
     NotFound,
     BindingNotFound,
     SettingsOutdated,
+    DeliveryNotDead,
+    ChannelNotFound,
+    ChannelFailed,
     MethodNotAllowed,
     NotReady,
     StoreBusy,
@@ -74,6 +77,13 @@ impl Code {
                 "settings_outdated",
                 S::CONFLICT,
                 "The settings have changed meanwhile",
+            ),
+            Self::DeliveryNotDead => ("delivery_not_dead", S::CONFLICT, "The delivery was not given up"),
+            Self::ChannelNotFound => ("channel_not_found", S::NOT_FOUND, "There is no such channel"),
+            Self::ChannelFailed => (
+                "channel_failed",
+                S::BAD_GATEWAY,
+                "The channel did not take the message",
             ),
             Self::MethodNotAllowed => (
                 "method_not_allowed",

@@ -8,6 +8,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use crate::parts::Admin;
 
+mod alerts;
 mod bindings;
 mod dashboard;
 mod health;
@@ -73,6 +74,7 @@ pub(crate) fn all() -> Vec<Route> {
         bindings::routes(),
         logs::routes(),
         settings::routes(),
+        alerts::routes(),
     ]
     .into_iter()
     .flatten()

@@ -21,9 +21,11 @@ use tower::ServiceExt as _;
 use crate::auth::password::tests::cheap_hash;
 use crate::{Account, AdminParts, Figures, JwtSecret, TokenLife, TrafficFigures, router};
 
+pub(crate) mod alerts;
 mod settings;
 mod store;
 
+pub(crate) use alerts::FakeAlerts;
 pub(crate) use settings::FakeSettings;
 pub(crate) use store::{FakeStore, binding, intercept, ip};
 
@@ -126,6 +128,7 @@ impl Answer {
 pub(crate) struct Console {
     pub(crate) store: Arc<FakeStore>,
     pub(crate) settings: Arc<FakeSettings>,
+    pub(crate) alerts: Arc<FakeAlerts>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) router: Router,
 }
@@ -147,6 +150,7 @@ impl Console {
         let store = Arc::new(FakeStore::default());
         let clock = Arc::new(TestClock(AtomicI64::new(START.unix_ms())));
         let settings = Arc::<FakeSettings>::default();
+        let alerts = Arc::<FakeAlerts>::default();
         let shared = |(name, part): (&'static str, FakeHealth)| (name, Arc::new(part) as Arc<dyn Health>);
         let parts = AdminParts {
             bindings: store.clone(),
@@ -161,10 +165,12 @@ impl Console {
             jwt_secret: JwtSecret::new(SECRET).expect("long enough"),
             token_life: TokenLife::default(),
             settings: settings.clone(),
+            alerts: alerts.clone(),
         };
         Self {
             store,
             settings,
+            alerts,
             clock,
             router: router(parts),
         }

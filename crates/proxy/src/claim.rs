@@ -217,7 +217,8 @@ async fn release(worker: &Worker, known: &Known) {
     let shared = &worker.shared;
     let binding = known.binding.id;
     shared.released.remember(binding, shared.clock.now());
-    worker.connections.borrow_mut().let_go(|id| id == binding);
+    let key = &known.binding.fingerprint;
+    worker.connections.borrow_mut().let_go(key, |id| id == binding);
     match shared.lookup.release(known).await {
         Ok(()) => worker.figures().released.increment(),
         Err(error) => {

@@ -70,7 +70,7 @@ pub struct Bounds {
     /// connection counts as one more; it is refused, to be sent again.
     pub connections_max: usize,
     /// Open client connections, and streams beside their first ones, of one address (IPv6: of one /64, and four times as many of one
-    /// /48), spread over the workers; more are closed or refused at once. Whom the PROXY protocol names is counted; other trusted proxies
+    /// /48), all cores together; more are closed or refused at once. Whom the PROXY protocol names is counted; other trusted proxies
     /// are exempt. Zero for no bound.
     pub connections_per_address_max: usize,
     /// Bytes of a request's head; above: 431.

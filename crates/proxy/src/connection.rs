@@ -105,7 +105,9 @@ async fn serve_requests<S: Stream>(
                 return Some(client);
             }
             Err(NoRequest::Malformed(error)) => {
-                refusal::malformed(error).write(true, false, client.outbound.buffer());
+                let client_ip = peer.proxied().unwrap_or(peer.ip());
+                let refusal = refusal::malformed(worker, error.into(), client_ip);
+                refusal.write(true, false, client.outbound.buffer());
                 flushed(worker, &mut client, After::Linger).await
             }
         };

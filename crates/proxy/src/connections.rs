@@ -1,7 +1,10 @@
 //! The open client connections of one worker: so that a drain reaches those that wait for their client, and a changed binding those
 //! that carry its key's requests.
+//!
+//! Connections are listed by key, so that a changed binding costs what its own key's connections cost, however many others there are. One stays
+//! listed between its requests, which mostly have the same key: those cost a comparison.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::task::Waker;
 
 use sentinel_core::binding::BindingId;
@@ -43,6 +46,15 @@ struct Slot {
     /// After how many looks at bindings that was said.
     live_since: Look,
     is_cut: bool,
+    listed: Option<Listed>,
+}
+
+/// A connection's place in the list of its key.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    fingerprint: KeyFingerprint,
+    previous: Option<usize>,
+    next: Option<usize>,
 }
 
 /// The open connections. Their number is bounded by the permits that the listener gives out.
@@ -51,6 +63,8 @@ pub(crate) struct Connections {
     phase: Phase,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
+    /// The first one of each key that an open connection carries or carried last.
+    by_key: HashMap<KeyFingerprint, usize>,
     looks: Look,
 }
 
@@ -67,6 +81,7 @@ impl Connections {
             live: None,
             live_since: self.looks,
             is_cut: false,
+            listed: None,
         };
         if let Some(index) = self.free.pop() {
             self.slots[index] = Some(slot);
@@ -78,15 +93,73 @@ impl Connections {
 
     /// Takes a connection out.
     pub(crate) fn leave(&mut self, index: usize) {
+        self.unlist(index);
         self.slots[index] = None;
         self.free.push(index);
     }
 
     /// Says whose request the connection carries now; nobody's between requests.
     pub(crate) fn set_live(&mut self, index: usize, live: Option<Live>) {
+        let Some(slot) = &mut self.slots[index] else {
+            return;
+        };
+        slot.live = live;
+        slot.live_since = self.looks;
+        let listed = slot.listed.map(|listed| listed.fingerprint);
+        if let Some(live) = live.filter(|live| listed != Some(live.fingerprint)) {
+            self.unlist(index);
+            self.list(index, live.fingerprint);
+        }
+    }
+
+    /// Puts a connection in front of its key's list.
+    fn list(&mut self, index: usize, fingerprint: KeyFingerprint) {
+        let next = self.by_key.insert(fingerprint, index);
+        if let Some(listed) = next.and_then(|next| self.listed(next)) {
+            listed.previous = Some(index);
+        }
         if let Some(slot) = &mut self.slots[index] {
-            slot.live = live;
-            slot.live_since = self.looks;
+            slot.listed = Some(Listed {
+                fingerprint,
+                previous: None,
+                next,
+            });
+        }
+    }
+
+    /// Takes it out of the list that it is in.
+    fn unlist(&mut self, index: usize) {
+        let Some(gone) = self.slots[index].as_mut().and_then(|slot| slot.listed.take()) else {
+            return;
+        };
+        if let Some(next) = gone.next.and_then(|next| self.listed(next)) {
+            next.previous = gone.previous;
+        }
+        match (gone.previous, gone.next) {
+            (Some(previous), next) => {
+                if let Some(previous) = self.listed(previous) {
+                    previous.next = next;
+                }
+            }
+            (None, Some(next)) => {
+                self.by_key.insert(gone.fingerprint, next);
+            }
+            (None, None) => {
+                self.by_key.remove(&gone.fingerprint);
+            }
+        }
+    }
+
+    fn listed(&mut self, index: usize) -> Option<&mut Listed> {
+        self.slots[index].as_mut()?.listed.as_mut()
+    }
+
+    /// Calls `visit` with each connection of this key, and no other.
+    fn visit(&mut self, fingerprint: &KeyFingerprint, mut visit: impl FnMut(&mut Slot)) {
+        let mut next = self.by_key.get(fingerprint).copied();
+        while let Some(slot) = next.and_then(|index| self.slots[index].as_mut()) {
+            next = slot.listed.and_then(|listed| listed.next);
+            visit(slot);
         }
     }
 
@@ -96,16 +169,13 @@ impl Connections {
         self.looks
     }
 
-    /// The requests under these bindings, which were claims and are taken back, go on without one.
-    pub(crate) fn let_go(&mut self, is_released: impl Fn(BindingId) -> bool) {
-        for live in self
-            .slots
-            .iter_mut()
-            .flatten()
-            .filter_map(|slot| slot.live.as_mut())
-        {
-            live.binding = live.binding.filter(|id| !is_released(*id));
-        }
+    /// This key's requests under these bindings, which were claims and are taken back, go on without one.
+    pub(crate) fn let_go(&mut self, fingerprint: &KeyFingerprint, is_released: impl Fn(BindingId) -> bool) {
+        self.visit(fingerprint, |slot| {
+            if let Some(live) = &mut slot.live {
+                live.binding = live.binding.filter(|id| !is_released(*id));
+            }
+        });
     }
 
     /// Whether the connection has to end at once.
@@ -123,13 +193,19 @@ impl Connections {
     }
 
     /// The keys whose requests are under way.
-    pub(crate) fn live_keys(&self) -> BTreeSet<KeyFingerprint> {
-        self.slots
-            .iter()
-            .flatten()
-            .filter_map(|slot| slot.live)
-            .map(|live| live.fingerprint)
-            .collect()
+    pub(crate) fn live_keys(&self) -> Vec<KeyFingerprint> {
+        let is_live = |first: usize| {
+            let mut next = Some(first);
+            while let Some(slot) = next.and_then(|index| self.slots[index].as_ref()) {
+                if slot.live.is_some() {
+                    return true;
+                }
+                next = slot.listed.and_then(|listed| listed.next);
+            }
+            false
+        };
+        let keys = self.by_key.iter().filter(|(_, first)| is_live(**first));
+        keys.map(|(fingerprint, _)| *fingerprint).collect()
     }
 
     /// Ends the connections that carry a request of this key since before the look, unless it `may` go on. Says how many.
@@ -140,99 +216,17 @@ impl Connections {
         may: impl Fn(Live) -> bool,
     ) -> usize {
         let mut ended = 0;
-        let slots = self.slots.iter_mut().flatten();
-        for slot in slots.filter(|slot| !slot.is_cut && slot.live_since < look) {
-            if slot
-                .live
-                .is_some_and(|live| live.fingerprint == *fingerprint && !may(live))
-            {
+        self.visit(fingerprint, |slot| {
+            let is_judged = !slot.is_cut && slot.live_since < look;
+            if is_judged && slot.live.is_some_and(|live| !may(live)) {
                 slot.is_cut = true;
                 slot.waker.wake_by_ref();
                 ended += 1;
             }
-        }
+        });
         ended
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slots_are_used_again() {
-        let mut connections = Connections::default();
-        let first = connections.enter(Waker::noop().clone());
-        let second = connections.enter(Waker::noop().clone());
-        connections.leave(first);
-        assert_eq!(connections.enter(Waker::noop().clone()), first);
-        assert_eq!(connections.slots.len(), 2);
-        connections.leave(second);
-        connections.change_phase(Phase::Draining);
-        assert_eq!(
-            (connections.phase(), connections.is_over(first)),
-            (Phase::Draining, false)
-        );
-        connections.change_phase(Phase::Closing);
-        assert!(connections.is_over(first));
-        assert_eq!(connections.slots.iter().flatten().count(), 1);
-    }
-
-    #[test]
-    fn a_changed_binding_ends_its_own_keys_requests_only() {
-        let ip = |last| ClientIp::new([192, 0, 2, last].into());
-        let key = |byte| KeyFingerprint::from_bytes([byte; 32]);
-        let mut connections = Connections::default();
-        let lives = [(1, 1), (1, 2), (2, 1)];
-        for (byte, last) in lives {
-            let index = connections.enter(Waker::noop().clone());
-            connections.set_live(
-                index,
-                Some(Live {
-                    fingerprint: key(byte),
-                    client_ip: ip(last),
-                    binding: Some(BindingId(1)),
-                }),
-            );
-        }
-        let between_requests = connections.enter(Waker::noop().clone());
-        assert_eq!(connections.live_keys().len(), 2);
-        let look = connections.begin_look();
-        assert_eq!(
-            connections.judge(&key(1), look, |live| live.client_ip == ip(1)),
-            1
-        );
-        assert_eq!(
-            [0, 1, 2, between_requests].map(|index| connections.is_over(index)),
-            [false, true, false, false]
-        );
-        assert_eq!(
-            connections.judge(&key(1), look, |_| false),
-            1,
-            "each is ended once"
-        );
-    }
-
-    #[test]
-    fn what_was_let_on_during_a_look_is_not_judged_by_it() {
-        let key = KeyFingerprint::from_bytes([1; 32]);
-        let mut connections = Connections::default();
-        let live = Live {
-            fingerprint: key,
-            client_ip: ClientIp::new([192, 0, 2, 1].into()),
-            binding: None,
-        };
-        let before = connections.enter(Waker::noop().clone());
-        connections.set_live(before, Some(live));
-        let look = connections.begin_look();
-        let during = connections.enter(Waker::noop().clone());
-        connections.set_live(during, Some(live));
-        assert_eq!(connections.judge(&key, look, |_| false), 1);
-        assert_eq!(
-            [before, during].map(|index| connections.is_over(index)),
-            [true, false]
-        );
-        let look = connections.begin_look();
-        assert_eq!(connections.judge(&key, look, |_| false), 1, "the next one does");
-    }
-}
+mod tests;

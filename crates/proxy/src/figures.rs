@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use sentinel_core::decision::RefusalReason;
 
+use crate::malformed::Malformed;
 use crate::upstream::Directory;
 
 /// A number that one worker writes and anybody reads.
@@ -42,6 +43,7 @@ pub(crate) struct WorkerFigures {
     pub(crate) connections_open: Counter,
     pub(crate) connections_refused: Counter,
     pub(crate) streams_refused: Counter,
+    pub(crate) proxy_headers_missing: Counter,
     pub(crate) tunnels_open: Counter,
     pub(crate) requests_ended: Counter,
     pub(crate) records_unsettled: Counter,
@@ -49,12 +51,18 @@ pub(crate) struct WorkerFigures {
     pub(crate) upstream_reused: Counter,
     pub(crate) upstream_retried: Counter,
     refused: [Counter; RefusalReason::ALL.len()],
+    malformed: [Counter; Malformed::ALL.len()],
 }
 
 impl WorkerFigures {
     /// The counter of a reason.
     pub(crate) fn refused(&self, reason: RefusalReason) -> &Counter {
         &self.refused[reason as usize]
+    }
+
+    /// The counter of what can be wrong with a request.
+    pub(crate) fn malformed(&self, kind: Malformed) -> &Counter {
+        &self.malformed[kind as usize]
     }
 }
 
@@ -97,6 +105,7 @@ impl Figures {
             connections_open: sum(|worker| &worker.connections_open),
             connections_refused: sum(|worker| &worker.connections_refused),
             streams_refused: sum(|worker| &worker.streams_refused),
+            proxy_headers_missing: sum(|worker| &worker.proxy_headers_missing),
             tunnels_open: sum(|worker| &worker.tunnels_open),
             requests_ended: sum(|worker| &worker.requests_ended),
             records_unsettled: sum(|worker| &worker.records_unsettled),
@@ -112,6 +121,10 @@ impl Figures {
                     .map(|worker| worker.refused(reason).get())
                     .sum();
                 (reason, count)
+            }),
+            malformed: Malformed::ALL.map(|kind| {
+                let counts = self.workers.iter().map(|worker| worker.malformed(kind).get());
+                (kind, counts.sum())
             }),
         }
     }
@@ -140,6 +153,8 @@ pub struct FiguresSnapshot {
     pub connections_refused: u64,
     /// Streams of HTTP/2 refused, to be sent again, because their address or all clients together had too many.
     pub streams_refused: u64,
+    /// Connections of trusted proxies closed because they did not begin with a PROXY protocol header.
+    pub proxy_headers_missing: u64,
     /// Tunnels (WebSocket) open now.
     pub tunnels_open: u64,
     /// Requests under way that were ended because their key's binding changed.
@@ -158,6 +173,8 @@ pub struct FiguresSnapshot {
     pub upstream_addresses_up: usize,
     /// Requests without an answer of the upstream, by reason.
     pub refused: [(RefusalReason, u64); RefusalReason::ALL.len()],
+    /// Requests that could not be read, by what was wrong with them.
+    pub malformed: [(Malformed, u64); Malformed::ALL.len()],
 }
 
 #[cfg(test)]
@@ -184,6 +201,9 @@ mod tests {
     fn every_reason_has_its_own_counter() {
         for (index, reason) in RefusalReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, index);
+        }
+        for (index, kind) in Malformed::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, index);
         }
     }
 }

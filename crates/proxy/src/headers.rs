@@ -29,6 +29,8 @@ enum Kind {
     ForwardedOrigin,
     /// Names another path than the request's line, or a proxy for CGI-like gateways to use: nobody has judged either.
     Hidden,
+    /// Names one of our refusals: no answer of the upstream may pass for one.
+    Reference,
     /// Could be taken for another header by CGI-like gateways (`X_Real_IP`, `X.Real.IP`).
     Alias,
     /// Nothing to us.
@@ -92,6 +94,7 @@ impl Kind {
             | b"eo-connecting-ip"
             | b"ali-cdn-real-ip" => Self::Forwarding,
             b"x-original-url" | b"x-rewrite-url" | b"proxy" => Self::Hidden,
+            b"x-sentinel-reference" => Self::Reference,
             b"x-forwarded-host"
             | b"x-forwarded-proto"
             | b"x-forwarded-port"
@@ -176,7 +179,7 @@ pub(crate) fn write_request(request: &RequestHead, context: &RequestContext<'_>,
             }
             // Whoever is no trusted proxy says nothing in the words of one.
             Kind::Other if context.client_ip_header.is_some_and(|name| line.is(name)) => continue,
-            Kind::Other => {}
+            Kind::Reference | Kind::Other => {}
         }
         if is_nominated(&nominated, line) {
             continue;
@@ -263,7 +266,7 @@ pub(crate) fn write_response(response: &ResponseHead, context: ResponseContext, 
     let mut has_length = false;
     for line in lines.iter() {
         match Kind::of(line.name) {
-            Kind::Hop => {}
+            Kind::Hop | Kind::Reference => {}
             Kind::Length => {
                 if !has_length && may_have_length(response) {
                     write_line(out, line.name, line.value);
@@ -331,6 +334,7 @@ mod tests {
         assert_eq!(Kind::of(b"X_Forwarded_For"), Kind::Alias);
         assert_eq!(Kind::of(b"x.real.ip"), Kind::Alias);
         assert_eq!(Kind::of(b"X-Original-URL"), Kind::Hidden);
+        assert_eq!(Kind::of(b"X-Sentinel-Reference"), Kind::Reference);
         assert_eq!(Kind::of(b"accept"), Kind::Other);
         let long = vec![b'x'; NAME_BYTES_MAX + 1];
         assert_eq!(Kind::of(&long), Kind::Other);

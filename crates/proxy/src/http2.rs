@@ -3,11 +3,14 @@
 //!
 //! Every stream has its end here: a connection drives its own streams, and takes them with it when it ends.
 
+mod bucket;
+mod conduct;
 mod head;
+mod paced;
 mod seats;
 mod stream;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -29,6 +32,8 @@ use crate::connections::Phase;
 use crate::listener::Peer;
 use crate::worker::Worker;
 
+use conduct::Conduct;
+use paced::Paced;
 use seats::{Seat, Seats};
 use stream::Http2Stream;
 
@@ -46,8 +51,6 @@ pub(crate) const UNSEEN_RESETS_MAX: usize = 20;
 pub(crate) const RESETS_REMEMBERED_MAX: usize = 50;
 /// The most malformed requests of one connection; one more ends it.
 pub(crate) const MALFORMED_STREAMS_MAX: usize = 100;
-/// By how many a connection's cancelled requests may outnumber its answered ones; beyond, it ends. Each costs the upstream a connection.
-pub(crate) const CANCELLED_AHEAD_MAX: u32 = 200;
 /// How long a client may take to hear that the connection ends.
 pub(crate) const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -65,27 +68,13 @@ type Accepted = (Request<RecvStream>, SendResponse<Bytes>);
 /// How the requests of a connection ended.
 #[derive(Default)]
 struct Endings {
-    /// By how many the cancelled ones outnumber the answered ones.
-    cancelled_ahead: Cell<u32>,
+    /// What they say of the client.
+    conduct: Rc<Conduct>,
     /// Answers that broke off. The client gets what came of them before it hears so.
     broken: RefCell<Vec<SendStream<Bytes>>>,
 }
 
 impl Endings {
-    fn answered(&self) {
-        self.cancelled_ahead
-            .set(self.cancelled_ahead.get().saturating_sub(1));
-    }
-
-    fn cancelled(&self) {
-        self.cancelled_ahead
-            .set(self.cancelled_ahead.get().saturating_add(1));
-    }
-
-    fn is_flood(&self) -> bool {
-        self.cancelled_ahead.get() > CANCELLED_AHEAD_MAX
-    }
-
     fn broken(&self, answer: SendStream<Bytes>) {
         self.broken.borrow_mut().push(answer);
     }
@@ -116,21 +105,22 @@ pub(crate) async fn serve<S: Stream>(worker: &Rc<Worker>, peer: &Peer, stream: S
 }
 
 async fn serve_streams<S: Stream>(worker: &Rc<Worker>, peer: &Peer, place: &Place, stream: S) {
+    let endings = Rc::new(Endings::default());
+    let conduct = &endings.conduct;
+    let stream = Paced::new(stream, Rc::clone(conduct));
     let Some(connection) = shake_hands(worker, place, stream).await else {
         return;
     };
     let mut driven = Driven::new(worker, connection);
-    let endings = Rc::new(Endings::default());
     let seats = Seats::new(worker, peer.counted());
     let mut streams = FuturesUnordered::new();
     poll_fn(|context| {
+        conduct.begin_turn();
         loop {
             while let Poll::Ready(Some(())) = streams.poll_next_unpin(context) {
                 driven.rest();
             }
-            if endings.is_flood() {
-                driven.ends_now();
-            }
+            driven.heed(conduct);
             match driven.poll_request(context, streams.len()) {
                 Poll::Ready(Some((request, respond))) => {
                     let Some(stream) = Http2Stream::begin(request, respond, &endings) else {
@@ -144,6 +134,7 @@ async fn serve_streams<S: Stream>(worker: &Rc<Worker>, peer: &Peer, place: &Plac
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending if endings.reset_broken() => {}
+                Poll::Pending if driven.heed(conduct) => {}
                 Poll::Pending if driven.ends_soon(context, streams.is_empty()) => {}
                 Poll::Pending => return driven.poll_goodbye(context, streams.is_empty()),
             }
@@ -162,7 +153,11 @@ async fn serve_stream(worker: &Rc<Worker>, peer: &Peer, stream: Http2Stream, sea
     drop(seat);
 }
 
-async fn shake_hands<S: Stream>(worker: &Worker, place: &Place, stream: S) -> Option<Connection<S, Bytes>> {
+async fn shake_hands<S: Stream>(
+    worker: &Worker,
+    place: &Place,
+    stream: Paced<S>,
+) -> Option<Connection<Paced<S>, Bytes>> {
     let bounds = &worker.shared.bounds;
     let handshake = builder(bounds).handshake(stream);
     place.while_serving(bounds.header_timeout, handshake).await?.ok()
@@ -195,14 +190,14 @@ enum Ends {
 /// The connection that the streams share.
 struct Driven<'w, S> {
     worker: &'w Worker,
-    connection: Connection<S, Bytes>,
+    connection: Connection<Paced<S>, Bytes>,
     ends: Ends,
     /// Rings when nothing has been under way for too long.
     idle: Alarm,
 }
 
 impl<'w, S: Stream> Driven<'w, S> {
-    fn new(worker: &'w Worker, connection: Connection<S, Bytes>) -> Self {
+    fn new(worker: &'w Worker, connection: Connection<Paced<S>, Bytes>) -> Self {
         Self {
             worker,
             connection,
@@ -239,20 +234,37 @@ impl<'w, S: Stream> Driven<'w, S> {
             && (self.worker.phase() != Phase::Serving
                 || is_idle && self.idle.poll_passed(context).is_ready());
         if is_time {
-            self.ends = Ends::Soon;
-            self.connection.graceful_shutdown();
-            self.rest();
+            self.say_goodbye();
         }
         is_time
     }
 
-    /// Ends at once, and says that it was too much.
-    fn ends_now(&mut self) {
-        if self.ends != Ends::Now {
-            self.ends = Ends::Now;
-            self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
-            self.idle.set(self.worker.now(), GOODBYE_TIMEOUT);
+    /// Ends a connection whose client keeps the worker busy for too little. True when that is news, and has to be sent.
+    fn heed(&mut self, conduct: &Conduct) -> bool {
+        if conduct.is_flood() && self.ends != Ends::Now {
+            self.end_now();
+            return true;
         }
+        if conduct.is_wasteful() && self.ends == Ends::NotYet {
+            self.say_goodbye();
+            return true;
+        }
+        false
+    }
+
+    /// Takes no further requests.
+    fn say_goodbye(&mut self) {
+        self.ends = Ends::Soon;
+        self.connection.graceful_shutdown();
+        self.rest();
+    }
+
+    /// Ends at once, and says that it was too much.
+    fn end_now(&mut self) {
+        tracing::debug!("an HTTP/2 client asks too much for nothing");
+        self.ends = Ends::Now;
+        self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        self.idle.set(self.worker.now(), GOODBYE_TIMEOUT);
     }
 
     /// Ready when the client has had its time to hear the goodbye.

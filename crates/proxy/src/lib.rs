@@ -25,6 +25,7 @@ mod http2;
 mod lifecycle;
 mod listener;
 mod live;
+mod malformed;
 mod outbound;
 mod protocol;
 mod record;
@@ -41,6 +42,7 @@ pub use config::{
 };
 pub use engine::{Engine, StartError};
 pub use figures::{Figures, FiguresSnapshot};
+pub use malformed::Malformed;
 pub use record::RECORD_WAIT_MAX;
 pub use tls::{Certificate, PEM_BYTES_MAX, TlsConfig, TlsError};
 pub use upstream::{AddressReport, Resolver, SystemResolver, TrustError, UpstreamTrust, probe};

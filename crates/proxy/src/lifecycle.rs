@@ -22,6 +22,7 @@ use crate::exchange::ExchangeError;
 use crate::forward::{Forwarded, Unanswered, forward};
 use crate::http1::request::RequestHead;
 use crate::listener::Peer;
+use crate::malformed::Malformed;
 use crate::record::{Breach, KeyEvidence, intercept};
 use crate::refusal::{self, Refusal};
 use crate::worker::Worker;
@@ -51,7 +52,9 @@ pub(crate) async fn serve<'e, S: Stream>(
     let shared = &worker.shared;
     worker.figures().requests.increment();
     if request.method() == Method::CONNECT.as_str() {
-        return Err(Stop::Refused(refusal::connect_unsupported()));
+        let client_ip = peer.proxied().unwrap_or(peer.ip());
+        let refusal = refusal::malformed(worker, Malformed::Method, client_ip);
+        return Err(Stop::Refused(refusal));
     }
 
     // Who sent it?
@@ -219,7 +222,10 @@ fn ambiguous(worker: &Worker, arrival: &Arrival<'_>, error: CredentialAmbiguous)
 fn unanswered(worker: &Worker, arrival: &Arrival<'_>, presented: Option<&str>, error: ExchangeError) -> Stop {
     let error = match error {
         ExchangeError::ClientGone => return Stop::ClientGone,
-        ExchangeError::ClientMalformed => return Stop::Refused(refusal::malformed_body()),
+        ExchangeError::ClientMalformed => {
+            let refusal = refusal::malformed(worker, Malformed::Body, arrival.client_ip);
+            return Stop::Refused(refusal);
+        }
         ExchangeError::Unsent => crate::upstream::UpstreamError::ClosedUnused,
         ExchangeError::Upstream(error) => error,
     };

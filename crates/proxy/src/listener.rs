@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sentinel_core::network::{ClientIp, PeerAddr};
 use sentinel_core::proxy_protocol::{self, ProxyHeader};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, timeout};
 
-use crate::admission::{Open, Share};
+use crate::admission::{Accepted, Share};
 use crate::connections::Phase;
 use crate::live::{self, Changes};
 use crate::protocol;
@@ -118,38 +118,38 @@ pub(crate) async fn run(
     tokio::task::spawn_local(watch_bindings(Rc::clone(&worker), changes));
     let mut reap = interval(REAP_INTERVAL);
     reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            accepted = accept(&worker, &listener) => {
-                let (stream, address, permit) = accepted;
-                let open = Open::new(&worker, permit);
-                let worker = Rc::clone(&worker);
-                tokio::task::spawn_local(async move {
-                    serve(worker, stream, address).await;
-                    drop(open);
-                });
+    {
+        let mut accepting = pin!(accept_all(&worker, &listener));
+        loop {
+            tokio::select! {
+                () = &mut accepting => {}
+                _ = reap.tick() => worker.pool.reap(),
+                _ = phase.changed() => break,
             }
-            _ = reap.tick() => worker.pool.reap(),
-            _ = phase.changed() => break,
         }
     }
     drop(listener);
     drain(&worker, phase).await;
 }
 
-async fn accept(worker: &Worker, listener: &TcpListener) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
-    let permit = Arc::clone(&worker.permits)
-        .acquire_owned()
-        .await
-        .expect("the semaphore is never closed");
+/// Serves each connection in a task of its own. When all places are taken the next one waits here for its turn, and others in the kernel's queue:
+/// a worker to which nobody connects keeps no place from another.
+async fn accept_all(worker: &Rc<Worker>, listener: &TcpListener) {
     loop {
-        match listener.accept().await {
-            Ok((stream, address)) => return (stream, address, permit),
+        let (stream, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
+                continue;
             }
-        }
+        };
+        let accepted = Accepted::new(worker, worker.shared.places.wait().await);
+        let worker = Rc::clone(worker);
+        tokio::task::spawn_local(async move {
+            serve(worker, stream, address).await;
+            drop(accepted);
+        });
     }
 }
 
@@ -159,9 +159,12 @@ async fn watch_bindings(worker: Rc<Worker>, mut changes: Changes) {
     let mut recheck = interval_at(Instant::now() + live::RECHECK_INTERVAL, live::RECHECK_INTERVAL);
     recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let is_known = tokio::select! {
             change = changes.next() => live::apply(&worker, change).await,
-            _ = recheck.tick() => live::recheck(&worker).await,
+            _ = recheck.tick() => false,
+        };
+        if !is_known {
+            live::recheck(&worker, &mut changes).await;
         }
     }
 }
@@ -187,11 +190,10 @@ async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: SocketAddr) {
     let mut peer = Peer::new(&worker, address);
     if worker.shared.client_ip.expects_proxy_header(peer.address) {
         match timeout(PROXY_HEADER_TIMEOUT, read_proxy_header(&mut stream)).await {
-            Ok(Ok(header)) => peer.name(&worker, header.client),
-            outcome => {
-                tracing::debug!(?outcome, peer = %peer.ip, "a trusted proxy sent no PROXY protocol header");
-                return;
-            }
+            Ok(Ok(Some(header))) => peer.name(&worker, header.client),
+            Ok(Ok(None)) => return,
+            Ok(Err(error)) => return complain_of_proxy(&worker, &peer, &error),
+            Err(error) => return complain_of_proxy(&worker, &peer, &error),
         }
     }
     let Some(share) = Share::take(&worker, peer.counted()) else {
@@ -203,13 +205,30 @@ async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: SocketAddr) {
     drop(share);
 }
 
-/// Reads the header and not a byte more: what follows it belongs to somebody else.
-async fn read_proxy_header(stream: &mut TcpStream) -> std::io::Result<ProxyHeader> {
+/// Every client behind such a proxy is turned away, and hears nothing of why: the operator has to.
+fn complain_of_proxy(worker: &Worker, peer: &Peer, error: &dyn std::fmt::Display) {
+    worker.figures().proxy_headers_missing.increment();
+    if worker.may_complain() {
+        tracing::warn!(
+            %error,
+            peer = %peer.ip,
+            "a trusted proxy's connection was closed: it did not begin with a PROXY protocol header. Let the proxy send one, or choose another \
+             SENTINEL_CLIENT_IP_HEADER"
+        );
+    }
+}
+
+/// Reads the header and not a byte more: what follows it belongs to somebody else. None when the peer leaves without a word, as balancers do
+/// that only see whether anybody listens.
+async fn read_proxy_header(stream: &mut TcpStream) -> std::io::Result<Option<ProxyHeader>> {
+    if !matches!(stream.peek(&mut [0]).await, Ok(1..)) {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
     loop {
         let malformed = |error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
         if let Some(header) = proxy_protocol::parse(&bytes).map_err(malformed)? {
-            return Ok(header);
+            return Ok(Some(header));
         }
         let start = bytes.len();
         bytes.resize(start + proxy_protocol::bytes_wanted(&bytes), 0);

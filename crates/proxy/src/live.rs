@@ -1,8 +1,9 @@
 //! Judging anew what is under way when a binding changes: a ban, an unbind or a changed network ends that key's streams and tunnels.
 //!
-//! Changes made on this replica arrive at once. Those made elsewhere are noticed by looking each key that is under way up again, now and then.
+//! Changes made on this replica arrive at once. Those made elsewhere are noticed by looking each key that is under way up again, now and then:
+//! in small pieces, since neither a request nor a change may wait for it.
 
-use std::rc::Rc;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use sentinel_core::known::Known;
 use sentinel_core::ports::{BindingChange, BindingWatcher, StoreError};
 use sentinel_core::time::Timestamp;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 
 use crate::connections::{Live, Look};
 use crate::worker::Worker;
@@ -23,6 +25,9 @@ use crate::worker::Worker;
 pub(crate) const CHANGES_QUEUED_MAX: usize = 1_024;
 /// How often the keys under way are looked up again.
 pub(crate) const RECHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The most keys that are looked up again at one go; then it is the turn of changes and of requests.
+pub(crate) const KEYS_PER_TURN_MAX: usize = 64;
 
 /// The most claims that were taken back and are remembered; what goes on under older ones is ended.
 pub(crate) const RELEASED_REMEMBERED_MAX: usize = 65_536;
@@ -92,8 +97,9 @@ impl Changes {
     }
 }
 
-/// Ends what may not go on after a change. It may have waited: what is current now decides, not what was when it was made.
-pub(crate) async fn apply(worker: &Rc<Worker>, change: BindingChange) {
+/// Ends what may not go on after a change. It may have waited: what is current now decides, not what was when it was made. False when nobody
+/// knows what has changed: all has to be looked up.
+pub(crate) async fn apply(worker: &Worker, change: BindingChange) -> bool {
     let shared = &worker.shared;
     match change {
         BindingChange::Now(binding) => {
@@ -114,27 +120,45 @@ pub(crate) async fn apply(worker: &Rc<Worker>, change: BindingChange) {
                 known.as_ref().map(|known| &known.binding),
             );
         }
-        BindingChange::Unknown => recheck(worker).await,
+        BindingChange::Unknown => return false,
+    }
+    true
+}
+
+/// Looks up each key that is under way, and ends what may not go on. Changes that come meanwhile go first.
+pub(crate) async fn recheck(worker: &Worker, changes: &mut Changes) {
+    let mut is_wanted = true;
+    while std::mem::take(&mut is_wanted) {
+        let mut looking = pin!(look_all_up(worker));
+        loop {
+            tokio::select! {
+                biased;
+                change = changes.next() => is_wanted |= !apply(worker, change).await,
+                () = &mut looking => break,
+            }
+        }
     }
 }
 
-/// Looks up each key that is under way, and ends what may not go on. A store that does not answer ends nothing, and neither does a claim that
-/// was taken back: no operator did that.
-pub(crate) async fn recheck(worker: &Rc<Worker>) {
+/// A store that does not answer ends nothing, and neither does a claim that was taken back: no operator did that.
+async fn look_all_up(worker: &Worker) {
     let shared = &worker.shared;
     let keys = worker.connections.borrow().live_keys();
-    for fingerprint in keys {
-        let (look, Ok(known)) = look_up(worker, &fingerprint).await else {
+    for (index, fingerprint) in keys.iter().enumerate() {
+        if index % KEYS_PER_TURN_MAX == 0 {
+            yield_now().await;
+        }
+        let (look, Ok(known)) = look_up(worker, fingerprint).await else {
             continue;
         };
         if known.is_none() {
             let now = shared.clock.now();
             let is_released = |binding| shared.released.is_remembered(binding, now);
-            worker.connections.borrow_mut().let_go(is_released);
+            worker.connections.borrow_mut().let_go(fingerprint, is_released);
         }
         judge(
             worker,
-            &fingerprint,
+            fingerprint,
             look,
             known.as_ref().map(|known| &known.binding),
         );
@@ -195,42 +219,4 @@ impl Released {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_does_not_fit_the_queue_is_looked_up() {
-        let (side, mut heard) = changes();
-        let watcher = Watcher::new(vec![side]);
-        let gone = || BindingChange::Gone(KeyFingerprint::from_bytes([1; 32]));
-        for _ in 0..CHANGES_QUEUED_MAX {
-            watcher.changed(gone());
-        }
-        assert!(matches!(heard.next().await, BindingChange::Gone(_)));
-        watcher.changed(gone());
-        watcher.changed(gone());
-        assert!(
-            matches!(heard.next().await, BindingChange::Unknown),
-            "one too many"
-        );
-        assert!(matches!(heard.next().await, BindingChange::Gone(_)));
-    }
-
-    #[test]
-    fn released_claims_are_remembered_for_a_while_and_within_the_bound() {
-        let released = Released::default();
-        let at = Timestamp::from_unix_ms;
-        released.remember(BindingId(1), at(0));
-        assert!(released.is_remembered(BindingId(1), at(14_999)));
-        assert!(!released.is_remembered(BindingId(1), at(15_000)));
-        assert!(!released.is_remembered(BindingId(2), at(0)));
-        assert!(
-            RELEASED_REMEMBERED_FOR > 2 * RECHECK_INTERVAL,
-            "each worker looks in time"
-        );
-        for id in 0..2 * i64::try_from(RELEASED_REMEMBERED_MAX).expect("fits") {
-            released.remember(BindingId(id), at(0));
-        }
-        assert!(released.0.len() <= RELEASED_REMEMBERED_MAX);
-    }
-}
+mod tests;

@@ -16,7 +16,8 @@ use sentinel_core::ports::RecordTicket;
 use sentinel_core::profile::Dialect;
 use sentinel_core::time::Timestamp;
 
-use crate::http1::request::{RequestError, RequestHead};
+use crate::http1::request::RequestHead;
+use crate::malformed::Malformed;
 use crate::record::{Breach, intercept};
 use crate::throttle::WINDOW;
 use crate::worker::Worker;
@@ -26,6 +27,9 @@ use dialects::{
 
 /// When a client may try again after the store was away.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The media type of words for people.
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// An answer of our own.
 #[derive(Debug)]
@@ -104,23 +108,32 @@ pub(crate) fn refuse(
     refusal
 }
 
-/// A reverse proxy opens no tunnels to wherever a client likes.
-pub(crate) fn connect_unsupported() -> Refusal {
-    Refusal::bare(405)
+/// Counts a request that cannot be read and words the answer to it. There is no record; its reference stands in the log, for whoever looks for it.
+pub(crate) fn malformed(worker: &Worker, kind: Malformed, client_ip: ClientIp) -> Refusal {
+    worker.figures().malformed(kind).increment();
+    let reference = Reference::random();
+    tracing::debug!(%reference, code = kind.code(), %client_ip, "a request was malformed");
+    unreadable(kind, reference)
 }
 
-/// What came is no request, or could be read as two.
-pub(crate) fn malformed(error: RequestError) -> Refusal {
-    Refusal::bare(match error {
-        RequestError::Malformed | RequestError::Framing(_) => 400,
-        RequestError::TooLarge => 431,
-        RequestError::Version => 505,
-    })
-}
-
-/// The request's body is malformed.
-pub(crate) fn malformed_body() -> Refusal {
-    Refusal::bare(400)
+/// In plain text: the route, and with it the dialect, is not known.
+fn unreadable(kind: Malformed, reference: Reference) -> Refusal {
+    let (status, what) = match kind {
+        Malformed::Request => (
+            400,
+            "The request is malformed, or can be read in more than one way",
+        ),
+        Malformed::Body => (400, "The request's body is malformed"),
+        Malformed::HeaderTooLarge => (431, "The request's head is too large"),
+        Malformed::Version => (505, "This version of HTTP is not served here"),
+        Malformed::Method => (405, "This server opens no tunnels to other servers"),
+    };
+    Refusal {
+        content_type: PLAIN_TEXT,
+        body: format!("{}: {what}. Reference: {reference}\n", kind.code()),
+        reference: Some(reference),
+        ..Refusal::bare(status)
+    }
 }
 
 fn answer(reason: RefusalReason, dialect: Dialect, client_ip: ClientIp, reference: Reference) -> Refusal {
@@ -242,7 +255,7 @@ fn body(
                 }],
             },
         }),
-        Dialect::Plain => return ("text/plain; charset=utf-8", format!("{code}: {message}\n")),
+        Dialect::Plain => return (PLAIN_TEXT, format!("{code}: {message}\n")),
     };
     ("application/json", body)
 }

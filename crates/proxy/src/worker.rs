@@ -1,4 +1,4 @@
-//! What one worker, the thread of one core, holds: the parts that all share and only read, and its own pool, counters and
+//! What one worker, the thread of one core, holds: the parts that all share, and its own pool, counters and
 //! open connections. A worker never touches another one's.
 
 use std::cell::{Cell, RefCell, RefMut};
@@ -13,10 +13,10 @@ use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingLookup, InterceptSink};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Clock;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::admission::PerAddress;
+use crate::admission::{PerAddress, Places};
 use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig};
 use crate::connections::{Connections, Phase};
 use crate::figures::{Figures, WorkerFigures};
@@ -43,6 +43,9 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) throttle: ClaimThrottle,
     pub(crate) released: Released,
+    /// What connections, and the streams of those that carry several, take one of each.
+    pub(crate) places: Places,
+    pub(crate) per_address: PerAddress,
     pub(crate) figures: Arc<Figures>,
     pub(crate) workers: usize,
     /// TLS towards clients, if they are to use it.
@@ -59,6 +62,8 @@ impl Shared {
         Self {
             throttle: ClaimThrottle::new(),
             released: Released::default(),
+            places: Places::new(config.bounds.connections_max),
+            per_address: PerAddress::default(),
             client_ip_header: config
                 .client_ip
                 .header()
@@ -107,9 +112,6 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) pool: Pool,
     pub(crate) connections: RefCell<Connections>,
-    pub(crate) per_address: RefCell<PerAddress>,
-    /// What connections, and the streams of those that carry several, take one of each.
-    pub(crate) permits: Arc<Semaphore>,
     /// How many connections are open.
     pub(crate) open: Cell<usize>,
     /// Told when none is open any more.
@@ -124,13 +126,10 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
         let pool = Pool::new(Arc::clone(&shared.directory), &shared.bounds, shared.workers);
-        let connections_max = shared.bounds.connections_max.div_ceil(shared.workers).max(1);
         Self {
             shared,
             pool,
             connections: RefCell::new(Connections::default()),
-            per_address: RefCell::new(PerAddress::default()),
-            permits: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
             open: Cell::new(0),
             all_closed: Notify::new(),
             scratch: Scratch::new(),
@@ -162,14 +161,6 @@ impl Worker {
             self.complained.set(Some(now));
         }
         may
-    }
-
-    /// This worker's share of the connections that one address may have; zero for no bound.
-    pub(crate) fn connections_per_address_max(&self) -> usize {
-        self.shared
-            .bounds
-            .connections_per_address_max
-            .div_ceil(self.shared.workers)
     }
 
     /// What its connections should do now.

@@ -1,6 +1,8 @@
 //! The server put together: store, lookup, jobs, data plane and admin listener, started in an order in which whatever can fail
 //! fails early, and stopped in an order in which nothing is lost.
 
+mod data_plane;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +10,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
+use sentinel_alerts::links::LinkSigner;
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
-use sentinel_proxy::{Bounds, Dependencies, Engine, ProxyConfig, StartError};
-use sentinel_store::listener::{ChangeListener, ListenerParts};
+use sentinel_proxy::{Dependencies, Engine, StartError};
+use sentinel_store::listener::{ChangeListener, ChannelObserver as _, ListenerParts};
 use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
@@ -20,12 +23,14 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::alerts::{AlertParts, Alerting, AlertsError};
 use crate::config::{Config, Loaded, Secret};
 use crate::jobs::{JobParts, Jobs};
 use crate::metrics::{ChannelMetrics, Metrics};
 use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Authority, Stores, StoresError};
+use data_plane::proxy_config;
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +56,9 @@ pub(crate) enum AppError {
     /// The admin's port is taken, or the address is not this machine's.
     #[error("cannot listen on {0}: {1}")]
     AdminListen(SocketAddr, std::io::Error),
+    /// A channel of alerts cannot be made.
+    #[error(transparent)]
+    Alerts(#[from] AlertsError),
     /// The data plane did not start.
     #[error(transparent)]
     Engine(#[from] StartError),
@@ -108,10 +116,11 @@ impl App {
         let (spool, reader) = open_spool(&config, Arc::clone(&clock))?;
         let recording = (Arc::clone(&spool), reader);
         let mut jobs = Jobs::start(job_parts(&stores, recording, &lookup, &settings, &clock));
+        let alerting = Alerting::new(alert_parts(&config, &stores, secrets.links, &settings, &clock))?;
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
-            intercepts: spool.clone(),
+            intercepts: alerting.sink(spool.clone()),
             clock: Arc::clone(&clock),
         };
         let engine = Engine::start(proxy_config(&config, settings.rules()), dependencies)?;
@@ -124,10 +133,14 @@ impl App {
         let metrics = Metrics::new(
             engine.figures(),
             Arc::clone(&lookup),
-            spool,
-            &channels,
+            Arc::clone(&spool),
+            (&channels, &alerting.metrics()),
             shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         );
+        for feed in &feeds {
+            // One that never worked is no less lost than one that did.
+            channels.is_up(feed.channel(), false);
+        }
         if !feeds.is_empty() {
             let listener = ChangeListener::new(ListenerParts {
                 lookup,
@@ -154,7 +167,9 @@ impl App {
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
             settings: settings.clone(),
+            alerts: alerting.desk(),
         };
+        jobs.alert(alerting, Box::new(move || spool.figures().overflowed));
         Ok(Self {
             engine,
             admin: AdminTask::start(admin_listener, parts)?,
@@ -321,50 +336,32 @@ fn job_parts(
     }
 }
 
+fn alert_parts<'c>(
+    config: &'c Config,
+    stores: &Stores,
+    links: LinkSigner,
+    settings: &LiveSettings,
+    clock: &Arc<dyn Clock>,
+) -> AlertParts<'c> {
+    let authority = &stores.authority;
+    AlertParts {
+        config: &config.alerts,
+        public_url: config.admin.public_url.as_deref(),
+        links,
+        store: Arc::clone(&authority.alerts),
+        make_counters: Arc::clone(&stores.make_counters),
+        bindings: Arc::clone(&authority.admin),
+        watched: stores.watched(),
+        replica: config.audit.replica_name.clone(),
+        live: settings.follow(),
+        clock: Arc::clone(clock),
+    }
+}
+
 fn cache_bounds(config: &Config) -> CacheBounds {
     CacheBounds {
         entries_max: config.store.cache_entries_max,
         fresh: config.store.cache_life,
         ..CacheBounds::default()
-    }
-}
-
-fn proxy_config(config: &Config, rules: LiveRules) -> ProxyConfig {
-    let (proxy, upstream) = (&config.proxy, &config.upstream);
-    let bounds = Bounds {
-        connections_max: proxy.connections_max,
-        connections_per_address_max: proxy
-            .connections_per_address_max
-            .map_or(0, std::num::NonZeroUsize::get),
-        header_bytes_max: proxy.header_bytes_max,
-        header_timeout: proxy.header_timeout,
-        stream_idle: upstream.idle_timeout,
-        tunnel_idle: upstream.tunnel_idle,
-        connect_timeout: upstream.connect_timeout,
-        upstream_idle: upstream.pool_idle,
-        upstream_connections_max: upstream.connections_max,
-        upstream_connects_max: upstream.connects_max,
-        upstream_resolve_interval: upstream.resolve_interval,
-        upstream_health_interval: upstream.health_interval,
-        ..Bounds::default()
-    };
-    ProxyConfig {
-        listen: proxy.listen,
-        tls: proxy.tls.clone(),
-        cores: cores(proxy.cores),
-        upstream: upstream.upstream().expect("serving requires it"),
-        host_header: upstream.host_header,
-        profile: upstream.profile.clone(),
-        client_ip: proxy.client_ip_rules(),
-        rules,
-        bounds,
-    }
-}
-
-/// As many as were asked for; all that this process may use when none were.
-fn cores(asked_for: usize) -> usize {
-    match asked_for {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
-        cores => cores,
     }
 }

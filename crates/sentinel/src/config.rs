@@ -4,6 +4,7 @@
 //! makes the typed [`Config`] of it through [`values`] and [`parse`]. All errors are reported together. Nothing in here
 //! prints a secret, writes a file or reads the process's environment after [`Sources::of_process`].
 
+mod alerts;
 mod build;
 mod environment;
 mod file;
@@ -26,6 +27,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+pub(crate) use alerts::{AlertConfig, ChannelConfig, ChannelKind};
 pub(crate) use build::Requirements;
 pub(crate) use live::{INTERNAL_PREFIX, Written, Wrong};
 pub(crate) use problem::{ConfigErrors, Problem};

@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::alerts::{Alerting, LostRecords};
 use crate::settings::LiveSettings;
 
 /// How long the jobs may take at the end to write what they hold.
@@ -106,6 +107,12 @@ impl Jobs {
             };
             self.tasks.spawn(named("listener", until_stopped));
         }
+    }
+
+    /// Raises and delivers alerts.
+    pub(crate) fn alert(&mut self, alerting: Alerting, lost: LostRecords) {
+        let running = alerting.run(lost, self.stop.subscribe());
+        self.tasks.spawn(named("alerts", running));
     }
 
     /// Returns the name of a job that ended, which none does before [`Jobs::stop`].

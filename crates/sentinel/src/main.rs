@@ -1,5 +1,6 @@
 //! The binary of Key-IP Sentinel: reads the command line and hands over to the command.
 
+mod alerts;
 mod app;
 mod cli;
 mod config;

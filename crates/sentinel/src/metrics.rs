@@ -16,6 +16,8 @@ use sentinel_core::decision::RefusalReason;
 use sentinel_store::shared::SharedStore;
 use sentinel_store::{CachedLookup, Spool};
 
+use crate::alerts::AlertMetrics;
+
 pub(crate) use channels::ChannelMetrics;
 
 /// Where the figures are read.
@@ -44,7 +46,7 @@ impl Metrics {
         proxy: Arc<sentinel_proxy::Figures>,
         lookup: Arc<CachedLookup>,
         spool: Arc<Spool>,
-        channels: &ChannelMetrics,
+        (channels, alerts): (&ChannelMetrics, &AlertMetrics),
         shared: Option<Arc<SharedStore>>,
     ) -> Self {
         let readings = Readings {
@@ -60,6 +62,7 @@ impl Metrics {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         channels.register(&mut registry);
+        alerts.register(&mut registry);
         registry.register_collector(Box::new(readings.clone()));
         Self { readings, registry }
     }
@@ -229,6 +232,34 @@ impl Readings {
     }
 }
 
+/// What Sentinel answered by itself, by code.
+fn encode_refused(
+    proxy: &sentinel_proxy::FiguresSnapshot,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> Result<(), fmt::Error> {
+    let refused = proxy.refused.map(|(reason, count)| (reason.code(), count));
+    let malformed = proxy.malformed.map(|(kind, count)| (kind.code(), count));
+    for (name, help, counts) in [
+        (
+            "refused",
+            "Requests without an answer of the upstream",
+            &refused[..],
+        ),
+        (
+            "malformed",
+            "Requests that could not be read, and so were neither judged nor recorded",
+            &malformed[..],
+        ),
+    ] {
+        let counter_type = ConstCounter::new(0_u64).metric_type();
+        let mut family = encoder.encode_descriptor(name, help, None, counter_type)?;
+        for (code, count) in counts {
+            ConstCounter::new(*count).encode(family.encode_family(&[("reason", *code)])?)?;
+        }
+    }
+    Ok(())
+}
+
 impl Collector for Readings {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let proxy = self.proxy.snapshot();
@@ -261,6 +292,11 @@ impl Collector for Readings {
                 "streams_refused",
                 "HTTP/2 requests refused, to be sent again, because their address or all clients together had too many",
                 proxy.streams_refused,
+            ),
+            (
+                "proxy_headers_missing",
+                "Connections of trusted proxies closed because they did not begin with a PROXY protocol header",
+                proxy.proxy_headers_missing,
             ),
             (
                 "requests_ended",
@@ -304,16 +340,6 @@ impl Collector for Readings {
         self.encode_records(&proxy, &mut encoder)?;
         self.encode_shared(&mut encoder)?;
         self.encode_gauges(&proxy, &mut encoder)?;
-        let refused = ConstCounter::new(0_u64);
-        let mut family = encoder.encode_descriptor(
-            "refused",
-            "Requests without an answer of the upstream",
-            None,
-            refused.metric_type(),
-        )?;
-        for (reason, count) in proxy.refused {
-            ConstCounter::new(count).encode(family.encode_family(&[("reason", reason.code())])?)?;
-        }
-        Ok(())
+        encode_refused(&proxy, &mut encoder)
     }
 }

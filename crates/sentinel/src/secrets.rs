@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use sentinel_admin::{AdminError, JwtSecret, Password, PasswordHash};
+use sentinel_alerts::links::LinkSigner;
 use sentinel_core::fingerprint::{FingerprintHasher, NormalisedKey, SECRET_BYTES_MIN};
 
 use crate::config::{AdminPassword, Config, Secret};
@@ -32,6 +33,8 @@ const PASSWORD_HASH_FILE: &str = "admin_password_hash";
 const CHECK_TEXT: &str = "sentinel: which secret is this?\n";
 /// What is hashed to sign sessions under, where replicas must take each other's and no secret for it is configured.
 const SESSIONS_TEXT: &str = "sentinel: sessions\n";
+/// What is hashed to sign links in alerts under, so that every replica takes every link.
+const LINKS_TEXT: &str = "sentinel: links in alerts\n";
 /// How many random bytes a secret has.
 const SECRET_BYTES: usize = 32;
 /// How many characters a first password has, dashes not counted: 100 bits.
@@ -46,6 +49,8 @@ pub(crate) struct Secrets {
     pub(crate) check: Secret,
     /// Signs sessions.
     pub(crate) jwt: JwtSecret,
+    /// Signs links in alerts.
+    pub(crate) links: LinkSigner,
     /// What the admin's password is compared with.
     pub(crate) admin_password: PasswordHash,
     /// The admin's first password, when it was made just now: to be shown once.
@@ -153,6 +158,7 @@ pub(crate) fn prepare(config: &Config, checked_by: &CheckedBy) -> Result<Secrets
     }
     Ok(Secrets {
         check: check_value(&hasher),
+        links: LinkSigner::new(hashed(&hasher, LINKS_TEXT).expose().as_bytes()),
         hasher,
         jwt,
         admin_password,

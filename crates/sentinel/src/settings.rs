@@ -14,7 +14,7 @@ use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{SettingStore, SettingsChanged, StoreError, StoredSettings};
 use sentinel_store::changes::{Change, ChangeAnnouncer};
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use crate::config::{LiveConfig, SettingView, Source, Written, Wrong};
@@ -32,6 +32,7 @@ pub(crate) struct LiveSettings {
     /// Held from asking the authority to applying its answer, so that answers are applied in the order they were given.
     asking: tokio::sync::Mutex<()>,
     heard: Arc<Notify>,
+    changes: watch::Sender<LiveConfig>,
 }
 
 struct InEffect {
@@ -62,6 +63,7 @@ impl LiveSettings {
             }),
             asking: tokio::sync::Mutex::new(()),
             heard: Arc::new(Notify::new()),
+            changes: watch::Sender::new(config),
         }
     }
 
@@ -73,6 +75,11 @@ impl LiveSettings {
     /// All that may change, as it is now.
     pub(crate) fn now(&self) -> LiveConfig {
         self.lock().config
+    }
+
+    /// All that may change, as it is now and whenever it has changed.
+    pub(crate) fn follow(&self) -> watch::Receiver<LiveConfig> {
+        self.changes.subscribe()
     }
 
     /// To be notified when another replica changed something: then [`LiveSettings::changed_elsewhere`] returns.
@@ -117,6 +124,7 @@ impl LiveSettings {
                 in_effect.config = effective.config;
                 in_effect.view = effective.view;
                 self.rules.set(effective.config.rules);
+                self.changes.send_replace(effective.config);
             }
             Err(wrong) => {
                 let why: Vec<String> = wrong

@@ -6,11 +6,16 @@ mod sharing_admin;
 
 use std::sync::Arc;
 
+use sentinel_alerts::watch::MakeCounters;
+use sentinel_core::alert::Part;
 use sentinel_core::attempts::{AttemptLimiter, InProcessAttempts};
 use sentinel_core::ports::{BindingAdmin, BindingStore, Health};
 use sentinel_core::time::Clock;
 use sentinel_store::changes::{ChangeAnnouncer, ChangeFeed};
-use sentinel_store::redis::{RedisAnnouncer, RedisAttempts, RedisCache, RedisChanges, RedisLink};
+use sentinel_store::counting::MemoryCounters;
+use sentinel_store::redis::{
+    RedisAnnouncer, RedisAttempts, RedisCache, RedisChanges, RedisCounters, RedisLink,
+};
 use sentinel_store::shared::{SharedBounds, SharedCache, SharedStore};
 use sentinel_store::{OpenError, PostgresError};
 
@@ -47,6 +52,8 @@ pub(crate) struct Stores {
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Who tried to sign in and failed; one memory for all replicas when they share a Redis.
     pub(crate) attempts: Arc<dyn AttemptLimiter>,
+    /// Makes counters for one window; all replicas count together when they share a Redis.
+    pub(crate) make_counters: MakeCounters,
     /// On which changes made elsewhere are heard.
     pub(crate) feeds: Vec<Box<dyn ChangeFeed>>,
     /// What replicas share besides.
@@ -73,6 +80,7 @@ impl Stores {
             health: vec![("store", Arc::clone(&authority.health))],
             dispensable_health: Vec::new(),
             attempts: Arc::new(InProcessAttempts::default()),
+            make_counters: Arc::new(|| Ok(Arc::new(MemoryCounters::new()))),
             feeds: authority.feed().into_iter().collect(),
             shared: None,
             authority,
@@ -101,12 +109,22 @@ impl Stores {
             &bounds,
         ));
         self.attempts = Arc::new(RedisAttempts::new(link.clone()));
+        let counted_at = link.clone();
+        self.make_counters = Arc::new(move || Ok(Arc::new(RedisCounters::new(counted_at.clone())?)));
         self.bindings = store.clone();
         self.admin = Arc::new(SharingAdmin::new(Arc::clone(&self.admin), Arc::clone(&store)));
         self.dispensable_health.push(("redis", Arc::new(link)));
         self.feeds
             .push(Box::new(RedisChanges::listen(redis.settings.clone())));
         self.shared = Some(Shared { store, announcer });
+    }
+
+    /// The parts whose outages are told of.
+    pub(crate) fn watched(&self) -> Vec<(Part, Arc<dyn Health>)> {
+        let store = (Part::Store, Arc::clone(&self.authority.health));
+        let cache = self.dispensable_health.iter();
+        let cache = cache.map(|(_, health)| (Part::Cache, Arc::clone(health)));
+        [store].into_iter().chain(cache).collect()
     }
 
     /// Tells the other replicas, past what the authority tells them itself.

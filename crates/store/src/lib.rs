@@ -18,6 +18,7 @@ pub mod spool;
 pub mod sqlite;
 pub mod transfer;
 
+mod alert_records;
 mod change;
 mod network_list;
 mod pace;

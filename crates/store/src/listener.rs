@@ -3,8 +3,7 @@
 //! A message is a hint to look again, never a fact to act on. While no channel works, nothing is heard: then cached bindings live shorter,
 //! and everything is looked up again when a channel is back.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sentinel_core::binding::Version;
@@ -44,7 +43,7 @@ pub struct ListenerParts {
 /// Listens on all channels of one process.
 pub struct ChangeListener {
     parts: ListenerParts,
-    channels_up: AtomicUsize,
+    channels_up: Mutex<usize>,
 }
 
 impl ChangeListener {
@@ -53,7 +52,7 @@ impl ChangeListener {
         parts.lookup.set_out_of_touch(true);
         Arc::new(Self {
             parts,
-            channels_up: AtomicUsize::new(0),
+            channels_up: Mutex::new(0),
         })
     }
 
@@ -79,8 +78,7 @@ impl ChangeListener {
 
     fn found(&self, channel: &'static str) {
         tracing::info!(channel, "changes made by other replicas are heard");
-        self.channels_up.fetch_add(1, Ordering::AcqRel);
-        self.parts.lookup.set_out_of_touch(false);
+        self.count_up(|up| up + 1);
         self.parts.observer.is_up(channel, true);
         // Whatever was said before was not heard.
         self.parts.lookup.expire_all();
@@ -89,15 +87,22 @@ impl ChangeListener {
     }
 
     fn lost(&self, channel: &'static str) {
-        let channels_left = self.channels_up.fetch_sub(1, Ordering::AcqRel) - 1;
+        let channels_left = self.count_up(|up| up - 1);
         tracing::warn!(
             channel,
             channels_left,
             "changes made by other replicas are no longer heard on this channel"
         );
-        self.parts.lookup.set_out_of_touch(channels_left == 0);
         self.parts.observer.is_up(channel, false);
         self.parts.lookup.expire_all();
+    }
+
+    /// Counts the channels that work. Two that change at once must agree on whether any does.
+    fn count_up(&self, change: impl FnOnce(usize) -> usize) -> usize {
+        let mut up = self.channels_up.lock().unwrap_or_else(PoisonError::into_inner);
+        *up = change(*up);
+        self.parts.lookup.set_out_of_touch(*up == 0);
+        *up
     }
 
     async fn take(&self, channel: &'static str, change: Change) {

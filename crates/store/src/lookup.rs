@@ -199,6 +199,12 @@ impl CachedLookup {
             let loaded = self.in_time(self.store.find(fingerprint)).await;
             self.note_store(loaded.as_ref().err(), now);
             let loaded = loaded.inspect_err(|_| self.cache.postpone(fingerprint, now))?;
+            if loaded
+                .as_ref()
+                .is_some_and(|found| self.cache.is_past_life(found.age))
+            {
+                self.given_past_life.fetch_add(1, Ordering::Relaxed);
+            }
             match self.take_in(&ticket, fingerprint, loaded, now) {
                 Installed::Current(known) => return Ok(known),
                 Installed::Invalidated(known) => last = known,

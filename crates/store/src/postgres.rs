@@ -7,6 +7,7 @@
 //! It needs a session of its own for each connection: a pooler in between has to pool by session.
 
 mod admin;
+mod alerts;
 mod archive;
 mod bindings;
 mod changes;
@@ -20,6 +21,7 @@ mod health;
 mod intercepts;
 mod partitions;
 mod ports;
+mod pulse;
 mod rows;
 mod schema;
 mod sessions;

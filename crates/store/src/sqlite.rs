@@ -5,6 +5,7 @@
 //! away. Nothing in here may block a caller's thread, apart from opening and closing.
 
 mod admin;
+mod alerts;
 mod archive;
 mod bindings;
 mod events;

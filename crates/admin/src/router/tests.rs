@@ -20,12 +20,17 @@ const PUBLIC: [&str; 5] = [
     "POST /admin/api/login",
 ];
 
-const SIGNED_IN: [&str; 10] = [
+const SIGNED_IN: [&str; 15] = [
+    "GET /admin/api/alerts",
+    "GET /admin/api/alerts/channels",
+    "GET /admin/api/alerts/deliveries",
     "GET /admin/api/bindings",
     "GET /admin/api/bindings/{id}",
     "GET /admin/api/dashboard",
     "GET /admin/api/logs",
     "GET /admin/api/settings",
+    "POST /admin/api/alerts/deliveries/retry",
+    "POST /admin/api/alerts/test",
     "POST /admin/api/bindings/ban",
     "POST /admin/api/bindings/unban",
     "POST /admin/api/bindings/unbind",

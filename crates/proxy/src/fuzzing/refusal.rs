@@ -24,6 +24,7 @@ use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig, Upstream, Ups
 use crate::figures::Figures;
 use crate::http1::request::RequestHead;
 use crate::http1::response::ResponseHead;
+use crate::malformed::Malformed;
 use crate::record::{Breach, KeyEvidence};
 use crate::refusal::{self, Refusal};
 use crate::upstream::Directory;
@@ -40,12 +41,12 @@ pub fn refusal(bytes: &[u8], choice: usize) {
         Ok(Some(head)) => head,
         Ok(None) => return,
         Err(error) => {
-            judge_refusal(&refusal::malformed(error), choice, None);
+            judge_malformed(error.into(), choice);
             return;
         }
     };
     if head.method() == "CONNECT" {
-        judge_refusal(&refusal::connect_unsupported(), choice, None);
+        judge_malformed(Malformed::Method, choice);
         return;
     }
     REFUSING.with(|refusing| {
@@ -64,7 +65,7 @@ pub fn refusal(bytes: &[u8], choice: usize) {
         let (refused, record) = refusing.refuse(&head, presented, breach(evidence));
         judge_record(&record, presented);
         let dialect = profile.dialect(&path);
-        let written = judge_refusal(&refused, choice, Some(dialect));
+        let written = judge_refusal(&refused, choice, dialect);
         // Another request on a path of the same dialect, which says nothing else.
         let plain = DIALECT_PATHS.iter().find(|(_, other)| *other == dialect);
         let (plain, _) = plain.expect("each dialect has a path");
@@ -73,10 +74,16 @@ pub fn refusal(bytes: &[u8], choice: usize) {
         let (other, other_record) = refusing.refuse(&plain, None, breach(None));
         assert_eq!(
             written.replace(record.reference.as_str(), ""),
-            judge_refusal(&other, choice, Some(dialect)).replace(other_record.reference.as_str(), ""),
+            judge_refusal(&other, choice, dialect).replace(other_record.reference.as_str(), ""),
             "nothing of the request stands in it"
         );
     });
+}
+
+fn judge_malformed(kind: Malformed, choice: usize) {
+    let client_ip = ClientIp::new([192, 0, 2, 1].into());
+    let refused = REFUSING.with(|refusing| refusal::malformed(&refusing.worker, kind, client_ip));
+    judge_refusal(&refused, choice, Dialect::Plain);
 }
 
 /// A path of each dialect.
@@ -88,7 +95,7 @@ const DIALECT_PATHS: [(&str, Dialect); 4] = [
 ];
 
 /// One head, one body of the length that it says, JSON where the dialect is. Gives what was written.
-fn judge_refusal(refused: &Refusal, choice: usize, dialect: Option<Dialect>) -> String {
+fn judge_refusal(refused: &Refusal, choice: usize, dialect: Dialect) -> String {
     let (closes, to_head) = (choice & 1 == 1, choice & 2 == 2);
     let mut written = Vec::new();
     refused.write(closes, to_head, &mut written);
@@ -122,16 +129,12 @@ fn judge_refusal(refused: &Refusal, choice: usize, dialect: Option<Dialect>) -> 
         return text;
     }
     assert_eq!(body.len(), length);
-    match dialect {
-        None => assert_eq!(body, ""),
-        Some(Dialect::Plain) => {
-            let line = body.strip_suffix('\n').expect("a line");
-            assert!(visible(line), "one line: {body:?}");
-        }
-        Some(_) => {
-            let json: serde_json::Value = serde_json::from_str(body).expect("JSON");
-            assert!(json["error"].is_object());
-        }
+    if dialect == Dialect::Plain {
+        let line = body.strip_suffix('\n').expect("a line");
+        assert!(visible(line), "one line: {body:?}");
+    } else {
+        let json: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        assert!(json["error"].is_object());
     }
     text
 }

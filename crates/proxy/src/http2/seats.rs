@@ -3,7 +3,6 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use sentinel_core::network::ClientIp;
 use tokio::sync::OwnedSemaphorePermit;
@@ -44,7 +43,7 @@ impl<'w> Seats<'w> {
             return Some(Seat::Own(Rc::clone(&self.own_is_taken)));
         }
         Some(Seat::Further {
-            _permit: Arc::clone(&self.worker.permits).try_acquire_owned().ok()?,
+            _permit: self.worker.shared.places.take_for_stream()?,
             _share: Share::take(self.worker, self.counted)?,
         })
     }

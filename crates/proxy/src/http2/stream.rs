@@ -15,6 +15,7 @@ use h2::{Reason, RecvStream, SendStream};
 use http::{Method, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::conduct::Conduct;
 use super::{Endings, SEND_BUFFER_BYTES_MAX, head};
 use crate::client::Stream;
 use crate::http1::body::{BodyDecoder, BodyEncoding};
@@ -67,9 +68,10 @@ impl Http2Stream {
         let has_body = !incoming.is_end_stream();
         let Ok((bytes, length)) = head::request(&parts, has_body) else {
             respond.send_reset(Reason::PROTOCOL_ERROR);
-            endings.cancelled();
+            endings.conduct.cancelled();
             return None;
         };
+        endings.conduct.head_passed();
         let (encoding, left) = match length {
             BodyLength::Chunked => (BodyEncoding::Chunked, None),
             BodyLength::Known(length) => (BodyEncoding::Plain, Some(length)),
@@ -119,6 +121,7 @@ impl Http2Stream {
         let decoder = BodyDecoder::new(head.body);
         let is_empty = decoder.is_done();
         let outgoing = self.respond.send_response(response, is_empty).map_err(broken)?;
+        self.endings.conduct.head_passed();
         self.answer = if is_empty {
             Answer::Done
         } else {
@@ -157,6 +160,7 @@ impl Http2Stream {
         taken += framing;
         let is_done = decoder.is_done();
         if is_done || !data.is_empty() {
+            self.endings.conduct.data_passed(data.len());
             outgoing.send_data(data, is_done).map_err(broken)?;
         }
         if is_done {
@@ -210,7 +214,12 @@ fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Err
 
 impl RequestBody {
     /// Puts the next piece behind what waits to be read.
-    fn poll_next(&mut self, context: &mut Context<'_>, ready: &mut Vec<u8>) -> Poll<io::Result<()>> {
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        conduct: &Conduct,
+        ready: &mut Vec<u8>,
+    ) -> Poll<io::Result<()>> {
         let Some(data) = ready!(self.incoming.poll_data(context)) else {
             // Trailers are for nobody, but they have to be right.
             ready!(self.incoming.poll_trailers(context)).map_err(broken)?;
@@ -222,6 +231,7 @@ impl RequestBody {
             return Poll::Ready(Ok(()));
         };
         let data = data.map_err(broken)?;
+        conduct.data_passed(data.len());
         self.incoming
             .flow_control()
             .release_capacity(data.len())
@@ -263,7 +273,11 @@ impl AsyncRead for Http2Stream {
                 this.is_gone = true;
                 return Poll::Ready(Ok(()));
             }
-            if let Err(error) = ready!(this.body.poll_next(context, this.waiting.buffer())) {
+            if let Err(error) = ready!(this.body.poll_next(
+                context,
+                &this.endings.conduct,
+                this.waiting.buffer()
+            )) {
                 this.is_gone = true;
                 return Poll::Ready(Err(error));
             }
@@ -293,15 +307,22 @@ impl AsyncWrite for Http2Stream {
 
 impl Drop for Http2Stream {
     fn drop(&mut self) {
-        if self.is_gone {
-            self.endings.cancelled();
-        }
         match std::mem::replace(&mut self.answer, Answer::Done) {
-            Answer::Done => self.endings.answered(),
+            Answer::Done => self.endings.conduct.answered(),
+            // It may have been cancelled, too, but no more than many an answer that its reader has seen enough of.
             Answer::Body(_, outgoing) => self.endings.broken(outgoing),
-            Answer::Head(_) if self.is_seen => self.respond.send_reset(Reason::INTERNAL_ERROR),
-            // What nobody has looked at may be sent again.
-            Answer::Head(_) => self.respond.send_reset(Reason::REFUSED_STREAM),
+            Answer::Head(_) => {
+                if self.is_gone {
+                    self.endings.conduct.cancelled();
+                }
+                let reason = if self.is_seen {
+                    Reason::INTERNAL_ERROR
+                } else {
+                    // What nobody has looked at may be sent again.
+                    Reason::REFUSED_STREAM
+                };
+                self.respond.send_reset(reason);
+            }
         }
     }
 }

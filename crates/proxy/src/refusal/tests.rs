@@ -54,12 +54,27 @@ fn a_refusal_says_when_it_closes_and_spares_a_head_its_body() {
     let refusal = words(RefusalReason::KeyBanned, Dialect::Plain);
     assert!(written(&refusal, true, false).contains("connection: close\r\n"));
     assert!(written(&refusal, false, true).ends_with("\r\n\r\n"));
-    for error in [
-        RequestError::Malformed,
-        RequestError::TooLarge,
-        RequestError::Version,
+}
+
+#[test]
+fn what_cannot_be_read_is_told_in_plain_text() {
+    for (kind, status) in [
+        (Malformed::Request, 400),
+        (Malformed::Body, 400),
+        (Malformed::HeaderTooLarge, 431),
+        (Malformed::Version, 505),
+        (Malformed::Method, 405),
     ] {
-        assert!(written(&malformed(error), true, false).contains("content-length: 0\r\n"));
+        let refusal = unreadable(kind, Reference::from_stored("sr_test".to_owned()));
+        let text = written(&refusal, true, false);
+        assert!(
+            text.starts_with(&format!("HTTP/1.1 {status} {}\r\n", phrase(status))),
+            "{text}"
+        );
+        assert!(text.contains("content-type: text/plain"), "{text}");
+        assert!(text.contains("x-sentinel-reference: sr_test\r\n"), "{text}");
+        assert!(refusal.body.starts_with(&format!("{}: ", kind.code())), "{text}");
+        assert!(text.ends_with("Reference: sr_test\n") && !phrase(status).is_empty());
     }
 }
 

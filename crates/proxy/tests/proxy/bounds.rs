@@ -53,8 +53,21 @@ async fn a_head_that_takes_too_long_ends_its_connection() {
 
 #[tokio::test]
 async fn beyond_the_bound_connections_wait_for_their_turn() {
+    connections_wait_for_their_turn(1).await;
+}
+
+/// Whichever workers the kernel gives them to.
+#[tokio::test]
+async fn the_bound_is_the_same_on_any_number_of_cores() {
+    connections_wait_for_their_turn(4).await;
+}
+
+async fn connections_wait_for_their_turn(cores: usize) {
     let upstream = upstream().await;
-    let sentinel = Sentinel::start_with(upstream.address(), |options| options.bounds.connections_max = 2);
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.cores = cores;
+        options.bounds.connections_max = 2;
+    });
     let mut first = sentinel.client().await;
     let mut second = sentinel.client().await;
     assert_eq!(first.get("/v1/models", &[]).await.status(), 200);
@@ -150,6 +163,28 @@ async fn one_address_cannot_take_all_connections() {
     drop(first);
     second.get("/v1/models", &[]).await;
     assert_eq!(sentinel.engine.figures().snapshot().connections_refused, 1);
+}
+
+/// All that an address may have, it may have, whichever workers the kernel gives them to.
+#[tokio::test]
+async fn an_address_has_the_same_bound_on_any_number_of_cores() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.cores = 4;
+        options.bounds.connections_per_address_max = 8;
+    });
+    let mut open = Vec::new();
+    for number in 0..8 {
+        let mut client = sentinel.client().await;
+        assert_eq!(client.get("/v1/models", &[]).await.status(), 200, "{number}");
+        open.push(client);
+    }
+    sentinel.client().await.wait_for_close().await;
+    let figures = sentinel.engine.figures().snapshot();
+    assert_eq!(
+        (figures.connections_accepted, figures.connections_refused),
+        (8, 1)
+    );
 }
 
 /// A client that does not read holds an answer only as long as nothing moves.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sentinel_core::decision::RefusalReason;
+use sentinel_proxy::Malformed;
 use sentinel_testkit::{Answer, bounded, unreachable_address};
 
 use crate::support::{CHAT, KEY, Sentinel, code, upstream};
@@ -256,4 +257,44 @@ async fn interim_answers_without_end_are_a_502() {
         upstream.answer_next(Answer::new(200, "{}").after_interim(interim));
         assert_eq!(sentinel.chat().await.status(), status);
     }
+}
+
+/// An operator who is shown such an answer can tell that it is ours, and how often there was one.
+#[tokio::test]
+async fn what_cannot_be_read_is_answered_with_a_code_and_counted() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    let large = format!(
+        "GET /v1/models HTTP/1.1\r\nhost: x\r\na: {}\r\n\r\n",
+        "x".repeat(40_000)
+    );
+    let chunked = format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nx\r\n");
+    let cases = [
+        ("GET /v1/models HTTP/1.1\r\n\r\n", 400, Malformed::Request),
+        (chunked.as_str(), 400, Malformed::Body),
+        (large.as_str(), 431, Malformed::HeaderTooLarge),
+        (
+            "GET /v1/models HTTP/1.2\r\nhost: x\r\n\r\n",
+            505,
+            Malformed::Version,
+        ),
+        (
+            "CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n",
+            405,
+            Malformed::Method,
+        ),
+    ];
+    for (request, status, kind) in cases {
+        let mut client = sentinel.client().await;
+        let _ = client.try_send(request).await;
+        let answer = client.read_response().await;
+        assert_eq!(answer.status(), status, "{kind:?}");
+        let reference = answer.header("x-sentinel-reference").expect("a reference");
+        let text = answer.text();
+        assert!(text.starts_with(&format!("{}: ", kind.code())), "{text}");
+        assert!(text.contains(reference), "{text}");
+    }
+    let counted = sentinel.engine.figures().snapshot().malformed;
+    assert_eq!(counted, Malformed::ALL.map(|kind| (kind, 1)));
+    assert!(sentinel.sink.intercepts().is_empty(), "no rule was broken");
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 mod ends;
+mod floods;
 mod hostile;
 mod malformed;
 mod raw;

@@ -9,6 +9,7 @@ use sentinel_core::network::Network;
 use sentinel_core::ports::BindingChange;
 use sentinel_testkit::{Answer, RawClient, ScriptedUpstream};
 
+use crate::http2::client::{Http2Client, read};
 use crate::support::{CHAT, KEY, Sentinel, code, upstream};
 
 fn networks(texts: &[&str]) -> Vec<Network> {
@@ -286,5 +287,34 @@ async fn an_upstream_does_not_send_clients_elsewhere() {
     assert_eq!(
         (answer.header("alt-svc"), answer.header("x-kept")),
         (None, Some("1"))
+    );
+}
+
+/// Whoever reads a reference takes the answer for one of ours, and looks for a record that is not there.
+#[tokio::test]
+async fn an_upstream_does_not_speak_for_us() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start(upstream.address());
+    let forged = || {
+        let headers = [("X-Sentinel-Reference", "sr_forged"), ("x-kept", "1")];
+        Answer::with_headers(403, &headers, "{}")
+    };
+    upstream.answer_next(forged());
+    let answer = sentinel.chat().await;
+    assert_eq!(
+        (answer.header("x-sentinel-reference"), answer.header("x-kept")),
+        (None, Some("1"))
+    );
+    upstream.answer_next(forged());
+    let mut client = Http2Client::connect(sentinel.address).await;
+    let request = http::Request::get("http://api.example/v1/models").body(());
+    let (answer, _) = client.begin(request.expect("a request"), true).await;
+    let headers = read(answer).await.expect("an answer").headers;
+    assert_eq!(
+        (
+            headers.get("x-sentinel-reference"),
+            headers.get("x-kept").is_some()
+        ),
+        (None, true)
     );
 }

@@ -50,6 +50,11 @@ async fn without_the_header_a_balancer_is_nobody() {
     let mut balancer = sentinel.client().await;
     balancer.send("GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(balancer.wait_for_close().await, b"");
+    let mut cut_short = sentinel.client().await;
+    cut_short.send("PROXY TCP4 x\r\n").await;
+    assert_eq!(cut_short.wait_for_close().await, b"");
+    // Somebody who only sees whether anybody listens.
+    drop(sentinel.client().await);
     let mut health_check = sentinel.client().await;
     health_check.send("PROXY UNKNOWN\r\n").await;
     let refused = health_check.get("/v1/models", &[]).await;
@@ -57,6 +62,7 @@ async fn without_the_header_a_balancer_is_nobody() {
         (refused.status(), code(&refused).as_str()),
         (400, "client_ip_unresolvable")
     );
+    assert_eq!(sentinel.engine.figures().snapshot().proxy_headers_missing, 2);
     assert!(upstream.requests().is_empty());
 }
 

@@ -2,6 +2,7 @@
 //!
 //! It changes nothing: what is made at first start is not made here.
 
+mod alerts;
 mod certificate;
 mod network;
 mod storage;
@@ -116,6 +117,7 @@ async fn parts(config: &Config) -> Vec<Finding> {
     findings.extend(storage::redis(config).await);
     findings.extend(certificate::certificate(config, SystemClock.now()));
     findings.extend(network::upstream(config).await);
+    findings.extend(alerts::alerts(config).await);
     findings.extend(network::ports(config).await);
     findings
 }

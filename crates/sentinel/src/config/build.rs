@@ -14,6 +14,7 @@ use sentinel_core::profile::Profile;
 use sentinel_proxy::{Certificate, HostHeader, TlsConfig, UpstreamTarget};
 use sentinel_store::redis::RedisSettings;
 
+use super::alerts;
 use super::parse;
 use super::setting::Setting;
 use super::table;
@@ -45,9 +46,9 @@ pub(crate) fn build(values: &mut Values<'_>, requirements: Requirements) -> Conf
         admin: admin(values),
         store: store(values),
         audit: audit(values),
+        alerts: alerts::alerts(values),
         log: log(values),
     };
-    check_what_has_no_effect(values);
     check_addresses(values, &config);
     config
 }
@@ -233,6 +234,7 @@ fn admin(values: &mut Values<'_>) -> AdminConfig {
             parse::secret(text, JWT_SECRET_BYTES_MIN)
         }),
         session: Duration::from_secs(60 * values.number(&table::ADMIN_SESSION_MINUTES)),
+        public_url: values.parsed(&table::ADMIN_PUBLIC_URL, alerts::public_url),
     }
 }
 
@@ -275,17 +277,6 @@ fn redis(values: &mut Values<'_>) -> Option<RedisConfig> {
         settings = settings.trusting(authorities);
     }
     Some(RedisConfig { settings })
-}
-
-/// Settings of parts that this build does not have: judged all the same, so that they are right when the parts come.
-fn check_what_has_no_effect(values: &mut Values<'_>) {
-    values.parsed(&table::ALERT_WEBHOOK_URL, parse::webhook_url);
-    if values.is_given(&table::ALERT_WEBHOOK_URL) {
-        values.warning(
-            &table::ALERT_WEBHOOK_URL,
-            "has no effect yet: this build sends no alerts",
-        );
-    }
 }
 
 fn audit(values: &mut Values<'_>) -> AuditConfig {

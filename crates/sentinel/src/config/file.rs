@@ -9,6 +9,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
+use super::alerts;
 use super::given::Given;
 use super::problem::{Origin, Problem};
 use super::profile;
@@ -89,6 +90,9 @@ impl FileReader<'_> {
                 DeValue::Table(entries) => {
                     for (key, value) in entries {
                         let name = format!("{}.{}", section.get_ref(), key.get_ref());
+                        if self.alerts(&name, value) {
+                            continue;
+                        }
                         self.entry(&name, key.span().start, value);
                     }
                 }
@@ -102,6 +106,17 @@ impl FileReader<'_> {
             );
             self.given.warnings.push(Problem::elsewhere(None, text));
         }
+    }
+
+    /// Takes channels and rules of alerts; whether it was one of these.
+    fn alerts(&mut self, name: &str, value: &Spanned<DeValue<'_>>) -> bool {
+        let mut taken = std::mem::take(&mut self.given.alerts);
+        let mut problems = Vec::new();
+        let origin = |position| self.origin(position);
+        let is_taken = alerts::read(name, value, &origin, (&mut taken, &mut problems));
+        self.given.alerts = taken;
+        self.given.errors.extend(problems);
+        is_taken
     }
 
     fn secrets_written(&self) -> usize {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use sentinel_core::profile::Profile;
 
+use super::alerts::WrittenAlerts;
 use super::problem::{Origin, Problem};
 use super::secret::Secret;
 use super::setting::{Kind, Setting};
@@ -25,6 +26,8 @@ pub(crate) struct Given {
     values: BTreeMap<&'static str, GivenValue>,
     /// The operator's own profiles.
     pub(crate) profiles: Vec<Profile>,
+    /// Channels and rules of alerts.
+    pub(crate) alerts: WrittenAlerts,
     /// What makes the configuration unusable.
     pub(crate) errors: Vec<Problem>,
     /// What is worth saying.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::{Ipv6Addr, SocketAddr};
 
-use http::{HeaderName, Uri};
+use http::HeaderName;
 use sentinel_admin::{PasswordHash, is_password_hash};
 use sentinel_core::event::printable;
 use sentinel_core::network::Network;
@@ -315,6 +315,12 @@ pub(crate) fn redis_prefix(text: &str) -> Result<String, String> {
     })
 }
 
+/// A network inside the installation that receivers of alerts may be in.
+pub(crate) fn receiver_network(text: &str) -> Result<Network, String> {
+    text.parse()
+        .map_err(|_| format!("cannot hold {}; wanted networks like 10.0.0.0/8", quoted(text)))
+}
+
 /// What is logged.
 pub(crate) fn log_filter(text: &str) -> Result<String, String> {
     EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| {
@@ -323,18 +329,6 @@ pub(crate) fn log_filter(text: &str) -> Result<String, String> {
             quoted(text)
         )
     })
-}
-
-/// Where alerts are sent: a URL, which often has a token in it and is not repeated in the error.
-pub(crate) fn webhook_url(text: &str) -> Result<(), String> {
-    let is_url = text
-        .parse::<Uri>()
-        .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
-    if is_url {
-        Ok(())
-    } else {
-        Err("is no URL; wanted https://host/path".to_owned())
-    }
 }
 
 #[cfg(test)]

@@ -43,6 +43,39 @@ const OWN_PROFILE: &str = r#"
 # credential_headers = ["x-other-key"]
 "#;
 
+/// What the file says of channels and rules of alerts; without the `# ` in front they are some.
+const ALERT_TABLES: &str = r#"
+# Further channels for alerts, each with a name. kind is webhook, feishu, dingtalk, wecom, slack, slack-bot, telegram or
+# email; docs/alerts.md says how each is set up. url, secret, token and password are also taken from files: url_file, ….
+#
+# [alert.channels.team]
+# kind = "feishu"
+# url_file = "/run/secrets/feishu_url"
+# secret_file = "/run/secrets/feishu_secret"
+# # zh or en, when it is another one than the setting above.
+# language = "zh"
+# # The mildest alerts that go there (info, warning, critical), and of which rules; all when left out.
+# severity = "warning"
+# rules = ["refusals_per_binding", "many_networks_for_key", "store_outage"]
+#
+# [alert.channels.mail]
+# kind = "email"
+# server = "smtp.example.com"
+# security = "starttls"
+# user = "sentinel"
+# password_file = "/run/secrets/smtp_password"
+# from = "sentinel@example.com"
+# to = ["ops@example.com", "security@example.com"]
+#
+# # A rule with other numbers. Those of refusals_per_binding are the settings above.
+# [alert.rules.many_keys_from_address]
+# enabled = true
+# severity = "critical"
+# threshold = 5
+# window_seconds = 600
+# quiet_seconds = 1800
+"#;
+
 /// Every setting with its help, its name in the environment and its default, all commented out.
 fn example() -> String {
     let mut text = String::from(
@@ -67,12 +100,21 @@ fn example() -> String {
         text.extend(wrapped(&about).iter().map(|line| format!("# {line}\n")));
         let _ = writeln!(text, "#{key} = {}", written(setting));
     }
-    text + OWN_PROFILE
+    text + ALERT_TABLES + OWN_PROFILE
 }
 
 /// The profile of the example, as somebody would write it.
 pub(super) fn own_profile() -> String {
-    let uncommented = OWN_PROFILE.lines().skip_while(|line| !line.starts_with("# ["));
+    uncommented(OWN_PROFILE)
+}
+
+/// The channels and the rule of the example.
+pub(super) fn alert_tables() -> String {
+    uncommented(ALERT_TABLES)
+}
+
+fn uncommented(text: &str) -> String {
+    let uncommented = text.lines().skip_while(|line| !line.starts_with("# ["));
     uncommented.fold(String::new(), |text, line| {
         text + line.strip_prefix("# ").unwrap_or(line) + "\n"
     })

@@ -128,6 +128,8 @@ settings! {
     ADMIN_SESSION_MINUTES = "admin.session_minutes" ["SENTINEL_ADMIN_SESSION_MINUTES"]
         number(1, 1440, "minutes"), Some("60"),
         "For how long a login lasts.";
+    ADMIN_PUBLIC_URL = "admin.public_url" ["SENTINEL_ADMIN_PUBLIC_URL"] Kind::Text, None,
+        "The console's address as operators reach it, like https://sentinel.example.com: links in alerts lead there. Without it alerts have no links.";
 
     STORE_DATA_DIR = "store.data_dir" ["SENTINEL_DATA_DIR"] Kind::Text, Some("./data"),
         "The folder of the embedded database and of the secrets that are made at first start.";
@@ -163,13 +165,23 @@ settings! {
         "The name of this replica in the log of refused requests; the name of the host when not set.";
 
     ALERT_WEBHOOK_URL = "alert.webhook_url" ["ALERT_WEBHOOK_URL"] Kind::Secret, None,
-        "Where alerts are sent.";
+        "Where alerts are sent, as JSON: makes the channel named webhook. Further channels are below.";
+    ALERT_WEBHOOK_SECRET = "alert.webhook_secret" ["ALERT_WEBHOOK_SECRET"] Kind::Secret, None,
+        "Under which those calls are signed, after the Standard Webhooks: whsec_ and the base64 of 24 to 64 bytes; several, the newest first, while one takes another's place.";
     ALERT_THRESHOLD_COUNT = "alert.threshold_count" ["ALERT_THRESHOLD_COUNT"]
         number(1, 1_000_000, "refusals"), Some("5"),
         "How many refusals of one key raise an alert.";
     ALERT_THRESHOLD_SECONDS = "alert.threshold_seconds" ["ALERT_THRESHOLD_SECONDS"]
         number(1, 86_400, "seconds"), Some("300"),
         "Within how many seconds they are counted.";
+    ALERT_LANGUAGE = "alert.language" ["SENTINEL_ALERT_LANGUAGE"] Kind::Choice(&["en", "zh"]), Some("en"),
+        "The language of alerts, for channels that do not say their own.";
+    ALERT_ALLOWED_NETWORKS = "alert.allowed_networks" ["SENTINEL_ALERT_ALLOWED_NETWORKS"] Kind::List, None,
+        "Networks inside the installation that receivers of alerts may be in; without them only public addresses are called.";
+    ALERT_PLAIN_HTTP = "alert.plain_http" ["SENTINEL_ALERT_PLAIN_HTTP"] Kind::Choice(&["refuse", "allow"]), Some("refuse"),
+        "Whether receivers may be called over http, which anybody on the way can read.";
+    ALERT_CA_FILE = "alert.ca_file" ["SENTINEL_ALERT_CA_FILE"] Kind::Text, None,
+        "A PEM file with certificate authorities that receivers are believed by, besides the public ones that this build knows.";
 
     LOG_FORMAT = "log.format" ["SENTINEL_LOG_FORMAT"] Kind::Choice(&["auto", "human", "json"]), Some("auto"),
         "How log lines look; auto means human on a terminal and JSON elsewhere.";
@@ -270,6 +282,7 @@ mod tests {
             "SENTINEL_LISTEN",
             "SENTINEL_ADMIN_LISTEN",
             "ALERT_WEBHOOK_URL",
+            "ALERT_WEBHOOK_SECRET",
             "ALERT_THRESHOLD_COUNT",
             "ALERT_THRESHOLD_SECONDS",
         ];

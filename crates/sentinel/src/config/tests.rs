@@ -1,5 +1,6 @@
 //! Loading as a whole. [`every_setting`] goes through the table; [`sources`] is about what is read where.
 
+mod alerts;
 mod every_setting;
 mod sources;
 
@@ -235,7 +236,12 @@ fn what_has_no_effect_is_warned_of() {
         (
             "ALERT_WEBHOOK_URL",
             "https://hooks.example/token",
-            "this build sends no alerts",
+            "the receiver cannot tell alerts from forgeries",
+        ),
+        (
+            "ALERT_WEBHOOK_SECRET",
+            "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "has no effect while ALERT_WEBHOOK_URL is not set",
         ),
         ("ADMIN_PASSWORD", "short", "can be guessed"),
         (

@@ -17,6 +17,7 @@ use sentinel_proxy::{HealthPath, HostHeader, TlsConfig, Upstream, UpstreamTarget
 use sentinel_store::PostgresDsn;
 use sentinel_store::redis::RedisSettings;
 
+use super::alerts::AlertConfig;
 use super::secret::Secret;
 
 /// The whole configuration.
@@ -36,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     /// How refused requests are recorded.
     pub(crate) audit: AuditConfig,
+    /// Where alerts go, and what makes them.
+    pub(crate) alerts: AlertConfig,
     /// What is logged and how.
     pub(crate) log: LogConfig,
 }
@@ -146,6 +149,8 @@ pub(crate) struct AdminConfig {
     pub(crate) jwt_secret: Option<Secret>,
     /// For how long a login lasts.
     pub(crate) session: Duration,
+    /// Where operators reach it; alerts have no links when none.
+    pub(crate) public_url: Option<String>,
 }
 
 /// The password as it was configured.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use sentinel_core::event::printable;
 use sentinel_core::profile::Profile;
 
+use super::alerts::WrittenAlerts;
 use super::given::{Given, GivenValue};
 use super::problem::{Origin, Problem};
 use super::setting::{Kind, Setting};
@@ -37,6 +38,11 @@ impl<'g> Values<'g> {
     /// The operator's own profiles.
     pub(crate) fn profiles(&self) -> &'g [Profile] {
         &self.given.profiles
+    }
+
+    /// Channels and rules of alerts, as they were written.
+    pub(crate) fn alerts(&self) -> &'g WrittenAlerts {
+        &self.given.alerts
     }
 
     /// Whether the setting was written anywhere.

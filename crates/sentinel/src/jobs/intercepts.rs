@@ -22,6 +22,7 @@ pub(crate) const BATCH_MAX: usize = 1_000;
 pub(crate) const GATHER: Duration = Duration::from_millis(100);
 /// The pause before a failed batch is tried again, at first and at most.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause before a failed batch is tried again.
 pub(crate) const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long the store may take for each batch once the server is stopping.
 pub(crate) const LAST_APPEND_MAX: Duration = Duration::from_secs(2);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sentinel_core::alert::ports::AlertStore;
 use sentinel_core::ports::{
     AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention, InterceptStore,
     SettingStore, StoreError, TransferStore, UseStore,
@@ -25,6 +26,7 @@ pub(crate) struct Authority {
     pub(crate) archive: Arc<dyn ArchiveStore>,
     pub(crate) transfer: Arc<dyn TransferStore>,
     pub(crate) health: Arc<dyn Health>,
+    pub(crate) alerts: Arc<dyn AlertStore>,
     /// Whether replicas may share it.
     pub(crate) is_shared: bool,
     /// Where it is, for people; without a password.
@@ -97,6 +99,7 @@ impl Authority {
             + ArchiveStore
             + TransferStore
             + Health
+            + AlertStore
             + Clone
             + 'static,
     {
@@ -111,7 +114,8 @@ impl Authority {
             settings: shared.clone(),
             archive: shared.clone(),
             transfer: shared.clone(),
-            health: shared,
+            health: shared.clone(),
+            alerts: shared,
             is_shared,
             place: place(config),
             kind,

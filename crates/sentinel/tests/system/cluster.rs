@@ -121,8 +121,17 @@ impl Cluster {
 
     /// Starts one more replica and waits until it is ready.
     pub(crate) async fn add_replica(&mut self) -> &mut Replica {
+        self.add_replica_with(&[]).await
+    }
+
+    /// The same with settings of its own, which go before those of all.
+    pub(crate) async fn add_replica_with(&mut self, own: &[(&str, String)]) -> &mut Replica {
         let number = self.replicas.len();
-        let replica = Replica::start(self.environment(number), self.log(number)).await;
+        let mut environment = self.environment(number);
+        for (name, value) in own {
+            environment.push(((*name).to_owned(), value.clone()));
+        }
+        let replica = Replica::start(environment, self.log(number)).await;
         self.replicas.push(replica);
         self.replicas.last_mut().expect("there is one now")
     }
@@ -170,6 +179,22 @@ impl Cluster {
             .expect("PostgreSQL takes connections");
         tokio::spawn(connection);
         client
+    }
+
+    /// PostgreSQL, which this cluster has.
+    pub(crate) fn postgres(&self) -> &PostgresServer {
+        self.postgres.as_ref().expect("it was started")
+    }
+
+    /// Redis, which this cluster has.
+    pub(crate) fn redis(&self) -> &RedisServer {
+        self.redis.as_ref().expect("it was started")
+    }
+
+    /// A number that Sentinel's own database gives.
+    pub(crate) async fn number(&self, select: &str) -> i64 {
+        let row = self.database().await.query_one(select, &[]).await;
+        row.expect("a number").get(0)
     }
 
     fn environment(&self, number: usize) -> Vec<(String, String)> {

@@ -74,6 +74,18 @@ impl Console {
         self.change("unbind", id).await;
     }
 
+    /// Binds a key to these networks.
+    pub(crate) async fn set_networks(&self, id: i64, networks: &[&str]) {
+        let body = json!({"id": id, "bound_ips": networks});
+        let (status, body) = self.put("/admin/api/bindings/ip", &body).await;
+        assert_eq!(status, 200, "{body}");
+    }
+
+    /// The binding that was made last.
+    pub(crate) async fn newest(&self) -> i64 {
+        self.bindings().await[0]["id"].as_i64().expect("a number")
+    }
+
     async fn change(&self, what: &str, id: i64) {
         let path = format!("/admin/api/bindings/{what}");
         let (status, body) = self.post(&path, &json!({"id": id})).await;

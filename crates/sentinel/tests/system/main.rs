@@ -2,13 +2,17 @@
 //!
 //! [`cluster`] starts all of it; [`replica`] is one running Sentinel; [`console`] speaks to its admin API.
 
+mod alerts;
+mod bad_input;
 mod check;
 mod cluster;
 mod console;
 mod moving;
+mod outages;
 mod plain;
 mod records;
 mod replica;
+mod replicas;
 mod settings;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -68,11 +68,17 @@ impl Replica {
 
     /// Ends it in whatever way is left and starts it again, on the same addresses and the same data.
     pub(crate) async fn restart(&mut self) {
+        self.relaunch().await;
+        self.until_ready().await;
+    }
+
+    /// The same, be it ready or not.
+    pub(crate) async fn relaunch(&mut self) {
         self.kill();
         let mut environment = self.environment.clone();
         environment.push(("SENTINEL_LISTEN".to_owned(), self.proxy.to_string()));
         environment.push(("SENTINEL_ADMIN_LISTEN".to_owned(), self.admin.to_string()));
-        *self = Self::start(environment, self.log.clone()).await;
+        *self = Self::launch(environment, self.log.clone()).await;
     }
 
     /// Asks it to stop and waits until it has.

@@ -27,7 +27,8 @@ pub(crate) async fn measure(sizes: &[u64]) -> Result<(), Failed> {
             session.execute(FILL, &[&from, &to]).await?;
             filled = until;
         }
-        session.batch_execute("VACUUM ANALYZE; CHECKPOINT").await?;
+        session.batch_execute("VACUUM ANALYZE").await?;
+        server.connect().await.batch_execute("CHECKPOINT").await?;
         let bytes: i64 = session
             .query_one("SELECT pg_database_size(current_database())", &[])
             .await?

@@ -208,6 +208,11 @@ impl KnownCache {
         }
     }
 
+    /// Whether a binding that the authority gave so long ago can only be given because the authority is away.
+    pub(super) fn is_past_life(&self, age: Duration) -> bool {
+        age >= self.life
+    }
+
     /// Until when a binding lives that the authority gave so long ago. One that is older than a life is given because the authority
     /// is away.
     fn end_of_life(&self, now: Timestamp, age: Duration) -> Timestamp {

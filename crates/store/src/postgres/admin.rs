@@ -133,7 +133,7 @@ async fn change(
     let Some(before) = bindings::locked(session, id).await? else {
         return Ok(None);
     };
-    let version = bindings::next_version(session).await?;
+    let version = bindings::next_version(session, before.binding.version).await?;
     let update = "UPDATE bindings SET version = $2, updated_at = $3, archive_marked_at = NULL WHERE id = $1";
     rows::execute(session, update, &[&id.0, &version.0, &Moment(actor.at)]).await?;
     becomes.apply(session, id).await?;

@@ -17,6 +17,9 @@ use super::rows::{self, SELECT_RECORD};
 use super::values::Moment;
 use crate::changes::Change;
 
+/// Names the lock of whoever sets the sequence of versions: "KIPS", and a number.
+const VERSION_LOCK: i64 = 0x4B49_5053_0000_0004;
+
 pub(super) async fn find(
     session: &Session,
     fingerprint: &KeyFingerprint,
@@ -102,7 +105,7 @@ pub(super) async fn learn(
     if full || binding.status == BindingStatus::Banned || binding.networks.contains(&network) {
         return Ok(Some(binding));
     }
-    binding.version = next_version(session).await?;
+    binding.version = next_version(session, binding.version).await?;
     let update = "UPDATE bindings SET version = $2, updated_at = $3, archive_marked_at = NULL WHERE id = $1";
     rows::execute(session, update, &[&id.0, &binding.version.0, &Moment(now)]).await?;
     insert_networks(session, id, binding.networks.len(), &[network]).await?;
@@ -111,11 +114,25 @@ pub(super) async fn learn(
     Ok(Some(binding))
 }
 
-/// Takes the next version from the one sequence. Only ever while the row that gets it is locked: versions of one row grow.
-pub(super) async fn next_version(session: &Session) -> Result<Version, Failure> {
-    rows::single(session, "SELECT nextval('binding_version')")
-        .await
-        .map(Version)
+/// Takes the next version from the one sequence, after that of the row. Only ever while the row that gets it is locked: versions of one row
+/// grow, also where rows were restored from a backup and the sequence was not.
+pub(super) async fn next_version(session: &Session, current: Version) -> Result<Version, Failure> {
+    let next = "SELECT nextval('binding_version')";
+    let version: i64 = rows::single(session, next).await?;
+    if version > current.0 {
+        return Ok(Version(version));
+    }
+    tracing::warn!(
+        version,
+        current = current.0,
+        "the sequence of versions was behind a binding's own: was only a part of the database restored?"
+    );
+    // One at a time, so that nobody sets it back.
+    let lock = format!("SELECT FROM pg_advisory_xact_lock({VERSION_LOCK})");
+    rows::execute(session, &lock, &[]).await?;
+    let catch_up = "SELECT setval('binding_version', $1) FROM binding_version WHERE last_value < $1";
+    rows::execute(session, catch_up, &[&current.0]).await?;
+    rows::single(session, next).await.map(Version)
 }
 
 /// Tells claims that wait for this transaction that a binding goes. See `claims::statements`.

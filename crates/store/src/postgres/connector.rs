@@ -15,6 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::dsn::{PostgresDsn, server_name};
 use super::failure::explained;
+use super::pulse::Pulse;
 use super::{
     CONNECT_WAIT_MAX, IDLE_TRANSACTION_MAX, LOCK_WAIT_MAX, SERVER_VERSION_MIN, STATEMENT_WAIT_MAX, tls,
 };
@@ -34,6 +35,7 @@ pub(super) struct Connector {
     preferred: Arc<AtomicUsize>,
     tls: MakeRustlsConnect,
     place: Arc<str>,
+    pulse: Arc<Pulse>,
 }
 
 impl Connector {
@@ -43,11 +45,17 @@ impl Connector {
             preferred: Arc::default(),
             tls: tls::connector(dsn)?,
             place: dsn.place().into(),
+            pulse: Arc::default(),
         })
     }
 
     pub(super) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Whether the servers answer.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// A session on the first server that takes writes, within [`CONNECT_WAIT_MAX`].
@@ -65,6 +73,7 @@ impl Connector {
             match self.try_server(server, share, notifications.clone()).await {
                 Ok(session) => {
                     self.preferred.store(index, Ordering::Relaxed);
+                    self.pulse.heard();
                     return Ok(session);
                 }
                 Err(refusal) => refusals.push((server_name(server), refusal)),

@@ -62,6 +62,14 @@ impl Failure {
         }
     }
 
+    /// What there is to say of it.
+    pub(super) fn cause(&self) -> String {
+        match &self.error {
+            StoreError::Unavailable(cause) => cause.clone(),
+            error => error.to_string(),
+        }
+    }
+
     /// Whether the session can be used again once its transaction is rolled back.
     pub(super) fn spares_the_session(&self) -> bool {
         self.extent == Extent::Statement

@@ -31,6 +31,7 @@ macro_rules! run {
             .await
     };
 }
+pub(super) use run;
 
 #[async_trait]
 impl BindingStore for PostgresStore {

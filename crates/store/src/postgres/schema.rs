@@ -27,6 +27,8 @@ const TABLES: &[&str] = &[
     "archived_bindings",
     "intercept_logs",
     "alerts",
+    "alert_transitions",
+    "alert_deliveries",
     "admin_events",
     "settings",
     "settings_version",

@@ -1,5 +1,5 @@
 //! Runs work on sessions: each piece in a task of its own that takes a session, does everything, and gives the session back only when
-//! nothing is left open on it. A caller that goes away changes nothing about that.
+//! nothing is left open on it. A caller that goes away changes nothing about that. While the server is away work fails at once.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,9 +10,11 @@ use deadpool::managed::{Object, Pool, PoolError, TimeoutType, Timeouts};
 use sentinel_core::ports::StoreError;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::time::Instant;
 
 use super::connector::{Connector, Session};
 use super::failure::Failure;
+use super::pulse::{PROOF_PAUSE_MAX, PROOF_PAUSE_MIN, PROOF_WAIT_MAX, Pulse, SILENCE_MAX};
 use super::{
     ANSWER_GRACE, BATCH_STATEMENT_WAIT_MAX, CONNECT_WAIT_MAX, JOB_STATEMENT_WAIT_MAX, POOL_WAIT_MAX,
     STATEMENT_WAIT_MAX, WORK_QUEUED_MAX,
@@ -124,15 +126,86 @@ impl Sessions {
         scope: Scope,
         work: impl for<'s> FnOnce(&'s Session) -> Work<'s, T> + Send,
     ) -> Result<T, Failure> {
-        let lease = Lease(Some(self.pool.get().await.map_err(no_session)?));
+        self.pulse().present()?;
+        let lease = self.lease().await?;
         let wait_max = scope.statement_wait() + ANSWER_GRACE;
-        let Ok(outcome) = tokio::time::timeout(wait_max, within(scope, lease.session(), work)).await else {
+        let begun = Instant::now();
+        let outcome = tokio::select! {
+            outcome = tokio::time::timeout(wait_max, within(scope, self.pulse(), lease.session(), work)) => outcome,
+            never = self.watch(scope, begun) => match never {},
+        };
+        let Ok(outcome) = outcome else {
+            self.doubt(begun).await;
             return Err(Failure::no_answer(wait_max));
         };
         if outcome.as_ref().err().is_none_or(Failure::spares_the_session) {
             lease.give_back();
         }
         outcome
+    }
+
+    /// Takes a session, or makes one.
+    async fn lease(&self) -> Result<Lease, Failure> {
+        let begun = Instant::now();
+        match self.pool.get().await {
+            Ok(session) => Ok(Lease(Some(session))),
+            // All sessions wait, and none has heard anything: that may be no crowd.
+            Err(PoolError::Timeout(TimeoutType::Wait)) if self.doubt(begun).await => {
+                Err(Failure::no_answer(POOL_WAIT_MAX))
+            }
+            Err(error @ (PoolError::Timeout(TimeoutType::Wait) | PoolError::Closed)) => {
+                Err(no_session(error))
+            }
+            Err(error) => {
+                let failure = no_session(error);
+                // As long as others have a session, only one more is refused.
+                if self.pool.status().size == 0 {
+                    self.lose(failure.cause());
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn pulse(&self) -> &Pulse {
+        self.pool.manager().pulse()
+    }
+
+    /// Notices beside short work that nothing is heard any more: whoever comes next need not wait for that.
+    async fn watch(&self, scope: Scope, begun: Instant) -> std::convert::Infallible {
+        if matches!(scope, Scope::Question | Scope::Change) {
+            tokio::time::sleep_until(begun + SILENCE_MAX).await;
+            self.doubt(begun).await;
+        }
+        std::future::pending().await
+    }
+
+    /// Nothing came of some work since then. When nothing was heard on any session either, the server is asked once more; true when it
+    /// counts as away.
+    async fn doubt(&self, begun: Instant) -> bool {
+        let _alone = self.pulse().asking.lock().await;
+        if self.pulse().is_lost() || !self.pulse().is_silent_since(begun) {
+            return self.pulse().is_lost();
+        }
+        let proof = self.pool.manager().connect(None);
+        let cause = match tokio::time::timeout(PROOF_WAIT_MAX, proof).await {
+            Err(_) => format!("no answer within {} ms", begun.elapsed().as_millis()),
+            Ok(Err(error @ PostgresError::Unreachable { .. })) => error.to_string(),
+            // Whatever it said, it is there.
+            Ok(_) => {
+                self.pulse().heard();
+                return false;
+            }
+        };
+        self.lose(cause);
+        true
+    }
+
+    /// The server counts as away until it is heard from; asks for that in a task of its own.
+    fn lose(&self, cause: String) {
+        if self.pulse().lost(cause) {
+            self.runtime.spawn(hear_from(self.pool.clone()));
+        }
     }
 
     /// How many sessions nobody uses.
@@ -181,7 +254,46 @@ impl Drop for Lease {
     }
 }
 
+/// Asks, again and again, until the server answers or the store is closed. What a session in use hears counts as well.
+async fn hear_from(pool: Pool<Connector>) {
+    let mut pause = PROOF_PAUSE_MIN;
+    let pulse = pool.manager().pulse();
+    while pulse.is_lost() && !pool.is_closed() {
+        match ask(&pool).await {
+            Ok(()) => return pulse.heard(),
+            Err(failure) => pulse.still_lost(failure.cause()),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PROOF_PAUSE_MAX);
+    }
+}
+
+/// One question, on a session that was open before when there is one: there may be no room for another.
+async fn ask(pool: &Pool<Connector>) -> Result<(), Failure> {
+    let lease = Lease(Some(pool.get().await.map_err(no_session)?));
+    let question = lease.session().simple_query("SELECT 1");
+    tokio::time::timeout(ANSWER_GRACE, question)
+        .await
+        .map_err(|_| Failure::no_answer(ANSWER_GRACE))??;
+    lease.give_back();
+    Ok(())
+}
+
 async fn within<'s, T>(
+    scope: Scope,
+    pulse: &Pulse,
+    session: &'s Session,
+    work: impl FnOnce(&'s Session) -> Work<'s, T>,
+) -> Result<T, Failure> {
+    let outcome = bracketed(scope, session, work).await;
+    // A session that is lost says nothing of the server.
+    if outcome.as_ref().err().is_none_or(Failure::spares_the_session) {
+        pulse.heard();
+    }
+    outcome
+}
+
+async fn bracketed<'s, T>(
     scope: Scope,
     session: &'s Session,
     work: impl FnOnce(&'s Session) -> Work<'s, T>,

@@ -89,3 +89,9 @@ fn is_damaged<T>(outcome: &Result<T, StoreError>) -> bool {
 }
 
 crate::conformance::conformance_suite!(fixture().await);
+
+mod alerts {
+    use super::fixture;
+
+    sentinel_core::alert_store_conformance!(fixture);
+}

@@ -2,7 +2,7 @@
 //!
 //! A fingerprint names a binding; whether a row of a log is here already is told by what makes it one of its kind.
 
-use sentinel_core::binding::BindingId;
+use sentinel_core::binding::{BindingId, Version};
 use sentinel_core::event::{AdminEvent, Intercept};
 use sentinel_core::ports::{
     ArchivedBinding, Existing, MovedBinding, Taken, TakenIn, TransferItem, TransferKind,
@@ -131,7 +131,10 @@ async fn write(
 ) -> Result<(), Failure> {
     let update = "UPDATE bindings SET hint = $2, status = $3, policy = $4::text::json, version = $5, bound_at = $6, \
          updated_at = $7, last_used_at = $8, use_count = $9, ban_reason = $10, archive_marked_at = NULL WHERE id = $1";
-    let version = bindings::next_version(session).await?;
+    let current = "SELECT version FROM bindings WHERE id = $1";
+    let row = rows::first(session, current, &[&id.0]).await?;
+    let row = row.ok_or_else(|| Failure::damaged("bindings.id"))?;
+    let version = bindings::next_version(session, Version(column(&row, "version")?)).await?;
     let policy = serde_json::to_string(&moved.policy).map_err(|_| Failure::damaged("a moved policy"))?;
     let values: &rows::Values<'_> = &[
         &id.0,

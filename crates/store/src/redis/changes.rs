@@ -29,8 +29,9 @@ use crate::pace::Pace;
 
 /// The most messages that wait to be taken from one feed; one more, and the feed is lost and connected anew, so that nobody relies on it.
 pub(super) const HEARD_QUEUED_MAX: usize = 4_096;
-/// How often a channel has to show that it is alive, and how long it has for that. Together less than five seconds.
+/// How often a channel has to show that it is alive.
 pub(super) const ASKED_EVERY: Duration = Duration::from_secs(2);
+/// How long it has for that. Together with the pause between two times less than five seconds.
 pub(super) const ALIVE_WAIT_MAX: Duration = Duration::from_secs(1);
 /// A channel that worked for so long is replaced without a pause.
 const STEADY_AFTER: Duration = Duration::from_secs(5);

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod file;
+mod plans;
 mod threads;
 
 use std::path::{Path, PathBuf};
@@ -25,3 +26,12 @@ fn outside(path: &Path) -> rusqlite::Connection {
 }
 
 crate::conformance::conformance_suite!(fixture());
+
+mod alerts {
+    #[expect(clippy::unused_async, reason = "other stores' fixtures wait")]
+    async fn fixture() -> (crate::SqliteStore, tempfile::TempDir) {
+        super::fixture()
+    }
+
+    sentinel_core::alert_store_conformance!(fixture);
+}

@@ -60,7 +60,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The name of the bound that a line such as `pub const HEADERS_MAX: usize = 100;` declares.
-fn declared_bound(line: &str) -> Option<&str> {
+pub(crate) fn declared_bound(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let rest = if line.starts_with("pub") {
         &line[line.find("const ")?..]
@@ -73,7 +73,7 @@ fn declared_bound(line: &str) -> Option<&str> {
 
 /// The part of a file that is compiled for tests only: all of it, or from its inline test module on. The test kit
 /// as a whole is such a file.
-fn test_part(file: &TextFile) -> &str {
+pub(crate) fn test_part(file: &TextFile) -> &str {
     let path = file.path.as_str();
     if path.contains("/tests/") || path.ends_with("/tests.rs") || path.starts_with("crates/testkit/") {
         return &file.text;

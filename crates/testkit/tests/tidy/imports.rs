@@ -13,11 +13,13 @@ const IMPORTS_ALLOWED: &[(&str, &[&str])] = &[
     ("sentinel-store", &["sentinel-core"]),
     ("sentinel-proxy", &["sentinel-core"]),
     ("sentinel-admin", &["sentinel-core"]),
+    ("sentinel-alerts", &["sentinel-core"]),
     (
         "sentinel",
         &[
             "sentinel-proxy",
             "sentinel-admin",
+            "sentinel-alerts",
             "sentinel-store",
             "sentinel-core",
         ],

@@ -6,4 +6,5 @@ mod bounds;
 mod documents;
 mod imports;
 mod modules;
+mod reference;
 mod tree;

@@ -5,17 +5,22 @@ use std::net::SocketAddr;
 use sentinel_testkit::bounded;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::task::JoinHandle;
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
+pub(crate) const PRIORITY: u8 = 2;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
+/// Of a kind that nobody has defined.
+pub(crate) const UNKNOWN: u8 = 0xfa;
 
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
@@ -154,4 +159,42 @@ impl RawHttp2 {
         }
         error.expect("a goodbye")
     }
+
+    /// Sends these bytes again and again, reading meanwhile, until the connection ends. Gives the errors of the goodbyes that came.
+    pub(crate) async fn flooded_with(&mut self, bytes: &[u8]) -> Vec<u32> {
+        let (mut reading, mut writing) = self.stream.split();
+        let mut came = Vec::new();
+        let flooding = async { while writing.write_all(bytes).await.is_ok() {} };
+        // It may end in a reset: not all that was sent will have been read.
+        let reading = async { drop(reading.read_to_end(&mut came).await) };
+        bounded("the end of a flood", async { tokio::join!(flooding, reading) }).await;
+        goodbyes(&came)
+    }
+
+    /// Splits off what comes: all of it until the connection's end.
+    pub(crate) fn into_split(self) -> (OwnedWriteHalf, JoinHandle<Vec<u8>>) {
+        let (mut reading, writing) = self.stream.into_split();
+        let came = tokio::spawn(async move {
+            let mut came = Vec::new();
+            drop(reading.read_to_end(&mut came).await);
+            came
+        });
+        (writing, came)
+    }
+}
+
+/// The errors of the GOAWAY frames among these.
+pub(crate) fn goodbyes(mut frames: &[u8]) -> Vec<u32> {
+    let mut errors = Vec::new();
+    while let [high, middle, low, kind, _, _, _, _, _, rest @ ..] = frames {
+        let length = u32::from_be_bytes([0, *high, *middle, *low]) as usize;
+        let Some((payload, rest)) = rest.split_at_checked(length) else {
+            break;
+        };
+        if *kind == GOAWAY {
+            errors.push(u32::from_be_bytes(payload[4..8].try_into().expect("four bytes")));
+        }
+        frames = rest;
+    }
+    errors
 }

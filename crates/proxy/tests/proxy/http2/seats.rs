@@ -66,6 +66,24 @@ async fn an_address_has_so_many_streams_on_all_its_connections() {
     assert!(stream(&mut first).await.is_some());
 }
 
+/// All streams of a connection are on one worker, which may use up what all workers have together.
+#[tokio::test]
+async fn one_connection_has_them_all_on_any_number_of_cores() {
+    let upstream = events_without_end().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| {
+        options.cores = 4;
+        options.bounds.connections_per_address_max = 8;
+        options.bounds.connections_max = 9;
+    });
+    let mut client = Http2Client::connect(sentinel.address).await;
+    let mut open = Vec::new();
+    for number in 0..8 {
+        let stream = stream(&mut client).await;
+        open.push(stream.unwrap_or_else(|| panic!("stream {number} has room")));
+    }
+    assert!(stream(&mut client).await.is_none());
+}
+
 #[tokio::test]
 async fn all_clients_together_have_so_many() {
     let upstream = events_without_end().await;

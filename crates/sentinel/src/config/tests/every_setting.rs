@@ -57,6 +57,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "0000000000000000000000000000000",
     ),
     ("admin.session_minutes", "1440", "1441"),
+    (
+        "admin.public_url",
+        "https://sentinel.example.com",
+        "sentinel.example.com",
+    ),
     ("store.data_dir", "/var/lib/sentinel", ""),
     (
         "store.pg_dsn",
@@ -79,8 +84,21 @@ const CASES: &[(&str, &str, &str)] = &[
     ("audit.spool_bytes_max", "1048576", "1048575"),
     ("audit.replica_name", "sentinel-0", "sentinel 0"),
     ("alert.webhook_url", "https://hooks.example/hunter2", "hunter2"),
+    (
+        "alert.webhook_secret",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "hunter2",
+    ),
     ("alert.threshold_count", "1", "0"),
     ("alert.threshold_seconds", "86400", "86401"),
+    ("alert.language", "zh", "fr"),
+    (
+        "alert.allowed_networks",
+        "10.0.0.0/8,fd00::/8",
+        "10.0.0.0/8,inside",
+    ),
+    ("alert.plain_http", "allow", "yes"),
+    ("alert.ca_file", "", "/nonexistent/ca.pem"),
     ("log.format", "JSON", "xml"),
     ("log.filter", "info,sentinel_proxy=debug", "info,=["),
 ];

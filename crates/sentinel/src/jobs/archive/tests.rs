@@ -1,3 +1,5 @@
+mod replicas;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 

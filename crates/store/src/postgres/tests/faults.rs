@@ -5,7 +5,9 @@ use std::time::Instant;
 use sentinel_core::ports::{BindingAdmin as _, BindingStore as _, Health as _};
 use sentinel_testkit::{Fault, FaultProxy, bounded};
 
-use super::super::{ANSWER_GRACE, CONNECT_WAIT_MAX, PostgresOptions, PostgresStore, STATEMENT_WAIT_MAX};
+use super::super::{
+    ANSWER_GRACE, CONNECT_WAIT_MAX, POOL_WAIT_MAX, PostgresOptions, PostgresStore, STATEMENT_WAIT_MAX,
+};
 use super::{DATABASE, answers, fixture, is_damaged, is_unavailable, new_database, opened, outside};
 use crate::conformance::{actor, claimed, fingerprint, new_binding};
 
@@ -55,6 +57,44 @@ async fn a_frozen_server_is_said_in_time_and_used_again() {
     assert!(store.find(&fingerprint(1)).await.unwrap().is_some());
     // The claim may have been made all the same; whoever asks again is told.
     assert!(store.claim(new_binding(2, "192.0.2.9")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_frozen_server_is_away_for_all_at_once_and_never_called_busy() {
+    let (store, server) = fixture().await;
+    claimed(&store, 1, "192.0.2.1").await;
+    warmed(&store).await;
+    server.freeze().await;
+    let known = fingerprint(1);
+    // Many more than there are sessions.
+    let crowd = futures_util::future::join_all((0..64).map(|_| store.find(&known))).await;
+    for found in crowd {
+        assert!(is_unavailable(&found), "{found:?}");
+    }
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert!(is_unavailable(&store.find(&known).await));
+    }
+    assert!(begun.elapsed() < POOL_WAIT_MAX, "nobody waits for it any more");
+    server.thaw();
+    answers(&store).await;
+    assert!(store.find(&known).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn versions_grow_though_the_sequence_was_not_restored() {
+    let (store, server) = fixture().await;
+    let (first, second) = (
+        claimed(&store, 1, "192.0.2.1").await.id,
+        claimed(&store, 2, "192.0.2.1").await.id,
+    );
+    let restore = "UPDATE bindings SET version = 1000 * id; SELECT setval('binding_version', 1)";
+    outside(&server).await.batch_execute(restore).await.unwrap();
+    for id in [second, first, second] {
+        let before = store.show(id).await.unwrap().unwrap().binding.version;
+        let banned = store.ban(id, String::new(), actor(1)).await.unwrap().unwrap();
+        assert!(banned.binding.version > before, "{banned:?}");
+    }
 }
 
 #[tokio::test]
@@ -174,17 +214,16 @@ async fn a_table_that_is_gone_is_damage_until_it_is_back() {
 async fn another_schema_is_not_well() {
     let (store, server) = fixture().await;
     let outside = outside(&server).await;
-    for version in ["999", "0"] {
-        let set = format!(
-            "DELETE FROM refinery_schema_history WHERE version < (SELECT max(version) FROM refinery_schema_history); \
-             UPDATE refinery_schema_history SET version = {version}"
-        );
+    let schema = super::super::schema::needed();
+    let mut newest = schema;
+    for version in [999, 0] {
+        let set = format!("UPDATE refinery_schema_history SET version = {version} WHERE version = {newest}");
+        newest = version;
         outside.batch_execute(&set).await.unwrap();
         let sick = store.check().await;
         assert!(is_damaged(&sick), "{sick:?}");
     }
-    let schema = super::super::schema::needed();
-    let set = format!("UPDATE refinery_schema_history SET version = {schema}");
+    let set = format!("UPDATE refinery_schema_history SET version = {schema} WHERE version = {newest}");
     outside.batch_execute(&set).await.unwrap();
     assert_eq!(store.check().await, Ok(()));
 }

@@ -83,7 +83,7 @@ async fn a_table_that_is_gone_or_not_permitted_is_named() {
         .expect_err("one permission is missing");
     assert!(matches!(error, PostgresError::PermissionDenied { .. }), "{error}");
     assert!(error.to_string().contains("alerts"), "{error}");
-    outside.batch_execute("DROP TABLE alerts").await.unwrap();
+    outside.batch_execute("DROP TABLE alerts CASCADE").await.unwrap();
     let error = PostgresStore::check(&dsn).await.expect_err("a table is gone");
     assert!(matches!(error, PostgresError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("alerts"), "{error}");

@@ -1,0 +1,314 @@
+//! `/admin/api/alerts`: the alerts, newest first, and what became of their deliveries; giving one that was given up another try; trying a
+//! channel. Nothing in an answer holds a URL or a secret of a channel.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use sentinel_core::alert::ports::{
+    AlertFilter, Delivery, DeliveryFilter, DeliveryId, DeliveryState, StoredAlert,
+};
+use sentinel_core::alert::{Alert, AlertId, ChannelId, RuleKind, Severity};
+use sentinel_core::event::AdminEvent;
+use sentinel_core::fingerprint::KeyHint;
+use sentinel_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Access, Route};
+use crate::alerts::ChannelTestFailed;
+use crate::extract::{JsonBody, QueryString, SignedIn, check_length, parse_number};
+use crate::page::{self, Page};
+use crate::parts::Admin;
+use crate::problem::{Code, Problem};
+
+/// The longest name of an alert or a channel that is looked for, in characters.
+const NAME_CHARACTERS_MAX: usize = 64;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/admin/api/alerts", Access::SignedIn, list),
+        Route::get("/admin/api/alerts/channels", Access::SignedIn, channels),
+        Route::get("/admin/api/alerts/deliveries", Access::SignedIn, deliveries),
+        Route::post("/admin/api/alerts/deliveries/retry", Access::SignedIn, retry),
+        Route::post("/admin/api/alerts/test", Access::SignedIn, test),
+    ]
+}
+
+/// One alert as it is now.
+#[derive(Serialize)]
+struct AlertView {
+    id: String,
+    sequence: u32,
+    state: &'static str,
+    rule: &'static str,
+    severity: &'static str,
+    binding_id: Option<i64>,
+    hint: Option<String>,
+    networks: Vec<String>,
+    has_more_networks: bool,
+    count: u64,
+    peak: u64,
+    threshold: u64,
+    window_seconds: u64,
+    raised_at: String,
+    at: String,
+    first_at: String,
+    last_at: String,
+    replica: String,
+    reference: Option<String>,
+}
+
+impl From<Alert> for AlertView {
+    fn from(alert: Alert) -> Self {
+        let seen = alert.seen;
+        Self {
+            id: alert.id.to_string(),
+            sequence: alert.sequence,
+            state: alert.state.as_str(),
+            rule: alert.rule.as_str(),
+            severity: alert.severity.as_str(),
+            binding_id: alert.binding.map(|id| id.0),
+            hint: alert.hint.as_ref().map(KeyHint::as_str).map(str::to_owned),
+            networks: seen.networks.iter().map(ToString::to_string).collect(),
+            has_more_networks: seen.has_more_networks,
+            count: seen.count,
+            peak: seen.peak,
+            threshold: alert.threshold,
+            window_seconds: alert.window.as_secs(),
+            raised_at: alert.raised_at.rfc3339(),
+            at: alert.at.rfc3339(),
+            first_at: seen.first_at.rfc3339(),
+            last_at: seen.last_at.rfc3339(),
+            replica: alert.replica,
+            reference: seen.example.map(|example| example.reference.as_str().to_owned()),
+        }
+    }
+}
+
+/// One delivery.
+#[derive(Serialize)]
+struct DeliveryView {
+    id: i64,
+    alert: String,
+    sequence: u32,
+    alert_state: &'static str,
+    rule: &'static str,
+    channel: String,
+    state: &'static str,
+    attempts: u32,
+    since: String,
+    next_attempt_at: String,
+    ended_at: Option<String>,
+    last_error: Option<String>,
+}
+
+impl From<Delivery> for DeliveryView {
+    fn from(delivery: Delivery) -> Self {
+        Self {
+            id: delivery.id.0,
+            alert: delivery.alert.id.to_string(),
+            sequence: delivery.alert.sequence,
+            alert_state: delivery.alert.state.as_str(),
+            rule: delivery.alert.rule.as_str(),
+            channel: delivery.channel.to_string(),
+            state: delivery.state.as_str(),
+            attempts: delivery.attempts,
+            since: delivery.since.rfc3339(),
+            next_attempt_at: delivery.next_attempt_at.rfc3339(),
+            ended_at: delivery.ended_at.map(Timestamp::rfc3339),
+            last_error: delivery.last_error,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AlertQuery {
+    state: Option<String>,
+    rule: Option<String>,
+    severity: Option<String>,
+    before: Option<String>,
+    limit: Option<String>,
+}
+
+/// What `word` stands for, or which words there are.
+fn word<T>(
+    field: &str,
+    text: Option<String>,
+    words: &[&str],
+    from_word: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Problem> {
+    let wrong = || Problem::field(field, format!("It must be one of {}.", words.join(", ")));
+    text.map(|text| from_word(&text).ok_or_else(wrong)).transpose()
+}
+
+fn before(text: Option<String>) -> Result<Option<i64>, Problem> {
+    text.map(|text| parse_number("before", &text)).transpose()
+}
+
+/// `GET /admin/api/alerts?state=open|calmed&rule=&severity=&before=&limit=`.
+async fn list(
+    State(admin): State<Arc<Admin>>,
+    QueryString(query): QueryString<AlertQuery>,
+) -> Result<Json<Page<AlertView>>, Problem> {
+    let limit = page::limit(query.limit.as_deref())?;
+    let is_open = word("state", query.state, &["open", "calmed"], |word| match word {
+        "open" => Some(true),
+        "calmed" => Some(false),
+        _ => None,
+    });
+    let filter = AlertFilter {
+        is_open: is_open?,
+        rule: word(
+            "rule",
+            query.rule,
+            &RuleKind::ALL.map(RuleKind::as_str),
+            RuleKind::from_word,
+        )?,
+        severity: word(
+            "severity",
+            query.severity,
+            &Severity::ALL.map(Severity::as_str),
+            Severity::from_word,
+        )?,
+        before: before(query.before)?,
+        limit: limit.with_one_more(),
+    };
+    let rows = admin.alerts.list(filter).await?;
+    let view = |row: StoredAlert| AlertView::from(row.alert);
+    Ok(Json(limit.page(rows, |row| row.number, view)))
+}
+
+/// The names of the channels.
+#[derive(Serialize)]
+struct ChannelList {
+    channels: Vec<String>,
+}
+
+/// `GET /admin/api/alerts/channels`.
+async fn channels(State(admin): State<Arc<Admin>>) -> Json<ChannelList> {
+    let channels = admin.alerts.channels();
+    Json(ChannelList {
+        channels: channels.iter().map(ToString::to_string).collect(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeliveryQuery {
+    state: Option<String>,
+    channel: Option<String>,
+    alert: Option<String>,
+    before: Option<String>,
+    limit: Option<String>,
+}
+
+/// `GET /admin/api/alerts/deliveries?state=pending|delivered|dead&channel=&alert=&before=&limit=`.
+async fn deliveries(
+    State(admin): State<Arc<Admin>>,
+    QueryString(query): QueryString<DeliveryQuery>,
+) -> Result<Json<Page<DeliveryView>>, Problem> {
+    let limit = page::limit(query.limit.as_deref())?;
+    let channel = query.channel.map(|name| {
+        ChannelId::new(name)
+            .map_err(|error| Problem::field("channel", format!("It must be a name: {error}.")))
+    });
+    if let Some(alert) = &query.alert {
+        check_length("alert", alert, NAME_CHARACTERS_MAX)?;
+    }
+    let filter = DeliveryFilter {
+        state: word(
+            "state",
+            query.state,
+            &DeliveryState::ALL.map(DeliveryState::as_str),
+            DeliveryState::from_word,
+        )?,
+        channel: channel.transpose()?,
+        alert: query.alert.map(AlertId::from_stored),
+        before: before(query.before)?.map(DeliveryId),
+        limit: limit.with_one_more(),
+    };
+    let rows = admin.alerts.deliveries(filter).await?;
+    Ok(Json(limit.page(rows, |row| row.id.0, DeliveryView::from)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeliveryReference {
+    id: i64,
+}
+
+/// What was done.
+#[derive(Serialize)]
+struct Done {
+    done: bool,
+}
+
+/// `POST /admin/api/alerts/deliveries/retry`: brings a delivery that was given up back, due now.
+async fn retry(
+    State(admin): State<Arc<Admin>>,
+    caller: SignedIn,
+    JsonBody(body): JsonBody<DeliveryReference>,
+) -> Result<Json<Done>, Problem> {
+    if !admin.alerts.retry(DeliveryId(body.id)).await? {
+        let detail = "Only a delivery that was given up can be brought back; this one is none.";
+        return Err(Problem::new(Code::DeliveryNotDead, detail));
+    }
+    note(
+        &admin,
+        caller,
+        "alert_delivery_retried",
+        format!("delivery {}", body.id),
+    )
+    .await;
+    Ok(Json(Done { done: true }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChannelReference {
+    channel: String,
+}
+
+/// `POST /admin/api/alerts/test`: sends one message that says it is a test.
+async fn test(
+    State(admin): State<Arc<Admin>>,
+    caller: SignedIn,
+    JsonBody(body): JsonBody<ChannelReference>,
+) -> Result<Json<Done>, Problem> {
+    check_length("channel", &body.channel, NAME_CHARACTERS_MAX)?;
+    let outcome = admin.alerts.test(&body.channel).await;
+    if outcome != Err(ChannelTestFailed::Unknown) {
+        let detail = format!("channel {}", body.channel);
+        note(&admin, caller, "alert_channel_tested", detail).await;
+    }
+    match outcome {
+        Ok(()) => Ok(Json(Done { done: true })),
+        Err(ChannelTestFailed::Unknown) => Err(Problem::new(
+            Code::ChannelNotFound,
+            "GET /admin/api/alerts/channels lists the channels.",
+        )),
+        Err(ChannelTestFailed::Failed(text)) => Err(Problem::new(
+            Code::ChannelFailed,
+            format!("The attempt failed: {text}."),
+        )),
+    }
+}
+
+/// Writes down what an operator did. It is done already: that it cannot be written down is for the log.
+async fn note(admin: &Admin, caller: SignedIn, action: &str, detail: String) {
+    let actor = caller.actor(admin.clock.now());
+    let event = AdminEvent {
+        at: actor.at,
+        actor: actor.name,
+        client_ip: actor.client_ip,
+        action: action.to_owned(),
+        detail,
+    };
+    if let Err(error) = admin.events.append(event).await {
+        tracing::warn!(%error, action, "what an operator did could not be written down");
+    }
+}
+
+#[cfg(test)]
+mod tests;
