@@ -27,14 +27,14 @@ class Busy:
 
 def warnings(part, rounds):
     """What makes the figures of a part worth less than they look."""
-    noisy = [row for row in rounds if row["others_on_proxy_core"] > OTHERS_SHARE_MAX]
+    noisy = [row for row in rounds if row.get("others_on_proxy_core", 0) > OTHERS_SHARE_MAX]
     if noisy:
         worst = max(row["others_on_proxy_core"] for row in noisy)
         yield (
             f"{part}: {len(noisy)} of {len(rounds)} measurements had others on the proxy's core (up to {worst:.0%} of"
             " it): run again on a quiet machine"
         )
-    full = [row["proxy"] for row in rounds if row["proxy_busy"] < 0.9 and row["load_core_busy"] > 0.97]
+    full = [row["proxy"] for row in rounds if row.get("proxy_busy", 1) < 0.9 and row.get("load_core_busy", 0) > 0.97]
     limited = sorted(set(full) - {"direct"})
     if limited:
         yield f"{part}: the load's core was full with {', '.join(limited)}: compare CPU time, not throughput or latency"

@@ -41,7 +41,7 @@ impl ChannelMetrics {
             self.up.clone(),
         );
         registry.register(
-            "change_delay_seconds",
+            "propagation_seconds",
             "How long after a change was made elsewhere this replica heard of it",
             self.delay_seconds.clone(),
         );
@@ -78,8 +78,8 @@ mod tests {
         for line in [
             "change_channel_up{channel=\"redis\"} 0",
             "change_channel_up{channel=\"postgresql\"} 1",
-            "change_delay_seconds_bucket{le=\"0.005\",channel=\"redis\"} 0",
-            "change_delay_seconds_bucket{le=\"0.01\",channel=\"redis\"} 1",
+            "propagation_seconds_bucket{le=\"0.005\",channel=\"redis\"} 0",
+            "propagation_seconds_bucket{le=\"0.01\",channel=\"redis\"} 1",
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }

@@ -33,12 +33,11 @@ pub(crate) struct Http2Client {
 impl Http2Client {
     /// Over TCP, from 127.0.0.1, without asking whether the server speaks HTTP/2.
     pub(crate) async fn connect(to: SocketAddr) -> Self {
-        Self::over(
-            bounded("a connection", TcpStream::connect(to))
-                .await
-                .expect("it listens"),
-        )
-        .await
+        let stream = bounded("a connection", TcpStream::connect(to))
+            .await
+            .expect("it listens");
+        stream.set_nodelay(true).expect("an open socket");
+        Self::over(stream).await
     }
 
     /// The same from another address.

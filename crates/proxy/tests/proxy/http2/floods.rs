@@ -50,7 +50,11 @@ async fn frames_without_end_end_the_connection() {
         client.send(frame(HEADERS, END_HEADERS, 3, &request(&[]))).await;
         upstream.wait_for_requests(3 * index + 2).await;
         let goodbyes = client.flooded_with(&flood.repeat(100)).await;
-        assert_eq!(goodbyes, [ENHANCE_YOUR_CALM], "{what}");
+        // Where each frame has an answer, these may leave no room for the goodbye: then the end itself is all there is.
+        let is_answered = [PING, SETTINGS].contains(&flood[3]);
+        if !(is_answered && goodbyes.is_empty()) {
+            assert_eq!(goodbyes, [ENHANCE_YOUR_CALM], "{what}");
+        }
         assert_eq!(sentinel.chat().await.status(), 200, "{what}: others are served");
     }
 }

@@ -35,7 +35,7 @@ async fn take(with_redis: bool) {
         took.push(answered.elapsed());
     }
     for channel in ["postgresql", "redis"] {
-        let metric = format!("sentinel_change_delay_seconds_count{{channel=\"{channel}\"}}");
+        let metric = format!("sentinel_propagation_seconds_count{{channel=\"{channel}\"}}");
         heard_by_the_metric += there.metric(&metric).await.unwrap_or_default();
     }
     took.sort_unstable();
