@@ -3,6 +3,8 @@
 //! A refusal names the caller's own address and never the permitted network, which would tell a thief where to go. Every refusal has a
 //! reference under which the operator finds its record.
 
+mod dialects;
+
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -13,13 +15,15 @@ use sentinel_core::path::RequestPath;
 use sentinel_core::ports::RecordTicket;
 use sentinel_core::profile::Dialect;
 use sentinel_core::time::Timestamp;
-use serde_json::json;
 
 use crate::http1::request::RequestHead;
 use crate::malformed::Malformed;
 use crate::record::{Breach, intercept};
 use crate::throttle::WINDOW;
 use crate::worker::Worker;
+use dialects::{
+    Anthropic, AnthropicError, ErrorInfo, Gemini, GeminiError, Metadata, OpenAi, OpenAiError, text_of,
+};
 
 /// When a client may try again after the store was away.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -218,21 +222,42 @@ fn body(
     message: &str,
     reference: &Reference,
 ) -> (&'static str, String) {
-    let code = reason.code();
-    let value = match dialect {
-        Dialect::OpenAi => json!({"error": {
-            "message": message, "type": openai_type(status), "param": null, "code": code, "reference": reference.as_str(),
-        }}),
-        Dialect::Anthropic => json!({"type": "error", "error": {
-            "type": anthropic_type(status), "message": message, "code": code, "reference": reference.as_str(),
-        }}),
-        Dialect::Gemini => json!({"error": {
-            "code": status, "message": message, "status": gemini_status(status),
-            "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code, "domain": "key-ip-sentinel", "metadata": {"reference": reference.as_str()}}],
-        }}),
+    let (code, reference) = (reason.code(), reference.as_str());
+    let body = match dialect {
+        Dialect::OpenAi => text_of(&OpenAi {
+            error: OpenAiError {
+                message,
+                kind: openai_type(status),
+                param: None,
+                code,
+                reference,
+            },
+        }),
+        Dialect::Anthropic => text_of(&Anthropic {
+            kind: "error",
+            error: AnthropicError {
+                kind: anthropic_type(status),
+                message,
+                code,
+                reference,
+            },
+        }),
+        Dialect::Gemini => text_of(&Gemini {
+            error: GeminiError {
+                code: status,
+                message,
+                status: gemini_status(status),
+                details: [ErrorInfo {
+                    kind: "type.googleapis.com/google.rpc.ErrorInfo",
+                    reason: code,
+                    domain: "key-ip-sentinel",
+                    metadata: Metadata { reference },
+                }],
+            },
+        }),
         Dialect::Plain => return (PLAIN_TEXT, format!("{code}: {message}\n")),
     };
-    ("application/json", value.to_string())
+    ("application/json", body)
 }
 
 fn openai_type(status: u16) -> &'static str {

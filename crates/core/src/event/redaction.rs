@@ -106,6 +106,9 @@ impl Form {
     /// Decoded once more; none when there is nothing to decode.
     fn decoded(&self) -> Option<Self> {
         let text = self.folded.as_bytes();
+        if !text.contains(&b'%') {
+            return None;
+        }
         let mut bytes = Vec::with_capacity(text.len());
         let mut written = Vec::with_capacity(self.written.len());
         let mut at = 0;
@@ -126,7 +129,12 @@ impl Form {
 
     /// Whether it contains the key, which is in lower case.
     fn holds(&self, key: &str) -> bool {
-        !key.is_empty() && self.folded.contains(key)
+        !key.is_empty() && self.can_hold(key) && self.folded.contains(key)
+    }
+
+    /// Whether there is room for it: most texts are shorter than a key, and need no search.
+    fn can_hold(&self, key: &str) -> bool {
+        key.len() <= self.folded.len()
     }
 
     /// Marks the bytes from `start` to `end` as hidden, apart from the first few of a long run.
@@ -148,7 +156,7 @@ fn hide_keys(form: &Form, presented: &str, hidden: &mut [bool]) {
     let parts = [stem, head].into_iter().filter(is_part);
     for key in std::iter::once(presented)
         .chain(parts)
-        .filter(|key| !key.is_empty())
+        .filter(|key| !key.is_empty() && form.can_hold(key))
     {
         for (start, found) in form.folded.match_indices(key) {
             form.hide(start, start + found.len(), hidden);
