@@ -21,7 +21,7 @@ use crate::network::{ClientIp, Network};
 use crate::time::Timestamp;
 use crate::usage::Uses;
 
-pub use records::{InterceptSink, RecordTicket};
+pub use records::{InterceptSink, InterceptWatch, RecordTicket};
 pub use retention::InterceptRetention;
 pub use transfer::{
     ArchivedBinding, Existing, MovedBinding, Taken, TakenIn, TransferItem, TransferKind, TransferStore,

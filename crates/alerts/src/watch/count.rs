@@ -36,14 +36,16 @@ pub(super) fn calm_below(rule: &Rule, subject: &Subject) -> u64 {
 }
 
 impl Watch {
-    /// Counts the drafts and gives what all replicas have counted of each, in their order.
-    pub(super) async fn count(&self, rules: &Rules, drafts: &BTreeMap<Key, Draft>) -> Vec<u64> {
+    /// Counts the drafts and gives what all replicas have counted of each, in their order. The counters are asked once for each window, and
+    /// twice where different things are counted.
+    pub(super) async fn count(&self, rules: &Rules, drafts: &[(Key, Draft)]) -> Vec<u64> {
         let mut counts = vec![0; drafts.len()];
         let mut events: BTreeMap<Duration, Vec<(usize, Count)>> = BTreeMap::new();
+        let mut different: BTreeMap<Duration, Vec<usize>> = BTreeMap::new();
         for (place, (key, draft)) in drafts.iter().enumerate() {
             let rule = rules.get(key.0);
             if key.0.counts_different() && key.1 != Subject::Many {
-                counts[place] = self.count_different(rule, key, draft).await;
+                different.entry(rule.window).or_default().push(place);
             } else {
                 let count = Count {
                     name: name(key),
@@ -60,23 +62,40 @@ impl Watch {
                 counts[place] = count;
             }
         }
+        for (window, places) in different {
+            let drafts = places.iter().map(|place| &drafts[*place]).collect();
+            let answers = self.count_different(window, drafts).await;
+            for (place, count) in places.into_iter().zip(answers) {
+                counts[place] = count;
+            }
+        }
         counts
     }
 
-    async fn count_different(&self, rule: &Rule, key: &Key, draft: &Draft) -> u64 {
-        let slots = Slots::new(rule.window, self.parts.clock.now());
-        let name = name(key);
-        let sightings = draft.members.iter();
-        let sightings: Vec<Count> = sightings
-            .flat_map(|member| slots.sighting(&name, *member))
-            .collect();
-        let answers = self.counters.ask(slots.counter_window(), sightings).await;
-        let mut moves = Moves::default();
-        answers
-            .chunks(SIGHTING_COUNTS)
-            .for_each(|sighting| moves.note(sighting));
-        let totals = slots.totals(&name, &moves).collect();
-        total(&self.counters.ask(slots.counter_window(), totals).await)
+    async fn count_different(&self, window: Duration, drafts: Vec<&(Key, Draft)>) -> Vec<u64> {
+        let slots = Slots::new(window, self.parts.clock.now());
+        let names: Vec<String> = drafts.iter().map(|(key, _)| name(key)).collect();
+        let each = names.iter().zip(&drafts);
+        let sightings = each.flat_map(|(name, (_, draft))| {
+            let members = draft.members.iter();
+            members.flat_map(move |member| slots.sighting(name, *member))
+        });
+        let answers = self
+            .counters
+            .ask(slots.counter_window(), sightings.collect())
+            .await;
+        let mut answers = answers.chunks(SIGHTING_COUNTS);
+        let mut totals = Vec::with_capacity(drafts.len() * TOTAL_COUNTS);
+        for (name, (_, draft)) in names.iter().zip(&drafts) {
+            let mut moves = Moves::default();
+            answers
+                .by_ref()
+                .take(draft.members.len())
+                .for_each(|sighting| moves.note(sighting));
+            totals.extend(slots.totals(name, &moves));
+        }
+        let totals = self.counters.ask(slots.counter_window(), totals).await;
+        totals.chunks(TOTAL_COUNTS).map(total).collect()
     }
 
     /// What is counted now of each of these, in their order. Outages are not counted: they last.
@@ -114,17 +133,18 @@ impl Watch {
         counts
     }
 
-    /// Whether so many alerts of this rule were raised lately that the next ones are told of together. Counts one more for the crowd if so.
-    pub(super) async fn is_crowd(&self, rule: RuleKind) -> bool {
-        if self.crowd(rule, 0).await < CROWD_MAX {
-            return false;
-        }
+    /// How many more alerts of this rule are told of one by one; what comes on top is told of together.
+    pub(super) async fn crowd_room(&self, rule: RuleKind) -> u64 {
+        CROWD_MAX.saturating_sub(self.crowd(rule, 0).await)
+    }
+
+    /// Counts so many more that are told of together.
+    pub(super) async fn count_many(&self, rule: RuleKind, times: u64) {
         let many = Count {
             name: name(&(rule, Subject::Many)),
-            times: 1,
+            times,
         };
         self.counters.ask(CROWD_WINDOW, vec![many]).await;
-        true
     }
 
     /// Counts one more alert of this rule.

@@ -51,6 +51,7 @@ fn options(bytes_max: u64) -> SpoolOptions {
         profile: "new-api".to_owned(),
         replica: "one".to_owned(),
         clock: Arc::new(SystemClock),
+        watch: None,
     }
 }
 
