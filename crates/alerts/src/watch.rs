@@ -13,6 +13,7 @@ mod known;
 mod queue;
 mod raise;
 mod settle;
+mod sighted;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -25,9 +26,12 @@ use sentinel_core::time::{Clock, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
+use count::Question;
 use counters::CountersByWindow;
+use different::Slots;
 use draft::Draft;
 use known::Known;
+use tally::{Member, Sighting};
 
 pub use counters::{MakeCounters, WINDOWS_MAX};
 pub use decide::{UPDATE_FIRST, UPDATE_PAUSE_MAX};
@@ -36,6 +40,7 @@ pub use draft::Signal;
 pub use known::KNOWN_MAX;
 pub use queue::{SIGNALS_MAX, SignalQueue};
 pub use settle::{HOUSEKEEPING, HOUSEKEEPING_ROWS_MAX, KEPT, STRAY_AGE};
+pub use sighted::SIGHTED_MAX;
 pub use tally::{MEMBERS_MAX, MEMBERS_SHARED_MAX, MEMBERS_SURE, PACE, SUBJECTS_MAX, Sightings, Tally};
 
 /// The most subjects that are counted together.
@@ -49,6 +54,9 @@ pub const CROWD_WINDOW: Duration = Duration::from_mins(10);
 
 /// What is watched: a rule, about a subject.
 type Key = (RuleKind, Subject);
+
+/// A subject with what was seen of it.
+type Sighted = (Subject, Box<Sighting>);
 
 /// What the watch works with.
 #[derive(Clone)]
@@ -95,6 +103,7 @@ pub struct Watch {
     settings: watch::Receiver<Arc<WatchSettings>>,
     counters: CountersByWindow,
     known: Known,
+    sighted: sighted::Sighted,
     /// What waits for a store that is away: of each rule [`CROWD_MAX`] at most, and one for all others.
     unraised: BTreeMap<Key, Draft>,
     down: BTreeMap<Part, Timestamp>,
@@ -111,6 +120,7 @@ impl Watch {
             settings,
             counters,
             known: Known::default(),
+            sighted: sighted::Sighted::default(),
             unraised: BTreeMap::new(),
             down: BTreeMap::new(),
             housekeeping_at,
@@ -161,19 +171,77 @@ impl Watch {
     pub async fn take(&mut self, signals: &[Signal], sightings: Sightings) {
         let settings = self.settings();
         self.note_outages(signals);
-        let mut drafts = draft::drafts(signals, sightings, &settings.rules);
-        while !drafts.is_empty() {
-            let rest = drafts.split_off(drafts.len().min(BATCH_MAX));
-            let counted = self.count(&settings.rules, &drafts).await;
-            let weighed = drafts.into_iter().zip(counted);
-            let crossing =
-                weighed.filter_map(|((key, draft), count)| self.weigh(&settings, key, draft, count));
-            let crossing = crossing.collect();
-            self.raise_all(&settings, crossing).await;
+        self.take_signals(&settings, signals).await;
+        let mut subjects: Vec<Sighted> = sightings.into_subjects().collect();
+        while !subjects.is_empty() {
+            let rest = subjects.split_off(subjects.len().min(BATCH_MAX));
+            self.take_sightings(&settings, &subjects).await;
             // A flood is no reason to keep others from this thread.
             tokio::task::yield_now().await;
-            drafts = rest;
+            subjects = rest;
         }
+    }
+
+    async fn take_signals(&mut self, settings: &WatchSettings, signals: &[Signal]) {
+        let drafts = draft::of_signals(signals, &settings.rules);
+        let question = |(key, draft): (&Key, &Draft)| Question {
+            key: key.clone(),
+            times: draft.seen.count,
+            members: Vec::new(),
+        };
+        let questions: Vec<Question> = drafts.iter().map(question).collect();
+        let counts = self.count(&settings.rules, &questions).await;
+        let weighed = drafts.into_iter().zip(counts);
+        let crossing = weighed.filter_map(|((key, draft), count)| self.weigh(settings, key, draft, count));
+        let crossing = crossing.collect();
+        self.raise_all(settings, crossing).await;
+    }
+
+    async fn take_sightings(&mut self, settings: &WatchSettings, subjects: &[Sighted]) {
+        let mut questions = Vec::new();
+        let mut of = Vec::new();
+        for (place, (subject, sighting)) in subjects.iter().enumerate() {
+            for (kind, times) in draft::meanings(subject, sighting) {
+                if let Some(question) = self.question(settings, (kind, subject), sighting, times) {
+                    questions.push(question);
+                    of.push(place);
+                }
+            }
+        }
+        let counts = self.count(&settings.rules, &questions).await;
+        let mut crossing = Vec::new();
+        for ((question, place), count) in questions.into_iter().zip(of).zip(counts) {
+            let Question { key, times, .. } = question;
+            // What nobody is told of is not put together.
+            if count >= settings.rules.get(key.0).threshold || self.known.contains(&key) {
+                let draft = draft::of_sighting(&subjects[place].1, times);
+                crossing.extend(self.weigh(settings, key, draft, count));
+            }
+        }
+        self.raise_all(settings, crossing).await;
+    }
+
+    /// What is to be counted of a subject for a rule, if anything.
+    fn question(
+        &mut self,
+        settings: &WatchSettings,
+        (kind, subject): (RuleKind, &Subject),
+        sighting: &Sighting,
+        times: u64,
+    ) -> Option<Question> {
+        let rule = settings.rules.enabled(kind)?;
+        let key = (kind, subject.clone());
+        let mut members = Vec::new();
+        if kind.counts_different() {
+            let slots = Slots::new(rule.window, self.parts.clock.now());
+            let new = sighting.members.iter();
+            let new = new.filter(|member| self.sighted.is_new(kind, slots, subject, member));
+            members.extend(new.map(Member::hash));
+            if members.is_empty() && !self.known.contains(&key) {
+                return None;
+            }
+        }
+        Some(Question { key, times, members })
     }
 
     fn note_outages(&mut self, signals: &[Signal]) {

@@ -111,11 +111,12 @@ pub(crate) async fn settled(worker: &Rc<Worker>, ticket: RecordTicket) {
         return;
     }
     let deadline = Instant::now() + RECORD_WAIT_MAX;
+    let mut is_first = true;
     let is_settled = poll_fn(|context| {
         if sink.settled() >= ticket {
             return Poll::Ready(true);
         }
-        if Instant::now() >= deadline {
+        if !std::mem::take(&mut is_first) && Instant::now() >= deadline {
             return Poll::Ready(false);
         }
         worker.records.wait(worker, ticket, deadline, context.waker());

@@ -8,7 +8,6 @@ use sentinel_core::alert::{Rule, RuleKind, Rules, Subject};
 use sentinel_core::counting::Count;
 
 use super::different::{Moves, SIGHTING_COUNTS, Slots, TOTAL_COUNTS, total};
-use super::draft::Draft;
 use super::{CROWD_MAX, CROWD_WINDOW, Key, Watch};
 
 /// A rule that waits for silence counts over this.
@@ -35,21 +34,32 @@ pub(super) fn calm_below(rule: &Rule, subject: &Subject) -> u64 {
     }
 }
 
+/// What is to be counted.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) key: Key,
+    /// How often it happened.
+    pub(super) times: u64,
+    /// The different things that are yet to be said, by hash.
+    pub(super) members: Vec<u64>,
+}
+
 impl Watch {
-    /// Counts the drafts and gives what all replicas have counted of each, in their order. The counters are asked once for each window, and
+    /// Counts these and gives what all replicas have counted of each, in their order. The counters are asked once for each window, and
     /// twice where different things are counted.
-    pub(super) async fn count(&self, rules: &Rules, drafts: &[(Key, Draft)]) -> Vec<u64> {
-        let mut counts = vec![0; drafts.len()];
+    pub(super) async fn count(&self, rules: &Rules, questions: &[Question]) -> Vec<u64> {
+        let mut counts = vec![0; questions.len()];
         let mut events: BTreeMap<Duration, Vec<(usize, Count)>> = BTreeMap::new();
         let mut different: BTreeMap<Duration, Vec<usize>> = BTreeMap::new();
-        for (place, (key, draft)) in drafts.iter().enumerate() {
+        for (place, question) in questions.iter().enumerate() {
+            let key = &question.key;
             let rule = rules.get(key.0);
             if key.0.counts_different() && key.1 != Subject::Many {
                 different.entry(rule.window).or_default().push(place);
             } else {
                 let count = Count {
                     name: name(key),
-                    times: draft.seen.count,
+                    times: question.times,
                 };
                 let window = window(rule, &key.1);
                 events.entry(window).or_default().push((place, count));
@@ -63,8 +73,8 @@ impl Watch {
             }
         }
         for (window, places) in different {
-            let drafts = places.iter().map(|place| &drafts[*place]).collect();
-            let answers = self.count_different(window, drafts).await;
+            let questions = places.iter().map(|place| &questions[*place]).collect();
+            let answers = self.count_different(window, questions).await;
             for (place, count) in places.into_iter().zip(answers) {
                 counts[place] = count;
             }
@@ -72,12 +82,12 @@ impl Watch {
         counts
     }
 
-    async fn count_different(&self, window: Duration, drafts: Vec<&(Key, Draft)>) -> Vec<u64> {
+    async fn count_different(&self, window: Duration, questions: Vec<&Question>) -> Vec<u64> {
         let slots = Slots::new(window, self.parts.clock.now());
-        let names: Vec<String> = drafts.iter().map(|(key, _)| name(key)).collect();
-        let each = names.iter().zip(&drafts);
-        let sightings = each.flat_map(|(name, (_, draft))| {
-            let members = draft.members.iter();
+        let names: Vec<String> = questions.iter().map(|question| name(&question.key)).collect();
+        let each = names.iter().zip(&questions);
+        let sightings = each.flat_map(|(name, question)| {
+            let members = question.members.iter();
             members.flat_map(move |member| slots.sighting(name, *member))
         });
         let answers = self
@@ -85,12 +95,12 @@ impl Watch {
             .ask(slots.counter_window(), sightings.collect())
             .await;
         let mut answers = answers.chunks(SIGHTING_COUNTS);
-        let mut totals = Vec::with_capacity(drafts.len() * TOTAL_COUNTS);
-        for (name, (_, draft)) in names.iter().zip(&drafts) {
+        let mut totals = Vec::with_capacity(questions.len() * TOTAL_COUNTS);
+        for (name, question) in names.iter().zip(&questions) {
             let mut moves = Moves::default();
             answers
                 .by_ref()
-                .take(draft.members.len())
+                .take(question.members.len())
                 .for_each(|sighting| moves.note(sighting));
             totals.extend(slots.totals(name, &moves));
         }

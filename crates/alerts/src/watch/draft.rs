@@ -1,6 +1,6 @@
 //! What was seen means to each rule: the pure first half of the watch. Must never ask anybody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use sentinel_core::alert::{Part, Rule, RuleKind, Rules, Seen, Subject};
 use sentinel_core::binding::BindingId;
@@ -9,7 +9,7 @@ use sentinel_core::network::Network;
 use sentinel_core::time::Timestamp;
 
 use super::Key;
-use super::tally::{Member, Sighting, Sightings};
+use super::tally::Sighting;
 
 /// Something that rules look at beside what is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +50,6 @@ pub enum Signal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Draft {
     pub(super) seen: Seen,
-    /// The different things, by hash.
-    pub(super) members: BTreeSet<u64>,
     pub(super) binding: Option<BindingId>,
     pub(super) hint: Option<KeyHint>,
 }
@@ -64,7 +62,6 @@ impl Draft {
                 above_at: Timestamp::default(),
                 ..Seen::nothing(at)
             },
-            members: BTreeSet::new(),
             binding: None,
             hint: None,
         }
@@ -72,7 +69,6 @@ impl Draft {
 
     pub(super) fn merge(&mut self, other: Self) {
         self.seen.merge(&other.seen);
-        self.members.extend(other.members);
         self.binding = self.binding.or(other.binding);
         self.hint = self.hint.take().or(other.hint);
     }
@@ -86,16 +82,8 @@ impl Draft {
     }
 }
 
-/// What it means to the enabled rules; no rule and subject twice.
-pub(super) fn drafts(signals: &[Signal], sightings: Sightings, rules: &Rules) -> Vec<(Key, Draft)> {
-    let mut drafts: Vec<(Key, Draft)> = of_signals(signals, rules).into_iter().collect();
-    for (subject, sighting) in sightings.into_subjects() {
-        of_sighting(&subject, &sighting, rules, &mut drafts);
-    }
-    drafts
-}
-
-fn of_signals(signals: &[Signal], rules: &Rules) -> BTreeMap<Key, Draft> {
+/// What signals mean to the enabled rules.
+pub(super) fn of_signals(signals: &[Signal], rules: &Rules) -> BTreeMap<Key, Draft> {
     let mut drafts = BTreeMap::new();
     for signal in signals {
         match signal {
@@ -139,36 +127,34 @@ fn entry<'d>(
     Some(draft)
 }
 
-fn of_sighting(subject: &Subject, sighting: &Sighting, rules: &Rules, drafts: &mut Vec<(Key, Draft)>) {
+/// Which rules look at what was seen of a subject, and how often it happened for each.
+pub(super) fn meanings(subject: &Subject, sighting: &Sighting) -> impl Iterator<Item = (RuleKind, u64)> {
+    let count = sighting.seen.count;
     let meanings = match subject {
         Subject::Address(_) => [
-            Some((RuleKind::RefusalsPerAddress, sighting.seen.count)),
+            Some((RuleKind::RefusalsPerAddress, count)),
             (sighting.with_key > 0).then_some((RuleKind::ManyKeysFromAddress, sighting.with_key)),
             None,
         ],
         _ => [
-            matches!(subject, Subject::Binding(_))
-                .then_some((RuleKind::RefusalsPerBinding, sighting.seen.count)),
-            Some((RuleKind::ManyNetworksForKey, sighting.seen.count)),
+            matches!(subject, Subject::Binding(_)).then_some((RuleKind::RefusalsPerBinding, count)),
+            Some((RuleKind::ManyNetworksForKey, count)),
             (sighting.banned > 0).then_some((RuleKind::BannedKeyTried, sighting.banned)),
         ],
     };
-    for (kind, count) in meanings.into_iter().flatten() {
-        if rules.enabled(kind).is_none() {
-            continue;
-        }
-        let mut draft = Draft {
-            seen: sighting.seen.clone(),
-            members: BTreeSet::new(),
-            binding: sighting.binding,
-            hint: sighting.hint.clone(),
-        };
-        draft.seen.count = count;
-        draft.seen.example = sighting.example.as_deref().cloned();
-        if kind.counts_different() {
-            draft.members = sighting.members.iter().map(Member::hash).collect();
-        }
-        drafts.push(((kind, subject.clone()), draft));
+    meanings.into_iter().flatten()
+}
+
+/// What was seen of a subject, for a rule that it means so much to.
+pub(super) fn of_sighting(sighting: &Sighting, count: u64) -> Draft {
+    Draft {
+        seen: Seen {
+            count,
+            example: sighting.example.as_deref().cloned(),
+            ..sighting.seen.clone()
+        },
+        binding: sighting.binding,
+        hint: sighting.hint.clone(),
     }
 }
 

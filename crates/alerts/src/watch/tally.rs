@@ -46,7 +46,14 @@ pub struct Tally {
 impl Tally {
     /// All that was noted since the last call.
     pub(super) fn take(&self) -> Sightings {
-        std::mem::take(&mut *self.lock())
+        let mut waiting = self.lock();
+        // As many as there were are likely to come again.
+        let next = Sightings {
+            of_keys: HashMap::with_capacity(waiting.of_keys.len()),
+            of_addresses: HashMap::with_capacity(waiting.of_addresses.len()),
+            ..Sightings::default()
+        };
+        std::mem::replace(&mut *waiting, next)
     }
 
     /// Waits until something is noted that was not there at the end of the last call.
@@ -78,8 +85,8 @@ impl InterceptWatch for Tally {
 #[derive(Debug, Default)]
 pub struct Sightings {
     /// Those about keys and those about addresses have room of their own: whoever has many addresses does not crowd out keys.
-    of_keys: HashMap<Subject, Sighting>,
-    of_addresses: HashMap<Subject, Sighting>,
+    of_keys: HashMap<Subject, Box<Sighting>>,
+    of_addresses: HashMap<Subject, Box<Sighting>>,
     shared_members: usize,
     /// Requests whose subject had no room.
     lost: u64,
@@ -105,7 +112,7 @@ impl Sightings {
     }
 
     /// Each subject with what was seen of it.
-    pub(super) fn into_subjects(self) -> impl Iterator<Item = (Subject, Sighting)> {
+    pub(super) fn into_subjects(self) -> impl Iterator<Item = (Subject, Box<Sighting>)> {
         self.of_keys.into_iter().chain(self.of_addresses)
     }
 
@@ -160,7 +167,7 @@ impl Sightings {
 }
 
 fn with_room<'s>(
-    subjects: &'s mut HashMap<Subject, Sighting>,
+    subjects: &'s mut HashMap<Subject, Box<Sighting>>,
     subject: Subject,
     intercept: &Intercept,
 ) -> Option<&'s mut Sighting> {
@@ -170,7 +177,7 @@ fn with_room<'s>(
     Some(
         subjects
             .entry(subject)
-            .or_insert_with(|| Sighting::nothing(intercept.at)),
+            .or_insert_with(|| Box::new(Sighting::nothing(intercept.at))),
     )
 }
 

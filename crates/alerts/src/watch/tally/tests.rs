@@ -1,9 +1,7 @@
 use std::net::Ipv6Addr;
 
-use sentinel_core::alert::{RuleKind, Rules};
 use sentinel_testkit::bounded;
 
-use super::super::draft::drafts;
 use super::*;
 use crate::testing::intercept;
 
@@ -25,7 +23,7 @@ async fn equal_refusals_are_one_sighting_and_its_first_is_looked_at_at_once() {
         tally.saw(&[record.clone(), record.clone()]);
     }
     bounded("something to arrive", tally.arrived()).await;
-    let seen: Vec<(Subject, Sighting)> = tally.take().into_subjects().collect();
+    let seen: Vec<(Subject, Box<Sighting>)> = tally.take().into_subjects().collect();
     assert_eq!(seen.len(), 2, "the key and the address");
     for (_, sighting) in &seen {
         assert_eq!(
@@ -76,16 +74,4 @@ fn so_many_different_things_are_noted_of_one_and_of_all() {
         .sum();
     let sent = networks.len() * usize::try_from(keys).expect("small") * 3;
     assert_eq!(all, u64::try_from(sent).expect("small"), "all are counted");
-}
-
-#[test]
-fn nothing_is_made_of_a_rule_that_is_switched_off() {
-    let mut rules = Rules::default();
-    for kind in RuleKind::ALL {
-        let mut rule = rules.get(kind).clone();
-        rule.is_enabled = false;
-        rules.set(rule).expect("good numbers");
-    }
-    let record = intercept(RefusalReason::KeyIpMismatch, Some(7), Some(1), "198.51.100.7");
-    assert!(drafts(&[], Sightings::of(&[record]), &rules).is_empty());
 }
