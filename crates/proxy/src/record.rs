@@ -30,6 +30,9 @@ use crate::worker::Worker;
 
 /// For how long a refused client waits for its record to be settled.
 pub const RECORD_WAIT_MAX: Duration = Duration::from_millis(50);
+/// The most refused requests that go on in one turn of a worker: whoever is permitted waits for no more of them, however many were settled
+/// together.
+const WAKES_MAX: usize = 32;
 /// The most characters of a method that are kept.
 const METHOD_CHARACTERS_MAX: usize = 16;
 
@@ -175,18 +178,34 @@ impl RecordWaits {
         }
     }
 
-    /// Wakes those whose records are settled, and those whose time is over; gives the deadline of the first other one.
-    fn wake_until(&self, settled: RecordTicket, now: Instant) -> Option<Instant> {
+    /// Wakes those whose records are settled, and those whose time is over, [`WAKES_MAX`] at most; says what is to be done about the others.
+    fn wake_until(&self, settled: RecordTicket, now: Instant) -> Others {
         let mut waiting = self.waiting.borrow_mut();
         let is_over = |wait: &Wait| wait.ticket <= settled || wait.deadline <= now;
-        while waiting.front().is_some_and(is_over) {
+        for _ in 0..WAKES_MAX {
+            match waiting.front() {
+                None => return Others::None,
+                Some(wait) if !is_over(wait) => return Others::Wait(wait.deadline),
+                Some(_) => {}
+            }
             // Waking a task of this thread only puts it in line.
             if let Some(wait) = waiting.pop_front() {
                 wait.waker.wake();
             }
         }
-        waiting.front().map(|wait| wait.deadline)
+        Others::NextTurn
     }
+}
+
+/// Those who were not woken.
+#[derive(Debug, PartialEq, Eq)]
+enum Others {
+    /// There is none.
+    None,
+    /// They wait for their records, the first one until then.
+    Wait(Instant),
+    /// They have to be looked at again, once all others had their turn.
+    NextTurn,
 }
 
 /// Wakes the waits of one worker. Ends with the worker.
@@ -196,9 +215,16 @@ async fn keep_waking(worker: Rc<Worker>) {
     poll_fn::<(), _>(|context| {
         loop {
             let settled = sink.settled();
-            let Some(deadline) = worker.records.wake_until(settled, Instant::now()) else {
-                worker.records.keeper.replace(Some(context.waker().clone()));
-                return Poll::Pending;
+            let deadline = match worker.records.wake_until(settled, Instant::now()) {
+                Others::Wait(deadline) => deadline,
+                Others::None => {
+                    worker.records.keeper.replace(Some(context.waker().clone()));
+                    return Poll::Pending;
+                }
+                Others::NextTurn => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             };
             timer.as_mut().reset(deadline);
             if timer.as_mut().poll(context).is_pending() {
@@ -216,6 +242,24 @@ mod tests {
 
     use super::*;
     use crate::http1::request::HeadBounds;
+
+    #[test]
+    fn so_many_go_on_in_one_turn() {
+        let waits = RecordWaits::default();
+        let now = Instant::now();
+        let later = now + RECORD_WAIT_MAX;
+        let count = u64::try_from(WAKES_MAX).expect("small") + 2;
+        waits.waiting.borrow_mut().extend((1..=count).map(|ticket| Wait {
+            ticket: RecordTicket(ticket),
+            deadline: later,
+            waker: Waker::noop().clone(),
+        }));
+        let settled = RecordTicket(count - 1);
+        assert_eq!(waits.wake_until(settled, now), Others::NextTurn);
+        assert_eq!(waits.waiting.borrow().len(), 2);
+        assert_eq!(waits.wake_until(settled, now), Others::Wait(later));
+        assert_eq!(waits.wake_until(settled, later), Others::None);
+    }
 
     #[test]
     fn a_record_holds_no_query_and_nothing_too_long() {

@@ -5,7 +5,6 @@
 
 mod dialects;
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use sentinel_core::decision::RefusalReason;
@@ -46,24 +45,33 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Writes head and body. `to_head`: whether it answers a HEAD request, which gets no body.
     pub(crate) fn write(&self, closes: bool, to_head: bool, out: &mut Vec<u8>) {
-        // Writing to a vector cannot fail.
-        let _ = write!(
-            out,
-            "HTTP/1.1 {} {}\r\ncache-control: no-store\r\n",
-            self.status,
-            phrase(self.status)
-        );
+        let mut add = |parts: &[&str]| {
+            for part in parts {
+                out.extend_from_slice(part.as_bytes());
+            }
+        };
+        add(&[
+            "HTTP/1.1 ",
+            status_line(self.status),
+            "\r\ncache-control: no-store\r\n",
+        ]);
         if let Some(reference) = &self.reference {
-            let _ = write!(out, "x-sentinel-reference: {reference}\r\n");
+            add(&["x-sentinel-reference: ", reference.as_str(), "\r\n"]);
         }
         if let Some(wait) = self.retry_after {
-            let _ = write!(out, "retry-after: {}\r\n", wait.as_secs());
+            add(&["retry-after: ", &wait.as_secs().to_string(), "\r\n"]);
         }
         if !self.body.is_empty() {
-            let _ = write!(out, "content-type: {}\r\n", self.content_type);
+            add(&["content-type: ", self.content_type, "\r\n"]);
         }
         let connection = if closes { "connection: close\r\n" } else { "" };
-        let _ = write!(out, "content-length: {}\r\n{connection}\r\n", self.body.len());
+        add(&[
+            "content-length: ",
+            &self.body.len().to_string(),
+            "\r\n",
+            connection,
+            "\r\n",
+        ]);
         if !to_head {
             out.extend_from_slice(self.body.as_bytes());
         }
@@ -150,19 +158,19 @@ fn answer(reason: RefusalReason, dialect: Dialect, client_ip: ClientIp, referenc
     }
 }
 
-fn phrase(status: u16) -> &'static str {
+fn status_line(status: u16) -> &'static str {
     match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        405 => "Method Not Allowed",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "",
+        400 => "400 Bad Request",
+        401 => "401 Unauthorized",
+        403 => "403 Forbidden",
+        405 => "405 Method Not Allowed",
+        429 => "429 Too Many Requests",
+        431 => "431 Request Header Fields Too Large",
+        502 => "502 Bad Gateway",
+        503 => "503 Service Unavailable",
+        504 => "504 Gateway Timeout",
+        505 => "505 HTTP Version Not Supported",
+        _ => "500 Internal Server Error",
     }
 }
 

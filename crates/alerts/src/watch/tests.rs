@@ -1,6 +1,7 @@
 mod alternation;
 mod fleet;
 mod outages;
+mod running;
 
 use sentinel_core::alert::conformance::draft;
 use sentinel_core::alert::ports::{AlertFilter, DeliveryFilter};
@@ -8,14 +9,13 @@ use sentinel_core::binding::BindingId;
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::Intercept;
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
-use sentinel_testkit::{SettableClock, bounded};
+use sentinel_testkit::SettableClock;
 
 use self::fleet::Fleet;
 use super::*;
 use crate::testing::{channel_id, intercept};
 use sentinel_core::alert::ports::Transition;
 use sentinel_core::alert::{Alert, AlertId, AlertState};
-use sentinel_core::ports::InterceptWatch as _;
 
 /// A refusal of the key with this binding, from this address.
 fn refusal(binding: i64, from: &str, at: Timestamp, count: u32) -> Intercept {
@@ -351,51 +351,4 @@ async fn so_many_subjects_are_counted_at_once_and_a_crowd_asks_the_store_seldom(
     assert_eq!(i64::try_from(all), Ok(keys * 10), "each is counted, once");
     // Sums, crowds and those who join: not a question for each key.
     assert!(fleet.counters.asked() < 100, "{}", fleet.counters.asked());
-}
-
-#[tokio::test]
-async fn it_runs_until_it_is_told_to_stop_and_counts_what_is_there() {
-    let fleet = Fleet::new(1, only(RuleKind::RefusalsPerBinding));
-    let (queue, receiver) = SignalQueue::new();
-    let (queue, tally) = (Arc::new(queue), Arc::new(Tally::default()));
-    let (stop, stopping) = watch::channel(false);
-    let record = refusal(7, "198.51.100.7", fleet.clock.now(), 1);
-    tally.saw(&vec![record; BATCH_MAX + 10]);
-    stop.send_replace(true);
-    let watch = fleet.watch(0);
-    bounded("the watch's end", watch.run(tally, queue, receiver, stopping)).await;
-    let alerts = fleet.alerts().await;
-    assert_eq!(alerts.len(), 1);
-    assert_eq!(
-        alerts[0].seen.count,
-        u64::try_from(BATCH_MAX).expect("small") + 10
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_first_refusal_is_looked_at_without_delay_and_the_next_ones_at_a_pace() {
-    let mut fleet = Fleet::new(1, only(RuleKind::RefusalsPerBinding));
-    let (queue, receiver) = SignalQueue::new();
-    let (queue, tally) = (Arc::new(queue), Arc::new(Tally::default()));
-    let (stop, stopping) = watch::channel(false);
-    let asked = fleet.counters.asked();
-    let running = tokio::spawn(fleet.watch(0).run(Arc::clone(&tally), queue, receiver, stopping));
-    let record = refusal(7, "198.51.100.7", fleet.clock.now(), 5);
-    let began = Instant::now();
-    tally.saw(std::slice::from_ref(&record));
-    while fleet.counters.asked() == asked {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(began.elapsed(), Duration::ZERO);
-    tally.saw(std::slice::from_ref(&record));
-    let counters = Arc::clone(&fleet.counters);
-    let (before, step) = (counters.asked(), Duration::from_millis(1));
-    while counters.asked() == before {
-        tokio::time::sleep(step).await;
-    }
-    assert!(began.elapsed() >= PACE && began.elapsed() <= PACE + step * 2);
-    stop.send_replace(true);
-    running.await.expect("no panic");
-    fleet.round().await;
-    assert_eq!(fleet.alerts().await.len(), 1);
 }
