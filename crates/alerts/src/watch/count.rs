@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sentinel_core::alert::{Rule, RuleKind, Rules, Subject};
-use sentinel_core::counting::Count;
+use sentinel_core::counting::{COUNT_BATCH_MAX, Count};
 
 use super::different::{Moves, SIGHTING_COUNTS, Slots, TOTAL_COUNTS, total};
 use super::{CROWD_MAX, CROWD_WINDOW, Key, Watch};
@@ -44,9 +44,19 @@ pub(super) struct Question {
     pub(super) members: Vec<u64>,
 }
 
+/// How many of the first of these are asked together: as many as make about one batch of names. One subject's are never torn apart.
+fn group_length(places: &[usize], questions: &[Question]) -> usize {
+    let mut names = 0;
+    let fits = places.iter().take_while(|place| {
+        names += TOTAL_COUNTS.max(questions[**place].members.len() * SIGHTING_COUNTS);
+        names <= COUNT_BATCH_MAX
+    });
+    fits.count().max(1)
+}
+
 impl Watch {
     /// Counts these and gives what all replicas have counted of each, in their order. The counters are asked once for each window, and
-    /// twice where different things are counted.
+    /// twice for about each batch of different things.
     pub(super) async fn count(&self, rules: &Rules, questions: &[Question]) -> Vec<u64> {
         let mut counts = vec![0; questions.len()];
         let mut events: BTreeMap<Duration, Vec<(usize, Count)>> = BTreeMap::new();
@@ -73,10 +83,15 @@ impl Watch {
             }
         }
         for (window, places) in different {
-            let questions = places.iter().map(|place| &questions[*place]).collect();
-            let answers = self.count_different(window, questions).await;
-            for (place, count) in places.into_iter().zip(answers) {
-                counts[place] = count;
+            let mut left = &places[..];
+            while !left.is_empty() {
+                let (group, rest) = left.split_at(group_length(left, questions));
+                let group_questions = group.iter().map(|place| &questions[*place]).collect();
+                let answers = self.count_different(window, group_questions).await;
+                for (place, count) in group.iter().zip(answers) {
+                    counts[*place] = count;
+                }
+                left = rest;
             }
         }
         counts
@@ -166,5 +181,30 @@ impl Watch {
         let name = format!("{}|crowd", rule.as_str());
         let answers = self.counters.ask(CROWD_WINDOW, vec![Count { name, times }]).await;
         answers.first().copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::binding::BindingId;
+
+    use super::*;
+
+    #[test]
+    fn about_one_batch_of_names_is_asked_together_and_no_subject_is_torn_apart() {
+        let question = |members: usize| Question {
+            key: (RuleKind::ManyNetworksForKey, Subject::Binding(BindingId(7))),
+            times: 1,
+            members: vec![0; members],
+        };
+        let questions: Vec<Question> = [1, 1, 196, 1, 256, 256].into_iter().map(question).collect();
+        let mut left: &[usize] = &[0, 1, 2, 3, 4, 5];
+        let mut lengths = Vec::new();
+        while !left.is_empty() {
+            let length = group_length(left, &questions);
+            lengths.push(length);
+            left = &left[length..];
+        }
+        assert_eq!(lengths, [3, 1, 1, 1]);
     }
 }
