@@ -23,7 +23,7 @@ use crate::time::Timestamp;
 use crate::usage::Uses;
 
 pub use accounts::{AccountStore, AdministratorAdded, InUse};
-pub use records::{InterceptSink, RecordTicket};
+pub use records::{InterceptSink, InterceptWatch, RecordTicket};
 pub use retention::InterceptRetention;
 pub use transfer::{
     ArchivedBinding, Existing, MovedBinding, Taken, TakenIn, TransferItem, TransferKind, TransferStore,

@@ -1,7 +1,7 @@
-//! Alerts in the server: every record of a refusal passes by on its way to the audit log, the watch makes alerts of them, and couriers
-//! take these to the channels of the configuration.
+//! Alerts in the server: whoever keeps the records of refusals shows each to the tally, the watch makes alerts of what is added up there, and
+//! couriers take these to the channels of the configuration.
 //!
-//! Nothing on a request's path waits for any of it: what does not fit the queue is counted and told of. Without a channel alerts are raised
+//! Nothing on a request's path waits for any of it: what has no room is counted and told of. Without a channel alerts are raised
 //! all the same, for the console to show.
 
 mod channels;
@@ -21,11 +21,11 @@ use sentinel_alerts::channel::Channel;
 use sentinel_alerts::delivery::{CourierParts, Jitter};
 use sentinel_alerts::links::LinkSigner;
 use sentinel_alerts::memory::MemoryAlertStore;
-use sentinel_alerts::watch::{MakeCounters, Signal, SignalQueue, WatchParts, WatchSettings};
+use sentinel_alerts::watch::{MakeCounters, Signal, SignalQueue, Tally, WatchParts, WatchSettings};
 use sentinel_alerts::{Couriers, Watch};
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::alert::{ChannelId, Part};
-use sentinel_core::ports::{AdminEventStore, BindingAdmin, Health, InterceptSink};
+use sentinel_core::ports::{AdminEventStore, BindingAdmin, Health, InterceptWatch};
 use sentinel_core::time::Clock;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -42,7 +42,7 @@ use links::Links;
 use outages::Outages;
 use outbox::CountedOutbox;
 use silence::{CANDIDATES_MAX, Candidate, Silence};
-use sink::WatchedSink;
+use sink::AlertsWatch;
 
 /// How long attempts to deliver that are under way are waited for at the end. One that takes longer is made again later.
 pub(crate) const LAST_ATTEMPTS_MAX: Duration = Duration::from_secs(5);
@@ -78,6 +78,7 @@ pub(crate) type LostRecords = Box<dyn Fn() -> u64 + Send + Sync>;
 pub(crate) struct Alerting {
     config: AlertConfig,
     channels: Vec<Arc<dyn Channel>>,
+    tally: Arc<Tally>,
     signals: Arc<SignalQueue>,
     receiver: mpsc::Receiver<Signal>,
     suspects: mpsc::Sender<Candidate>,
@@ -103,6 +104,7 @@ impl Alerting {
         Ok(Self {
             config: parts.config.clone(),
             channels,
+            tally: Arc::default(),
             signals: Arc::new(signals),
             receiver,
             suspects,
@@ -125,13 +127,9 @@ impl Alerting {
         })
     }
 
-    /// Where the data plane puts its records: they pass by here.
-    pub(crate) fn sink(&self, inner: Arc<dyn InterceptSink>) -> Arc<dyn InterceptSink> {
-        Arc::new(WatchedSink::new(
-            inner,
-            Arc::clone(&self.signals),
-            self.suspects.clone(),
-        ))
+    /// What is to see every record as it is kept.
+    pub(crate) fn watch(&self) -> Arc<dyn InterceptWatch> {
+        Arc::new(AlertsWatch::new(Arc::clone(&self.tally), self.suspects.clone()))
     }
 
     /// What is counted of alerts.
@@ -156,7 +154,7 @@ impl Alerting {
         })
     }
 
-    /// Runs until `stopping` says so: then the watch takes what is left in its queue, and attempts under way are waited for a while.
+    /// Runs until `stopping` says so: then the watch takes what is left, and attempts under way are waited for a while.
     pub(crate) async fn run(self, lost: LostRecords, mut stopping: watch::Receiver<bool>) {
         let names: Vec<ChannelId> = self.channels.iter().map(|channel| channel.id().clone()).collect();
         let (settings, follow) = follow(self.config, names, self.live);
@@ -194,7 +192,7 @@ impl Alerting {
         aside.spawn(outages.run());
         aside.spawn(silence.run());
         let watch = Watch::new(self.parts, settings);
-        let mut watching = tokio::spawn(watch.run(self.signals, self.receiver, stopping.clone()));
+        let mut watching = tokio::spawn(watch.run(self.tally, self.signals, self.receiver, stopping.clone()));
         let is_broken = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => false,
             _ = &mut watching => true,

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
 use sentinel_alerts::links::LinkSigner;
 use sentinel_core::policy::LiveRules;
-use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
+use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, InterceptWatch, StoreError};
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Dependencies, Engine, StartError};
 use sentinel_store::listener::{ChangeListener, ChannelObserver as _, ListenerParts};
@@ -113,14 +113,14 @@ impl App {
             Arc::clone(&stores.bindings),
             &cache_bounds(&config),
         ));
-        let (spool, reader) = open_spool(&config, Arc::clone(&clock))?;
+        let alerting = Alerting::new(alert_parts(&config, &stores, secrets.links, &settings, &clock))?;
+        let (spool, reader) = open_spool(&config, Arc::clone(&clock), alerting.watch())?;
         let recording = (Arc::clone(&spool), reader);
         let mut jobs = Jobs::start(job_parts(&stores, recording, &lookup, &settings, &clock));
-        let alerting = Alerting::new(alert_parts(&config, &stores, secrets.links, &settings, &clock))?;
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
-            intercepts: alerting.sink(spool.clone()),
+            intercepts: spool.clone(),
             clock: Arc::clone(&clock),
         };
         let engine = Engine::start(proxy_config(&config, settings.rules()), dependencies)?;
@@ -288,12 +288,17 @@ impl AdminTask {
 }
 
 /// Where the data plane records. Nothing is served without it.
-fn open_spool(config: &Config, clock: Arc<dyn Clock>) -> Result<(Arc<Spool>, SpoolReader), SpoolError> {
+fn open_spool(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    watch: Arc<dyn InterceptWatch>,
+) -> Result<(Arc<Spool>, SpoolReader), SpoolError> {
     let options = SpoolOptions {
         bytes_max: config.audit.spool_bytes_max,
         profile: config.upstream.profile.name.to_string(),
         replica: config.audit.replica_name.clone(),
         clock,
+        watch: Some(watch),
     };
     let (spool, reader) = Spool::open(&config.store.spool(), options)?;
     Ok((Arc::new(spool), reader))
