@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Where a setting's value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SettingSource {
     /// Nobody set it.
@@ -23,7 +23,7 @@ pub enum SettingSource {
 }
 
 /// One setting as `GET /admin/api/settings` shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Setting {
     /// Its name in the configuration, such as `proxy.listen`.
     pub name: String,
@@ -42,7 +42,7 @@ pub struct Setting {
 }
 
 /// All settings, as they hold on this replica.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct SettingsInEffect {
     /// To be sent with a change; grows with every one.
     pub version: i64,
@@ -51,7 +51,7 @@ pub struct SettingsInEffect {
 }
 
 /// One setting that cannot be changed so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct WrongSetting {
     /// Its name, as it was sent.
     #[serde(rename = "field")]

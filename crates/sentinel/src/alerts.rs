@@ -6,6 +6,7 @@
 
 mod channels;
 mod desk;
+mod links;
 mod metrics;
 mod outages;
 mod outbox;
@@ -22,9 +23,9 @@ use sentinel_alerts::links::LinkSigner;
 use sentinel_alerts::memory::MemoryAlertStore;
 use sentinel_alerts::watch::{MakeCounters, Signal, SignalQueue, Tally, WatchParts, WatchSettings};
 use sentinel_alerts::{Couriers, Watch};
-use sentinel_core::alert::ports::AlertStore;
+use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::alert::{ChannelId, Part};
-use sentinel_core::ports::{BindingAdmin, Health, InterceptWatch};
+use sentinel_core::ports::{AdminEventStore, BindingAdmin, Health, InterceptWatch};
 use sentinel_core::time::Clock;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -37,6 +38,7 @@ pub(crate) use metrics::AlertMetrics;
 
 use channels::Counted;
 use desk::Desk;
+use links::Links;
 use outages::Outages;
 use outbox::CountedOutbox;
 use silence::{CANDIDATES_MAX, Candidate, Silence};
@@ -52,10 +54,14 @@ pub(crate) struct AlertParts<'c> {
     pub(crate) public_url: Option<&'c str>,
     pub(crate) links: LinkSigner,
     pub(crate) store: Arc<dyn AlertStore>,
+    /// Which links were used.
+    pub(crate) used_links: Arc<dyn UsedLinks>,
     /// Makes counters for one window, shared by the replicas.
     pub(crate) make_counters: MakeCounters,
     /// Where it is asked how long a key was silent.
     pub(crate) bindings: Arc<dyn BindingAdmin>,
+    /// Where it is written who ignored an alert.
+    pub(crate) events: Arc<dyn AdminEventStore>,
     /// What is asked whether it works.
     pub(crate) watched: Vec<(Part, Arc<dyn Health>)>,
     /// This replica's name.
@@ -78,6 +84,9 @@ pub(crate) struct Alerting {
     suspects: mpsc::Sender<Candidate>,
     candidates: mpsc::Receiver<Candidate>,
     bindings: Arc<dyn BindingAdmin>,
+    links: LinkSigner,
+    used_links: Arc<dyn UsedLinks>,
+    events: Arc<dyn AdminEventStore>,
     parts: WatchParts,
     watched: Vec<(Part, Arc<dyn Health>)>,
     live: watch::Receiver<LiveConfig>,
@@ -86,7 +95,7 @@ pub(crate) struct Alerting {
 
 impl Alerting {
     pub(crate) fn new(parts: AlertParts<'_>) -> Result<Self, AlertsError> {
-        let console = parts.public_url.map(|url| (url, parts.links));
+        let console = parts.public_url.map(|url| (url, parts.links.clone()));
         let channels = open_channels(parts.config, console)?;
         let metrics = AlertMetrics::default();
         let (signals, receiver) = SignalQueue::new();
@@ -101,6 +110,9 @@ impl Alerting {
             suspects,
             candidates,
             bindings: parts.bindings,
+            links: parts.links,
+            used_links: parts.used_links,
+            events: parts.events,
             parts: WatchParts {
                 make_counters: parts.make_counters,
                 store: counted(parts.store),
@@ -125,14 +137,20 @@ impl Alerting {
         self.metrics.clone()
     }
 
-    /// What operators see and do.
-    pub(crate) fn desk(&self) -> Arc<dyn Alerts> {
+    /// What operators see and do; links of messages change `bindings`.
+    pub(crate) fn desk(&self, bindings: Arc<dyn BindingAdmin>) -> Arc<dyn Alerts> {
         Arc::new(Desk {
             channels: self.channels.clone(),
             store: Arc::clone(&self.parts.store),
             bell: Arc::clone(&self.parts.bell),
             clock: Arc::clone(&self.parts.clock),
             replica: self.parts.replica.clone(),
+            links: Links {
+                signer: self.links.clone(),
+                used: Arc::clone(&self.used_links),
+                bindings,
+                events: Arc::clone(&self.events),
+            },
         })
     }
 

@@ -162,12 +162,15 @@ impl App {
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
             clock,
+            client_ip: config.proxy.client_ip_rules(),
+            accounts: Arc::clone(&authority.accounts),
+            sealing_secret: secrets.sealing,
             account: Account::new(config.admin.username.as_str(), secrets.admin_password)?,
             attempts: Arc::clone(&stores.attempts),
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
             settings: settings.clone(),
-            alerts: alerting.desk(),
+            alerts: alerting.desk(Arc::clone(&bindings)),
         };
         jobs.alert(alerting, Box::new(move || spool.figures().overflowed));
         Ok(Self {
@@ -354,6 +357,8 @@ fn alert_parts<'c>(
         public_url: config.admin.public_url.as_deref(),
         links,
         store: Arc::clone(&authority.alerts),
+        used_links: Arc::clone(&authority.used_links),
+        events: Arc::clone(&authority.events),
         make_counters: Arc::clone(&stores.make_counters),
         bindings: Arc::clone(&authority.admin),
         watched: stores.watched(),

@@ -30,6 +30,9 @@ const TABLES: &[&str] = &[
     "alert_transitions",
     "alert_deliveries",
     "admin_events",
+    "administrators",
+    "admin_sessions",
+    "api_tokens",
     "settings",
     "settings_version",
 ];
