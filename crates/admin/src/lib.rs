@@ -37,4 +37,6 @@ pub use openapi::openapi_json;
 pub use parts::{Account, AdminParts};
 pub use router::router;
 pub use server::{CONNECTIONS_MAX, DRAIN_MAX, serve};
-pub use settings::{Setting, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting};
+pub use settings::{
+    Setting, SettingSchema, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting,
+};

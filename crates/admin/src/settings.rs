@@ -22,6 +22,19 @@ pub enum SettingSource {
     Environment,
 }
 
+/// What may be written for a setting, in the words of JSON Schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SettingSchema {
+    /// `string` or `integer`.
+    pub r#type: &'static str,
+    /// The words that are taken, when only some are.
+    pub r#enum: Option<Vec<&'static str>>,
+    /// The least number that is taken.
+    pub minimum: Option<u64>,
+    /// The greatest number that is taken.
+    pub maximum: Option<u64>,
+}
+
 /// One setting as `GET /admin/api/settings` shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Setting {
@@ -35,6 +48,10 @@ pub struct Setting {
     pub live: bool,
     /// What it is when nobody sets it; none when there is no such value.
     pub default: Option<String>,
+    /// Whether it is a secret: then it is never shown, and never changed from here.
+    pub is_secret: bool,
+    /// What may be written, for programs.
+    pub schema: SettingSchema,
     /// What may be written, in words.
     pub wanted: String,
     /// What it is for, in words.
