@@ -9,6 +9,7 @@ mod jobs;
 mod metrics;
 mod secrets;
 mod serve;
+mod service_manager;
 mod settings;
 mod stores;
 mod telemetry;

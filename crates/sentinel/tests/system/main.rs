@@ -15,6 +15,7 @@ mod plain;
 mod records;
 mod replica;
 mod replicas;
+mod service_manager;
 mod settings;
 
 use std::net::{IpAddr, Ipv4Addr};
