@@ -9,9 +9,9 @@ mod jobs;
 mod metrics;
 mod secrets;
 mod serve;
-mod service_manager;
 mod settings;
 mod stores;
+mod supervision;
 mod telemetry;
 
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::cli::{self, CliError};
 use crate::config::{Config, Sources};
 use crate::demo::{DEMO_KEY, DemoKeys, DemoUpstream};
-use crate::{service_manager, telemetry};
+use crate::{supervision, telemetry};
 
 /// Threads for the admin listener, the jobs and the stores' answers; requests have their own.
 const BACKGROUND_THREADS: usize = 2;
@@ -35,7 +35,7 @@ pub(crate) fn run(mut sources: Sources, demo_upstream: bool) -> Result<(), CliEr
         let config = loaded.config.clone();
         let mut app = App::start(loaded).await?;
         greet(&mut anstream::stdout().lock(), &app, &config, demo.is_some())?;
-        let _watchdog = service_manager::serving();
+        let _watchdog = supervision::serving();
         let broken = tokio::select! {
             stopped = stop_signal() => { stopped?; None }
             broken = app.broken() => Some(broken),
@@ -45,7 +45,7 @@ pub(crate) fn run(mut sources: Sources, demo_upstream: bool) -> Result<(), CliEr
         } else {
             tracing::info!("stopping: requests under way may finish; a second signal ends them");
         }
-        service_manager::stopping();
+        supervision::stopping();
         let in_order = tokio::select! {
             in_order = app.stop() => in_order,
             again = stop_signal() => { again?; false }

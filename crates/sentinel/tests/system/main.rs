@@ -15,8 +15,8 @@ mod plain;
 mod records;
 mod replica;
 mod replicas;
-mod service_manager;
 mod settings;
+mod supervision;
 
 use std::net::{IpAddr, Ipv4Addr};
 
