@@ -13,14 +13,16 @@ use super::{RedisBuilder, RedisServer};
 const SERVICE: &str = "sentinel-testkit";
 /// The most Sentinels that a test gets.
 pub(super) const SENTINELS_MAX: usize = 3;
-/// Sentinel's own clocks tick every second or ten; a test does not wait that long. Redis 7 can be told so.
+/// Sentinel's own clocks tick every second or ten; a test does not wait that long. Redis 7 can be told so. A fail-over takes a replica only if
+/// it said how it is within five ping periods, and once its primary is down it is asked every second (`sentinelSelectSlave` and
+/// `sentinelSendPeriodicCommands` in Redis): with pings more often than every 200 ms it would depend on the moment whether there is one.
 const QUICK: &[&str] = &[
     "SENTINEL",
     "DEBUG",
     "INFO-PERIOD",
     "100",
     "PING-PERIOD",
-    "100",
+    "250",
     "ASK-PERIOD",
     "100",
     "PUBLISH-PERIOD",
