@@ -2,20 +2,7 @@
 
 /// For HTML, and for the subset of it that Telegram reads ("HTML style" in the Bot API's formatting options: `<`, `>`, `&` and, in
 /// attributes, `"`).
-pub(crate) fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
+pub(crate) use sentinel_core::html::escaped as html;
 
 /// For Slack's mrkdwn ("Escaping text" in Slack's formatting reference names these three). Mentions and links need `<`.
 pub(crate) fn slack(text: &str) -> String {

@@ -14,6 +14,7 @@ pub mod decision;
 pub mod event;
 pub mod fingerprint;
 pub mod header;
+pub mod html;
 pub mod known;
 pub mod network;
 pub mod path;

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, header};
 use sentinel_core::alert::LinkAction;
+use sentinel_core::html::escaped;
 
 use super::{LinkRefused, LinkedAction, NAME_CHARACTERS_MAX, PATH, STYLE_PATH};
 
@@ -100,7 +101,7 @@ fn form(language: Language, action: &LinkedAction, token: &str) -> String {
          <button{is_danger}>{confirm}</button></form>",
         facts = facts(language, action),
         consequence = consequence(language, action.action),
-        token = escape(token),
+        token = escaped(token),
         who = language.pick("Your name, for the audit log", "你的姓名（写入审计日志）"),
         confirm = confirm(language, action.action),
     )
@@ -124,7 +125,7 @@ fn facts(language: Language, action: &LinkedAction) -> String {
     ));
     let mut list = String::from("<dl>");
     for (label, value) in rows {
-        list.extend(["<dt>", label, "</dt><dd>", &escape(&value), "</dd>"]);
+        list.extend(["<dt>", label, "</dt><dd>", &escaped(&value), "</dd>"]);
     }
     list.push_str("</dl>");
     list
@@ -209,20 +210,4 @@ fn refusal(language: Language, refused: &LinkRefused) -> (&'static str, &'static
             ),
         ),
     }
-}
-
-/// For text and for quoted attributes.
-fn escape(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut escaped, c| {
-            match c {
-                '&' => escaped.push_str("&amp;"),
-                '<' => escaped.push_str("&lt;"),
-                '>' => escaped.push_str("&gt;"),
-                '"' => escaped.push_str("&quot;"),
-                '\'' => escaped.push_str("&#39;"),
-                other => escaped.push(other),
-            }
-            escaped
-        })
 }
