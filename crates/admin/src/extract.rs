@@ -121,14 +121,12 @@ impl<S: Send + Sync> FromRequestParts<S> for BindingIdInPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::field("id", NOT_AN_ID))?;
-        parse_number("id", &text).map(|id| Self(BindingId(id)))
+        let NumberInPath(id) = NumberInPath::from_request_parts(parts, state).await?;
+        Ok(Self(BindingId(id)))
     }
 }
 
-/// A number in the path that names an administrator or a token.
+/// A number in the path.
 pub(crate) struct NumberInPath(pub(crate) i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for NumberInPath {

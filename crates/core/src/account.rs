@@ -13,7 +13,7 @@ pub mod memory;
 
 use std::fmt;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::event::{Actor, AdminEvent};
@@ -285,7 +285,7 @@ pub fn administrator_event(
         "before": before.map(state),
         "after": after.map(state),
     });
-    account_event(action, actor, &detail)
+    AdminEvent::by(actor, action, detail.to_string())
 }
 
 /// A token for a program. Not the secret: that is shown once and stored as a digest only.
@@ -333,17 +333,7 @@ pub fn token_event(action: &str, actor: &Actor, token: &ApiToken) -> AdminEvent 
         "hint": token.hint,
         "expires_at": token.expires_at.map(Timestamp::rfc3339),
     });
-    account_event(action, actor, &detail)
-}
-
-fn account_event(action: &str, actor: &Actor, detail: &Value) -> AdminEvent {
-    AdminEvent {
-        at: actor.at,
-        actor: actor.name.clone(),
-        client_ip: actor.client_ip,
-        action: action.to_owned(),
-        detail: detail.to_string(),
-    }
+    AdminEvent::by(actor, action, detail.to_string())
 }
 
 #[cfg(test)]

@@ -180,6 +180,19 @@ pub struct AdminEvent {
     pub detail: String,
 }
 
+impl AdminEvent {
+    /// What this operator did just now.
+    pub fn by(actor: &Actor, action: &str, detail: String) -> Self {
+        Self {
+            at: actor.at,
+            actor: actor.name.clone(),
+            client_ip: actor.client_ip,
+            action: action.to_owned(),
+            detail,
+        }
+    }
+}
+
 /// Who changes something, and when: what every change leaves in the admin events.
 #[derive(Clone, Debug)]
 pub struct Actor {

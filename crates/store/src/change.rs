@@ -48,13 +48,7 @@ pub(crate) fn event(
         "before": state(before),
         "after": after.map(state),
     });
-    AdminEvent {
-        at: actor.at,
-        actor: actor.name.clone(),
-        client_ip: actor.client_ip,
-        action: action.as_str().to_owned(),
-        detail: detail.to_string(),
-    }
+    AdminEvent::by(actor, action.as_str(), detail.to_string())
 }
 
 /// The event of one batch that the archive moved.
@@ -84,13 +78,7 @@ pub(crate) fn settings_event(
         changes.keys().map(|name| (name.clone(), value(name))).collect()
     };
     let detail = json!({"version": after.version, "before": of(before), "after": of(after)});
-    AdminEvent {
-        at: actor.at,
-        actor: actor.name.clone(),
-        client_ip: actor.client_ip,
-        action: "change_settings".to_owned(),
-        detail: detail.to_string(),
-    }
+    AdminEvent::by(actor, "change_settings", detail.to_string())
 }
 
 /// The whole record as the archive keeps it.

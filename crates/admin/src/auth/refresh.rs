@@ -1,9 +1,8 @@
 //! What refreshes a session: its name and generation, signed. It lives in a cookie that no script can read, and the store holds nothing
 //! that it could be made from.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::hmac;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use http::header::{COOKIE, ORIGIN};
 use http::{HeaderMap, HeaderValue};
 use sentinel_core::account::session::{AdminSession, SessionId};
@@ -41,9 +40,7 @@ impl RefreshCookies {
         let mut value = format!("{}.{}", session.id, session.generation);
         let tag = hmac::sign(&self.0, value.as_bytes());
         value.push('.');
-        for byte in tag.as_ref() {
-            let _ = write!(value, "{byte:02x}");
-        }
+        HEXLOWER.encode_append(tag.as_ref(), &mut value);
         header(&value, session.expires_at.since(now).as_secs(), is_secure)
     }
 
@@ -67,7 +64,12 @@ impl RefreshCookies {
             return None;
         }
         let (signed, tag) = value.rsplit_once('.')?;
-        hmac::verify(&self.0, signed.as_bytes(), &bytes_of(tag)?).ok()?;
+        hmac::verify(
+            &self.0,
+            signed.as_bytes(),
+            &HEXLOWER_PERMISSIVE.decode(tag.as_bytes()).ok()?,
+        )
+        .ok()?;
         let (session, generation) = signed.split_once('.')?;
         Some(RefreshRight {
             session: SessionId::parse(session)?,
@@ -88,21 +90,6 @@ fn header(value: &str, life_seconds: u64, is_secure: bool) -> HeaderValue {
         "{COOKIE_NAME}={value}; Path={COOKIE_PATH}; Max-Age={life_seconds}; HttpOnly; SameSite=Strict{secure}"
     );
     HeaderValue::from_str(&text).expect("digits, letters and dots are a header value")
-}
-
-fn bytes_of(hexadecimal: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    let (pairs, []) = hexadecimal.as_bytes().as_chunks::<2>() else {
-        return None;
-    };
-    pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
-        .collect()
 }
 
 #[cfg(test)]

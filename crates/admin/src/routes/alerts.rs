@@ -368,13 +368,7 @@ async fn test(
 /// Writes down what an operator did. It is done already: that it cannot be written down is for the log.
 async fn note(admin: &Admin, caller: SignedIn, action: &str, detail: String) {
     let actor = caller.actor(admin.clock.now());
-    let event = AdminEvent {
-        at: actor.at,
-        actor: actor.name,
-        client_ip: actor.client_ip,
-        action: action.to_owned(),
-        detail,
-    };
+    let event = AdminEvent::by(&actor, action, detail);
     if let Err(error) = admin.events.append(event).await {
         tracing::warn!(%error, action, "what an operator did could not be written down");
     }

@@ -37,10 +37,9 @@ impl State {
         self.last_id
     }
 
-    fn is_in_force(&self, session: &AdminSession, now: Timestamp) -> bool {
-        let holder = session.administrator.map(|id| self.administrators.get(&id));
-        !session.is_over(now)
-            && holder.is_none_or(|holder| holder.is_some_and(|administrator| !administrator.is_disabled))
+    fn in_force(&self, session: &AdminSession, now: Timestamp) -> Option<SessionInForce> {
+        let holder = session.administrator.and_then(|id| self.administrators.get(&id));
+        session.clone().in_force(holder.cloned(), now)
     }
 }
 
@@ -208,7 +207,7 @@ impl AccountStore for MemoryAccounts {
         }
         let mut state = self.working()?;
         let now = session.created_at;
-        if !state.is_in_force(&session, now) {
+        if state.in_force(&session, now).is_none() {
             return Ok(false);
         }
         state.sessions.retain(|session| !session.is_over(now));
@@ -236,14 +235,7 @@ impl AccountStore for MemoryAccounts {
     async fn session(&self, id: SessionId, now: Timestamp) -> Result<Option<SessionInForce>, StoreError> {
         let state = self.working()?;
         let found = state.sessions.iter().find(|session| session.id == id);
-        Ok(found
-            .filter(|session| state.is_in_force(session, now))
-            .map(|session| SessionInForce {
-                session: session.clone(),
-                administrator: session
-                    .administrator
-                    .and_then(|id| state.administrators.get(&id).cloned()),
-            }))
+        Ok(found.and_then(|session| state.in_force(session, now)))
     }
 
     async fn refresh_session(&self, refresh: Refresh) -> Result<Refreshed, StoreError> {
@@ -251,11 +243,10 @@ impl AccountStore for MemoryAccounts {
         let Some(place) = state.sessions.iter().position(|session| session.id == refresh.id) else {
             return Ok(Refreshed::Gone);
         };
-        let session = state.sessions[place].clone();
-        if !state.is_in_force(&session, refresh.now) {
+        let Some(found) = state.in_force(&state.sessions[place], refresh.now) else {
             return Ok(Refreshed::Gone);
-        }
-        let refreshed = session.refresh(&refresh);
+        };
+        let refreshed = found.session.refresh(&refresh);
         match &refreshed {
             Refreshed::Done(session) => state.sessions[place] = session.clone(),
             Refreshed::Reused(session) => {
@@ -272,7 +263,7 @@ impl AccountStore for MemoryAccounts {
         let state = self.working()?;
         let in_force = state.sessions.iter().rev();
         Ok(in_force
-            .filter(|session| whose.includes(session) && state.is_in_force(session, now))
+            .filter(|session| whose.includes(session) && state.in_force(session, now).is_some())
             .take(SESSIONS_SHOWN_MAX)
             .cloned()
             .collect())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Administrator, AdministratorId, account_event};
+use super::{Administrator, AdministratorId};
 use crate::event::{Actor, AdminEvent};
 use crate::network::ClientIp;
 use crate::time::Timestamp;
@@ -142,6 +142,17 @@ impl AdminSession {
         now >= self.expires_at
     }
 
+    /// The session with the administrator whose it is, as the store has it now, if it is in force: it is not over, and its holder is there and not
+    /// disabled. Of the configured account's sessions there is no holder.
+    pub fn in_force(self, holder: Option<Administrator>, now: Timestamp) -> Option<SessionInForce> {
+        let administrator = holder.filter(|holder| !holder.is_disabled);
+        let has_holder = self.administrator.is_none() || administrator.is_some();
+        (has_holder && !self.is_over(now)).then_some(SessionInForce {
+            session: self,
+            administrator,
+        })
+    }
+
     /// Judges a refresh, and makes it. On [`Refreshed::Reused`] and [`Refreshed::Gone`] the store removes the session.
     pub fn refresh(mut self, refresh: &Refresh) -> Refreshed {
         if self.is_over(refresh.now) {
@@ -168,7 +179,7 @@ impl AdminSession {
     /// The admin event of its end.
     pub fn end_event(&self, action: &str, actor: &Actor) -> AdminEvent {
         let detail = json!({"session": self.id.to_string(), "account": self.account});
-        account_event(action, actor, &detail)
+        AdminEvent::by(actor, action, detail.to_string())
     }
 
     /// The admin event of a refresh that came twice.

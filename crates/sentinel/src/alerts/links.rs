@@ -12,7 +12,7 @@ use sentinel_core::alert::ports::UsedLinks;
 use sentinel_core::binding::{BINDING_NETWORKS_MAX, BindingRecord};
 use sentinel_core::event::{Actor, AdminEvent};
 use sentinel_core::network::Network;
-use sentinel_core::ports::{AdminEventStore, BindingAdmin, StoreError};
+use sentinel_core::ports::{AdminEventStore, BindingAdmin};
 use sentinel_core::time::Timestamp;
 
 /// Shows links and follows them.
@@ -78,7 +78,10 @@ impl Links {
                     .set_networks(record.binding.id, networks, actor)
                     .await
             }
-            (LinkAction::Ignore, ..) => return self.note(link, actor).await.map_err(LinkRefused::Store),
+            (LinkAction::Ignore, ..) => {
+                let event = AdminEvent::by(&actor, "alert_ignored", format!("alert {}", link.alert));
+                return self.events.append(event).await.map_err(LinkRefused::Store);
+            }
             // No link is signed without what it acts on.
             (LinkAction::Ban | LinkAction::AllowNetwork, ..) => return Err(LinkRefused::Forged),
         };
@@ -87,17 +90,6 @@ impl Links {
             Ok(None) => Err(LinkRefused::Pointless),
             Err(error) => Err(LinkRefused::Store(error)),
         }
-    }
-
-    async fn note(&self, link: &ActionLink, actor: Actor) -> Result<(), StoreError> {
-        let event = AdminEvent {
-            at: actor.at,
-            actor: actor.name,
-            client_ip: actor.client_ip,
-            action: "alert_ignored".to_owned(),
-            detail: format!("alert {}", link.alert),
-        };
-        self.events.append(event).await
     }
 }
 

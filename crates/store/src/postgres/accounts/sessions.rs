@@ -66,23 +66,14 @@ async fn with_holder(
     row: Option<Row>,
     now: Timestamp,
 ) -> Result<Option<SessionInForce>, Failure> {
-    let found = row.as_ref().map(read).transpose()?;
-    let Some(found) = found.filter(|found| !found.is_over(now)) else {
+    let Some(found) = row.as_ref().map(read).transpose()? else {
         return Ok(None);
     };
-    let Some(holder) = found.administrator else {
-        return Ok(Some(SessionInForce {
-            session: found,
-            administrator: None,
-        }));
+    let holder = match found.administrator {
+        Some(holder) => administrators::by_id(session, holder).await?,
+        None => None,
     };
-    let holder = administrators::by_id(session, holder).await?;
-    Ok(holder
-        .filter(|administrator| !administrator.is_disabled)
-        .map(|administrator| SessionInForce {
-            session: found,
-            administrator: Some(administrator),
-        }))
+    Ok(found.in_force(holder, now))
 }
 
 pub(super) async fn refresh(session: &Session, refresh: &Refresh) -> Result<Refreshed, Failure> {

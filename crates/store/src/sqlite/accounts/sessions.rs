@@ -58,22 +58,14 @@ pub(super) fn in_force(
     id: SessionId,
     now: Timestamp,
 ) -> Result<Option<SessionInForce>, Failure> {
-    let Some(session) = by_id(connection, id)?.filter(|session| !session.is_over(now)) else {
+    let Some(session) = by_id(connection, id)? else {
         return Ok(None);
     };
-    let Some(holder) = session.administrator else {
-        return Ok(Some(SessionInForce {
-            session,
-            administrator: None,
-        }));
+    let holder = match session.administrator {
+        Some(holder) => administrators::by_id(connection, holder)?,
+        None => None,
     };
-    let holder = administrators::by_id(connection, holder)?;
-    Ok(holder
-        .filter(|administrator| !administrator.is_disabled)
-        .map(|administrator| SessionInForce {
-            session,
-            administrator: Some(administrator),
-        }))
+    Ok(session.in_force(holder, now))
 }
 
 pub(super) fn refresh(connection: &Connection, refresh: &Refresh) -> Result<Refreshed, Failure> {
