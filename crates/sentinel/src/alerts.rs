@@ -6,12 +6,12 @@
 
 mod channels;
 mod desk;
+mod intercept_watch;
 mod links;
 mod metrics;
 mod outages;
 mod outbox;
 mod silence;
-mod sink;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,11 +38,11 @@ pub(crate) use metrics::AlertMetrics;
 
 use channels::Counted;
 use desk::Desk;
+use intercept_watch::AlertsWatch;
 use links::Links;
 use outages::Outages;
 use outbox::CountedOutbox;
 use silence::{CANDIDATES_MAX, Candidate, Silence};
-use sink::AlertsWatch;
 
 /// How long attempts to deliver that are under way are waited for at the end. One that takes longer is made again later.
 pub(crate) const LAST_ATTEMPTS_MAX: Duration = Duration::from_secs(5);
