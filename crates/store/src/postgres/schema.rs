@@ -32,6 +32,9 @@ const TABLES: &[&str] = &[
     "admin_events",
     "settings",
     "settings_version",
+    "traffic",
+    "top_refused",
+    "replicas",
 ];
 
 /// The schema that this version reads and writes.

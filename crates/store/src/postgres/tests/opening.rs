@@ -274,6 +274,7 @@ async fn a_database_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
              INSERT INTO intercept_logs (reference, at, reason, outcome, client_ip, method, path, user_agent, count) \
              SELECT 'sr_' || number, '2030-01-01', 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1 \
              FROM unnest(ARRAY[1, 2, 2]) AS number; \
+             DROP TABLE traffic, top_refused, replicas; \
              DROP TABLE alert_deliveries, alert_transitions, alerts; CREATE TABLE alerts (id bigint); \
              DELETE FROM refinery_schema_history WHERE version > 1",
         )

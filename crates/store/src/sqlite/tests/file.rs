@@ -338,7 +338,8 @@ async fn a_file_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
     // Back to how the first version left it.
     outside(&path)
         .execute_batch(
-            "DROP TABLE alert_deliveries; DROP TABLE alert_transitions; DROP TABLE alerts;
+            "DROP TABLE traffic; DROP TABLE top_refused; DROP TABLE replicas;
+             DROP TABLE alert_deliveries; DROP TABLE alert_transitions; DROP TABLE alerts;
              CREATE TABLE alerts (id INTEGER PRIMARY KEY);
              DROP INDEX bindings_by_last_sign; DROP INDEX bindings_marked; DROP TABLE settings_version;
              ALTER TABLE bindings DROP COLUMN archive_marked_at;
