@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from busy import Busy
 from keys import BODY, CONNECTIONS, KEYS, connect, key, send
 from part_requests import run_wrk
 from processes import BenchError
@@ -51,8 +52,10 @@ def cost(proxy, connections, refused, options):
     """CPU time and latency of requests that are all permitted, or all refused."""
     run_wrk(proxy.port, connections, options.warm_seconds, options.load_core, refused)
     cpu_before = proxy.process.cpu_us()
+    busy = Busy(proxy.process, options)
     result = run_wrk(proxy.port, connections, options.seconds, options.load_core, refused)
     cpu_us = (proxy.process.cpu_us() - cpu_before) / result["requests"]
+    shares = busy.shares()
     return {
         "connections": connections,
         "refused": refused,
@@ -60,7 +63,7 @@ def cost(proxy, connections, refused, options):
         "cpu_us": cpu_us,
         "p50_us": result["p50_us"],
         "p99_us": result["p99_us"],
-    }
+    } | shares
 
 
 def requests_of(number):
@@ -160,7 +163,7 @@ def measure(session):
     for number in range(options.rounds):
         for connections in options.connections:
             for proxy, refused in ((permitting, False), (refusing, True)):
-                row = {"round": number + 1} | cost(proxy, connections, refused, options)
+                row = {"round": number + 1, "proxy": proxy.name} | cost(proxy, connections, refused, options)
                 rounds.append(row)
                 word = "refused" if refused else "permitted"
                 print(

@@ -27,6 +27,9 @@ pub enum AdminError {
     /// The secret that signs tokens is too short to be one.
     #[error("the token secret has {0} bytes; at least {JWT_SECRET_BYTES_MIN} are needed")]
     JwtSecretTooShort(usize),
+    /// The secret that seals second factors is too short to be one.
+    #[error("the sealing secret has {0} bytes; at least {JWT_SECRET_BYTES_MIN} are needed")]
+    SealingSecretTooShort(usize),
     /// Tokens would live too shortly to be used, or too long to be safe.
     #[error("a token must live {} to {} seconds", TOKEN_LIFE_MIN.as_secs(), TOKEN_LIFE_MAX.as_secs())]
     TokenLife,

@@ -6,37 +6,43 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
+use sentinel_core::account::session::SessionId;
+use sentinel_core::account::{AdministratorId, Role};
 use sentinel_core::binding::BindingId;
 use sentinel_core::event::Actor;
-use sentinel_core::network::{ClientIp, PeerAddr};
+use sentinel_core::network::ClientIp;
 use sentinel_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 
+use crate::auth::caller::Identity;
 use crate::problem::{Code, Problem};
 
 /// The largest body, in bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// Where the request comes from: the socket's peer.
+/// Where the request comes from, as [`crate::middleware::locate`] found out.
+#[derive(Clone, Copy)]
 pub(crate) struct CallerIp(pub(crate) ClientIp);
 
 impl<S: Sync> FromRequestParts<S> for CallerIp {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<PeerAddr>().ok_or_else(|| {
+        parts.extensions.get::<Self>().copied().ok_or_else(|| {
             tracing::error!("a request without its peer's address: the router is not served by serve()");
             Problem::internal()
-        })?;
-        Ok(Self(peer.ip()))
+        })
     }
 }
 
-/// Who is signed in, and from where. Only the check of the token puts it into a request.
+/// Who is signed in, as what, and from where. Only the check of the token puts it into a request.
 #[derive(Clone)]
 pub(crate) struct SignedIn {
+    /// As the admin events name it: an account's name, or `token:` and a token's.
     pub(crate) name: String,
     pub(crate) client_ip: ClientIp,
+    pub(crate) role: Role,
+    pub(crate) identity: Identity,
 }
 
 impl SignedIn {
@@ -46,6 +52,21 @@ impl SignedIn {
             name: self.name,
             client_ip: Some(self.client_ip),
             at: now,
+        }
+    }
+
+    /// The administrator and the session, of callers who can change their own account.
+    pub(crate) fn administrator(&self) -> Result<(AdministratorId, SessionId), Problem> {
+        match self.identity {
+            Identity::Administrator { id, session } => Ok((id, session)),
+            Identity::Configured { .. } => Err(Problem::new(
+                Code::AccountNotChangeable,
+                "The configured account is changed where it is configured: ADMIN_USERNAME and ADMIN_PASSWORD.",
+            )),
+            Identity::Program(_) => Err(Problem::new(
+                Code::AccountNotChangeable,
+                "A token has no account of its own: sign in for this.",
+            )),
         }
     }
 }
@@ -104,6 +125,20 @@ impl<S: Send + Sync> FromRequestParts<S> for BindingIdInPath {
             .await
             .map_err(|_| Problem::field("id", NOT_AN_ID))?;
         parse_number("id", &text).map(|id| Self(BindingId(id)))
+    }
+}
+
+/// A number in the path that names an administrator or a token.
+pub(crate) struct NumberInPath(pub(crate) i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for NumberInPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::field("id", NOT_AN_ID))?;
+        parse_number("id", &text).map(Self)
     }
 }
 

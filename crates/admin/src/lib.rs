@@ -11,6 +11,7 @@ mod error;
 mod extract;
 mod figures;
 mod middleware;
+mod openapi;
 mod page;
 mod parts;
 mod problem;
@@ -24,14 +25,18 @@ mod secrecy_tests;
 #[cfg(test)]
 mod testing;
 
-pub use alerts::{Alerts, ChannelTestFailed};
-pub use auth::password::{Password, PasswordHash, hash_password, is_password_hash};
+pub use alerts::{Alerts, ChannelTestFailed, LinkRefused, LinkedAction};
+pub use auth::password::{PASSWORD_CHARACTERS_MIN, Password, PasswordHash, hash_password, is_password_hash};
+pub use auth::second_factor::SealingSecret;
 pub use auth::token::{
     JWT_SECRET_BYTES_MIN, JwtSecret, TOKEN_LIFE_DEFAULT, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN, TokenLife,
 };
 pub use error::AdminError;
 pub use figures::{Figures, TrafficFigures};
+pub use openapi::openapi_json;
 pub use parts::{Account, AdminParts};
 pub use router::router;
 pub use server::{CONNECTIONS_MAX, DRAIN_MAX, serve};
-pub use settings::{Setting, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting};
+pub use settings::{
+    Setting, SettingSchema, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting,
+};

@@ -1,4 +1,5 @@
-//! What every request passes on its way in and out: its id and log line, time-out, security headers, panics, the token check.
+//! What every request passes on its way in and out: its id and log line, time-out, security headers, panics, where it comes from, the token
+//! check.
 //! Nothing in here knows a resource.
 
 use std::any::Any;
@@ -10,9 +11,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{self, HeaderName, HeaderValue};
 use sentinel_core::event::{PATH_CHARACTERS_MAX, printable};
+use sentinel_core::header::OwnedHeaderLines;
+use sentinel_core::network::PeerAddr;
 use tracing::Instrument as _;
 
-use crate::extract::{CallerIp, SignedIn};
+use crate::auth::caller::recognise;
+use crate::auth::permission::Permission;
+use crate::extract::CallerIp;
 use crate::parts::Admin;
 use crate::problem::{Code, Problem};
 
@@ -103,19 +108,41 @@ pub(crate) fn after_panic(_panic: Box<dyn Any + Send>) -> Response {
     Problem::internal().into_response()
 }
 
-/// Lets a request on only with a good token, and tells the handler who is signed in.
-pub(crate) async fn require_token(
-    State(admin): State<Arc<Admin>>,
+/// Finds out where the request comes from: the socket's peer, or whom a trusted proxy names. A proxy that names nobody clearly stands for
+/// itself: nothing is gained by that, and whoever asks for health has no name to give.
+pub(crate) async fn locate(State(admin): State<Arc<Admin>>, mut request: Request, next: Next) -> Response {
+    if let Some(peer) = request.extensions().get::<PeerAddr>().copied() {
+        let lines: OwnedHeaderLines = request.headers().iter().collect();
+        let resolved = admin.client_ip.resolve(peer, lines.lines());
+        let client_ip = resolved.unwrap_or_else(|error| {
+            tracing::debug!(%error, "a caller stands for itself");
+            peer.ip()
+        });
+        request.extensions_mut().insert(CallerIp(client_ip));
+    }
+    next.run(request).await
+}
+
+/// What a route's check of callers needs.
+#[derive(Clone)]
+pub(crate) struct Guard {
+    pub(crate) admin: Arc<Admin>,
+    pub(crate) permission: Permission,
+}
+
+/// Lets a request on only with a good token of a caller who has the permission, and tells the handler who that is.
+pub(crate) async fn require(
+    State(guard): State<Guard>,
     CallerIp(client_ip): CallerIp,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
     let token = bearer_token(&request).ok_or_else(Problem::sign_in_required)?;
-    let name = admin
-        .tokens
-        .check(token, admin.clock.now())
-        .map_err(|_| Problem::sign_in_required())?;
-    request.extensions_mut().insert(SignedIn { name, client_ip });
+    let caller = recognise(&guard.admin, token, client_ip).await?;
+    if !guard.permission.is_given_to(caller.role) {
+        return Err(Problem::permission_denied(guard.permission));
+    }
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 

@@ -10,7 +10,7 @@ pub(crate) const PAGE_ROWS_MAX: u32 = 200;
 pub(crate) const PAGE_ROWS_DEFAULT: u32 = 50;
 
 /// One page of a list.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct Page<T> {
     /// Newest first.
     pub(crate) items: Vec<T>,

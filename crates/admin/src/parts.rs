@@ -4,14 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use sentinel_core::attempts::AttemptLimiter;
+use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::event::printable;
-use sentinel_core::ports::{AdminEventStore, BindingAdmin, Health, InterceptStore};
+use sentinel_core::ports::{AccountStore, AdminEventStore, BindingAdmin, Health, InterceptStore};
 use sentinel_core::time::Clock;
 
 use crate::alerts::Alerts;
 use crate::auth::password::PasswordHash;
+use crate::auth::refresh::RefreshCookies;
+use crate::auth::second_factor::{SealingSecret, SecondFactors};
+use crate::auth::sessions::Sessions;
 use crate::auth::sign_in::SignIn;
 use crate::auth::token::{JwtSecret, TokenLife, Tokens};
+use crate::auth::verification::Verification;
 use crate::error::AdminError;
 use crate::figures::Figures;
 use crate::settings::Settings;
@@ -19,7 +24,7 @@ use crate::settings::Settings;
 /// The most characters of an account's name.
 pub(crate) const USERNAME_CHARACTERS_MAX: usize = 64;
 
-/// The operator's account.
+/// The configured account: an owner that no change over the API reaches.
 pub struct Account {
     pub(crate) username: String,
     pub(crate) password: PasswordHash,
@@ -62,8 +67,14 @@ pub struct AdminParts {
     pub figures: Arc<dyn Figures>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
-    /// The operator's account.
+    /// The configured account.
     pub account: Account,
+    /// All other accounts, sessions, and the tokens of programs.
+    pub accounts: Arc<dyn AccountStore>,
+    /// Seals second factors; the same on all replicas.
+    pub sealing_secret: SealingSecret,
+    /// Whom to believe about callers' addresses.
+    pub client_ip: ClientIpRules,
     /// Remembers failed attempts to sign in.
     pub attempts: Arc<dyn AttemptLimiter>,
     /// Signs the tokens; the same on all replicas.
@@ -85,15 +96,22 @@ pub(crate) struct Admin {
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) figures: Arc<dyn Figures>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) accounts: Arc<dyn AccountStore>,
+    pub(crate) client_ip: ClientIpRules,
+    pub(crate) verification: Arc<Verification>,
+    pub(crate) factors: Arc<SecondFactors>,
     pub(crate) sign_in: SignIn,
+    pub(crate) sessions: Sessions,
     pub(crate) tokens: Tokens,
+    pub(crate) cookies: RefreshCookies,
     pub(crate) settings: Arc<dyn Settings>,
     pub(crate) alerts: Arc<dyn Alerts>,
 }
 
 impl From<AdminParts> for Admin {
     fn from(parts: AdminParts) -> Self {
-        let tokens = Tokens::new(&parts.jwt_secret, parts.token_life, &parts.account.username);
+        let verification = Arc::<Verification>::default();
+        let factors = Arc::new(SecondFactors::new(&parts.sealing_secret));
         Self {
             bindings: parts.bindings,
             intercepts: parts.intercepts,
@@ -102,8 +120,20 @@ impl From<AdminParts> for Admin {
             dispensable_health: parts.dispensable_health,
             figures: parts.figures,
             clock: parts.clock,
-            sign_in: SignIn::new(parts.account, parts.attempts),
-            tokens,
+            client_ip: parts.client_ip,
+            sign_in: SignIn::new(
+                parts.account,
+                Arc::clone(&parts.accounts),
+                parts.attempts,
+                Arc::clone(&verification),
+                Arc::clone(&factors),
+            ),
+            verification,
+            factors,
+            sessions: Sessions::new(Arc::clone(&parts.accounts), parts.token_life.duration()),
+            accounts: parts.accounts,
+            tokens: Tokens::new(&parts.jwt_secret, parts.token_life),
+            cookies: RefreshCookies::new(&parts.jwt_secret),
             settings: parts.settings,
             alerts: parts.alerts,
         }

@@ -3,6 +3,8 @@
 //! A caller hears a stable code and what to do. The cause goes to the log, once, here or where it was found; it is never
 //! in the answer.
 
+mod code;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -12,7 +14,10 @@ use sentinel_core::event::printable;
 use sentinel_core::ports::StoreError;
 use serde::Serialize;
 
+use crate::auth::permission::Permission;
 use crate::settings::WrongSetting;
+
+pub(crate) use code::Code;
 
 /// The media type of every error.
 pub(crate) const PROBLEM_MEDIA_TYPE: &str = "application/problem+json";
@@ -21,102 +26,8 @@ const FIELD_CHARACTERS_MAX: usize = 64;
 /// When to try again after the store was busy or away.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(2);
 
-/// What is wrong. The code is the last part of the problem's `type` and never changes its meaning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Code {
-    MalformedJson,
-    InvalidField,
-    UnsupportedMediaType,
-    BodyTooLarge,
-    CredentialsInvalid,
-    SignInRequired,
-    LoginLocked,
-    LoginBusy,
-    NotFound,
-    BindingNotFound,
-    SettingsOutdated,
-    DeliveryNotDead,
-    ChannelNotFound,
-    ChannelFailed,
-    MethodNotAllowed,
-    NotReady,
-    StoreBusy,
-    StoreUnavailable,
-    RequestTimeout,
-    Internal,
-}
-
-impl Code {
-    /// The code, its status and its title.
-    const fn describe(self) -> (&'static str, StatusCode, &'static str) {
-        use StatusCode as S;
-        match self {
-            Self::MalformedJson => ("malformed_json", S::BAD_REQUEST, "The body is not valid JSON"),
-            Self::InvalidField => (
-                "invalid_field",
-                S::UNPROCESSABLE_ENTITY,
-                "A field is missing, unknown or invalid",
-            ),
-            Self::UnsupportedMediaType => (
-                "unsupported_media_type",
-                S::UNSUPPORTED_MEDIA_TYPE,
-                "The body must be JSON",
-            ),
-            Self::BodyTooLarge => ("body_too_large", S::PAYLOAD_TOO_LARGE, "The body is too large"),
-            Self::CredentialsInvalid => (
-                "credentials_invalid",
-                S::UNAUTHORIZED,
-                "The user name or the password is wrong",
-            ),
-            Self::SignInRequired => ("sign_in_required", S::UNAUTHORIZED, "A valid token is needed"),
-            Self::LoginLocked => ("login_locked", S::TOO_MANY_REQUESTS, "Too many failed sign-ins"),
-            Self::LoginBusy => ("login_busy", S::SERVICE_UNAVAILABLE, "Too many sign-ins at once"),
-            Self::NotFound => ("not_found", S::NOT_FOUND, "There is nothing at this path"),
-            Self::BindingNotFound => ("binding_not_found", S::NOT_FOUND, "There is no such binding"),
-            Self::SettingsOutdated => (
-                "settings_outdated",
-                S::CONFLICT,
-                "The settings have changed meanwhile",
-            ),
-            Self::DeliveryNotDead => ("delivery_not_dead", S::CONFLICT, "The delivery was not given up"),
-            Self::ChannelNotFound => ("channel_not_found", S::NOT_FOUND, "There is no such channel"),
-            Self::ChannelFailed => (
-                "channel_failed",
-                S::BAD_GATEWAY,
-                "The channel did not take the message",
-            ),
-            Self::MethodNotAllowed => (
-                "method_not_allowed",
-                S::METHOD_NOT_ALLOWED,
-                "The path does not answer this method",
-            ),
-            Self::NotReady => ("not_ready", S::SERVICE_UNAVAILABLE, "A part does not work"),
-            Self::StoreBusy => ("store_busy", S::SERVICE_UNAVAILABLE, "The store is busy"),
-            Self::StoreUnavailable => (
-                "store_unavailable",
-                S::SERVICE_UNAVAILABLE,
-                "The store does not answer",
-            ),
-            Self::RequestTimeout => (
-                "request_timeout",
-                S::SERVICE_UNAVAILABLE,
-                "The request took too long",
-            ),
-            Self::Internal => (
-                "internal",
-                S::INTERNAL_SERVER_ERROR,
-                "Something went wrong in here",
-            ),
-        }
-    }
-
-    fn type_uri(self) -> String {
-        format!("urn:sentinel:problem:{}", self.describe().0)
-    }
-}
-
 /// Whether one part works, as `/readyz` and the dashboard say it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(crate) struct PartHealth {
     pub(crate) name: &'static str,
     pub(crate) ok: bool,
@@ -134,8 +45,9 @@ pub(crate) struct Problem {
 }
 
 /// The members of the answer's body.
-#[derive(Serialize)]
-struct ProblemBody<'p> {
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody<'p> {
     r#type: String,
     title: &'static str,
     status: u16,
@@ -143,8 +55,10 @@ struct ProblemBody<'p> {
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'p str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<WrongSetting>>)]
     errors: Option<&'p [WrongSetting]>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<PartHealth>>)]
     parts: Option<&'p [PartHealth]>,
 }
 
@@ -202,6 +116,15 @@ impl Problem {
         Self::new(
             Code::SignInRequired,
             "Sign in at POST /admin/api/login and send the token as 'Authorization: Bearer'.",
+        )
+    }
+
+    /// The caller's role does not have the permission.
+    pub(crate) fn permission_denied(permission: Permission) -> Self {
+        let (name, role) = (permission.name(), permission.least_role().as_str());
+        Self::new(
+            Code::PermissionDenied,
+            format!("It takes the permission '{name}', which the role '{role}' has."),
         )
     }
 
@@ -283,6 +206,19 @@ fn whole_seconds(wait: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_list_of_codes_is_whole_and_no_two_are_the_same() {
+        assert_eq!(
+            Code::ALL.len(),
+            Code::Internal as usize + 1,
+            "the last one is Internal"
+        );
+        for (index, code) in Code::ALL.into_iter().enumerate() {
+            assert_eq!(code as usize, index, "{}", code.as_str());
+            assert_eq!(Code::from_word(code.as_str()), Some(code));
+        }
+    }
 
     #[test]
     fn retry_after_is_rounded_up() {

@@ -1,5 +1,5 @@
-//! Puts the listener together from the table of routes. A route is public or signed-in by its place in the table, so none can
-//! be added without that choice.
+//! Puts the listener together from the table of routes. A route is public or needs a permission by its place in the
+//! table, so none can be added without that choice.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::extract::BODY_BYTES_MAX;
-use crate::middleware::{after_panic, identify, limit_time, require_token, secure};
+use crate::middleware::{Guard, after_panic, identify, limit_time, locate, require, secure};
 use crate::parts::{Admin, AdminParts};
 use crate::problem::{Code, Problem};
 use crate::routes::{self, Access};
@@ -21,9 +21,13 @@ pub fn router(parts: AdminParts) -> Router {
     for route in routes::all() {
         let handler = match route.access {
             Access::Public => route.handler,
-            Access::SignedIn => route
-                .handler
-                .route_layer(from_fn_with_state(Arc::clone(&admin), require_token)),
+            Access::Needs(permission) => {
+                let guard = Guard {
+                    admin: Arc::clone(&admin),
+                    permission,
+                };
+                route.handler.route_layer(from_fn_with_state(guard, require))
+            }
         };
         router = router.route(route.path, handler);
     }
@@ -31,6 +35,7 @@ pub fn router(parts: AdminParts) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(Arc::clone(&admin), locate))
         .layer(from_fn(limit_time))
         .layer(CatchPanicLayer::custom(after_panic))
         .layer(from_fn(secure))

@@ -5,9 +5,14 @@ use std::sync::Arc;
 
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use utoipa::OpenApi as _;
 
+use crate::auth::permission::Permission;
 use crate::parts::Admin;
 
+mod account;
+mod administrators;
+mod alert_links;
 mod alerts;
 mod bindings;
 mod dashboard;
@@ -15,20 +20,23 @@ mod health;
 mod login;
 mod logs;
 mod metrics;
+mod openapi;
+mod session;
+mod sessions;
 mod settings;
+mod tokens;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Everybody who reaches the listener.
     Public,
-    /// Callers with a good token.
-    SignedIn,
+    /// Callers who have the permission.
+    Needs(Permission),
 }
 
 /// One route.
 pub(crate) struct Route {
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests call every route by it"))]
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) access: Access,
@@ -62,6 +70,24 @@ impl Route {
             handler: on(MethodFilter::PUT, handler),
         }
     }
+
+    fn patch<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, Arc<Admin>>) -> Self {
+        Self {
+            method: "PATCH",
+            path,
+            access,
+            handler: on(MethodFilter::PATCH, handler),
+        }
+    }
+
+    fn delete<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, Arc<Admin>>) -> Self {
+        Self {
+            method: "DELETE",
+            path,
+            access,
+            handler: on(MethodFilter::DELETE, handler),
+        }
+    }
 }
 
 /// Every route of the listener.
@@ -70,13 +96,40 @@ pub(crate) fn all() -> Vec<Route> {
         health::routes(),
         metrics::routes(),
         login::routes(),
+        session::routes(),
+        sessions::routes(),
+        account::routes(),
+        administrators::routes(),
+        tokens::routes(),
         dashboard::routes(),
         bindings::routes(),
         logs::routes(),
         settings::routes(),
         alerts::routes(),
+        alert_links::routes(),
+        openapi::routes(),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What the handlers say of themselves, by the resource that they belong to.
+pub(crate) fn documents() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
+    vec![
+        ("health", health::Documented::openapi()),
+        ("metrics", metrics::Documented::openapi()),
+        ("login", login::Documented::openapi()),
+        ("dashboard", dashboard::Documented::openapi()),
+        ("bindings", bindings::Documented::openapi()),
+        ("logs", logs::Documented::openapi()),
+        ("settings", settings::Documented::openapi()),
+        ("alerts", alerts::Documented::openapi()),
+        ("session", session::Documented::openapi()),
+        ("sessions", sessions::Documented::openapi()),
+        ("account", account::Documented::openapi()),
+        ("administrators", administrators::Documented::openapi()),
+        ("tokens", tokens::Documented::openapi()),
+        ("openapi", openapi::Documented::openapi()),
+    ]
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Where a setting's value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SettingSource {
     /// Nobody set it.
@@ -22,8 +22,21 @@ pub enum SettingSource {
     Environment,
 }
 
+/// What may be written for a setting, in the words of JSON Schema.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SettingSchema {
+    /// `string` or `integer`.
+    pub r#type: &'static str,
+    /// The words that are taken, when only some are.
+    pub r#enum: Option<Vec<&'static str>>,
+    /// The least number that is taken.
+    pub minimum: Option<u64>,
+    /// The greatest number that is taken.
+    pub maximum: Option<u64>,
+}
+
 /// One setting as `GET /admin/api/settings` shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Setting {
     /// Its name in the configuration, such as `proxy.listen`.
     pub name: String,
@@ -35,6 +48,10 @@ pub struct Setting {
     pub live: bool,
     /// What it is when nobody sets it; none when there is no such value.
     pub default: Option<String>,
+    /// Whether it is a secret: then it is never shown, and never changed from here.
+    pub is_secret: bool,
+    /// What may be written, for programs.
+    pub schema: SettingSchema,
     /// What may be written, in words.
     pub wanted: String,
     /// What it is for, in words.
@@ -42,7 +59,7 @@ pub struct Setting {
 }
 
 /// All settings, as they hold on this replica.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct SettingsInEffect {
     /// To be sent with a change; grows with every one.
     pub version: i64,
@@ -51,7 +68,7 @@ pub struct SettingsInEffect {
 }
 
 /// One setting that cannot be changed so.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct WrongSetting {
     /// Its name, as it was sent.
     #[serde(rename = "field")]

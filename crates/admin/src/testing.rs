@@ -10,16 +10,21 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
+use sentinel_core::account::memory::MemoryAccounts;
+use sentinel_core::account::session::{AdminSession, SessionId};
+use sentinel_core::account::{AdministratorName, NewAdministrator, Role, StoredPasswordHash};
 use sentinel_core::attempts::InProcessAttempts;
+use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
 use sentinel_core::decision::RefusalReason;
+use sentinel_core::event::Actor;
 use sentinel_core::network::PeerAddr;
-use sentinel_core::ports::{Health, StoreError};
+use sentinel_core::ports::{AccountStore as _, AdministratorAdded, Health, StoreError};
 use sentinel_core::time::{Clock, Timestamp};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use crate::auth::password::tests::cheap_hash;
-use crate::{Account, AdminParts, Figures, JwtSecret, TokenLife, TrafficFigures, router};
+use crate::auth::password::tests::{cheap_hash, cheap_text};
+use crate::{Account, AdminParts, Figures, JwtSecret, SealingSecret, TokenLife, TrafficFigures, router};
 
 pub(crate) mod alerts;
 mod settings;
@@ -32,6 +37,8 @@ pub(crate) use store::{FakeStore, binding, intercept, ip};
 /// 2027-01-15T08:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 pub(crate) const USERNAME: &str = "admin";
+/// The one proxy that is believed about callers' addresses.
+pub(crate) const TRUSTED_PROXY: &str = "192.0.2.80/32";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const SECRET: [u8; 32] = *b"a secret for tests of 32 letters";
 pub(crate) const METRICS_TEXT: &str = "# TYPE sentinel_requests counter\nsentinel_requests_total 12\n# EOF\n";
@@ -117,6 +124,12 @@ impl Answer {
         assert_eq!(request_id.len(), 32);
     }
 
+    /// The cookie that it sets, as a browser sends it back.
+    pub(crate) fn cookie(&self) -> String {
+        let set = self.headers[header::SET_COOKIE].to_str().expect("text");
+        set.split(';').next().unwrap_or_default().to_owned()
+    }
+
     /// Asserts that it is a refusal of this field.
     pub(crate) fn names_field(&self, field: &str) {
         self.is_problem(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field");
@@ -127,6 +140,7 @@ impl Answer {
 /// The router over the fakes, and a caller of it.
 pub(crate) struct Console {
     pub(crate) store: Arc<FakeStore>,
+    pub(crate) accounts: MemoryAccounts,
     pub(crate) settings: Arc<FakeSettings>,
     pub(crate) alerts: Arc<FakeAlerts>,
     pub(crate) clock: Arc<TestClock>,
@@ -148,6 +162,8 @@ impl Console {
         dispensable: Vec<(&'static str, FakeHealth)>,
     ) -> Self {
         let store = Arc::new(FakeStore::default());
+        let failing = Arc::clone(&store);
+        let accounts = MemoryAccounts::failing_when(move || failing.lock().failure.clone());
         let clock = Arc::new(TestClock(AtomicI64::new(START.unix_ms())));
         let settings = Arc::<FakeSettings>::default();
         let alerts = Arc::<FakeAlerts>::default();
@@ -161,6 +177,12 @@ impl Console {
             figures: Arc::new(FakeFigures),
             clock: clock.clone(),
             account: Account::new(USERNAME, cheap_hash(PASSWORD)).expect("a good name"),
+            accounts: Arc::new(accounts.clone()),
+            sealing_secret: SealingSecret::new(SECRET).expect("long enough"),
+            client_ip: ClientIpRules::new(
+                vec![TRUSTED_PROXY.parse().expect("a network")],
+                ClientIpSource::from_header(http::HeaderName::from_static("x-real-ip")),
+            ),
             attempts: Arc::new(InProcessAttempts::default()),
             jwt_secret: JwtSecret::new(SECRET).expect("long enough"),
             token_life: TokenLife::default(),
@@ -169,6 +191,7 @@ impl Console {
         };
         Self {
             store,
+            accounts,
             settings,
             alerts,
             clock,
@@ -227,6 +250,66 @@ impl Console {
     pub(crate) async fn token(&self) -> String {
         let answer = self.login(USERNAME, PASSWORD).await;
         answer.body["token"].as_str().expect("signed in").to_owned()
+    }
+
+    /// An administrator with this role, named after it, whose password is [`PASSWORD`].
+    pub(crate) async fn add_administrator(&self, role: Role) -> i64 {
+        let new = NewAdministrator {
+            name: AdministratorName::new(role.as_str()).expect("a good name"),
+            role,
+            password: StoredPasswordHash::new(cheap_text(PASSWORD)),
+        };
+        let actor = Actor {
+            name: "cli".to_owned(),
+            client_ip: None,
+            at: self.clock.now(),
+        };
+        match self.accounts.add_administrator(new, actor).await {
+            Ok(AdministratorAdded::Done(added)) => added.id.0,
+            other => panic!("it was to be added: {other:?}"),
+        }
+    }
+
+    /// A token of an administrator with this role.
+    pub(crate) async fn token_of(&self, role: Role) -> String {
+        let is_there = self.accounts.administrator_named(role.as_str()).await;
+        if is_there.expect("the store works").is_none() {
+            self.add_administrator(role).await;
+        }
+        let answer = self.login(role.as_str(), PASSWORD).await;
+        answer.body["token"].as_str().expect("signed in").to_owned()
+    }
+
+    /// A session of this administrator that nobody signed in for.
+    pub(crate) async fn begin_session_of(&self, name: &str, id: SessionId) {
+        let holder = self
+            .accounts
+            .administrator_named(name)
+            .await
+            .expect("the store works");
+        let now = self.clock.now();
+        let session = AdminSession {
+            id,
+            administrator: holder.map(|administrator| administrator.id),
+            account: name.to_owned(),
+            generation: 1,
+            client_ip: ip("192.0.2.1"),
+            user_agent: String::new(),
+            created_at: now,
+            refreshed_at: now,
+            last_seen_at: now,
+            expires_at: now.plus(Duration::from_hours(1)),
+        };
+        assert_eq!(self.accounts.begin_session(session).await, Ok(true));
+    }
+
+    /// A refresh with this cookie, as the console sends it.
+    pub(crate) async fn refresh(&self, cookie: &str) -> Answer {
+        let request = Request::post("/admin/api/session/refresh")
+            .header(header::COOKIE, cookie)
+            .header("x-sentinel-console", "1");
+        self.send(request.body(Body::empty()).expect("a good request"))
+            .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

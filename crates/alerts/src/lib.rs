@@ -4,7 +4,6 @@
 //! which replica does; [`Couriers`] take deliveries out of it and send them on [`channel`]s, until each was taken or stands among
 //! the dead. No request waits for any of this, and nothing in here may decide about one.
 
-pub mod callbacks;
 pub mod channel;
 pub mod delivery;
 mod escape;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+pub use sentinel_core::alert::LinkAction;
 use sentinel_core::alert::ports::UsedLinks;
 use sentinel_core::alert::{Alert, AlertId};
 use sentinel_core::binding::BindingId;
@@ -32,18 +33,6 @@ pub const ALERT_PATH: &str = "admin/ui/alerts";
 
 /// Keeps these signatures apart from others under the same secret.
 const PURPOSE: &[u8] = b"key-ip-sentinel alert link v1";
-
-/// What a link does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LinkAction {
-    /// Bans the key.
-    Ban,
-    /// Adds the network to the key's own.
-    AllowNetwork,
-    /// Leaves the alert alone.
-    Ignore,
-}
 
 /// What a link says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use sentinel_core::counting::{
     COUNT_BATCH_MAX, COUNT_NAME_BYTES_MAX, COUNT_WINDOW_MIN, Count, WindowCounters,
 };
 use sentinel_core::decision::RefusalReason;
-use sentinel_core::event::Reference;
-use sentinel_core::fingerprint::KeyHint;
+use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
+use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::StoreError;
 use sentinel_core::time::{Clock, Timestamp};
@@ -74,6 +74,33 @@ pub(crate) fn alert() -> Alert {
         raised_at: NOW,
         at: NOW,
         replica: "replica-a".to_owned(),
+    }
+}
+
+/// The record of three refusals.
+pub(crate) fn intercept(
+    reason: RefusalReason,
+    binding: Option<i64>,
+    key: Option<u8>,
+    from: &str,
+) -> Intercept {
+    Intercept {
+        reference: Reference::random(),
+        at: Timestamp::from_unix_ms(5_000),
+        last_at: Timestamp::from_unix_ms(5_000),
+        reason,
+        outcome: InterceptOutcome::Refused,
+        binding: binding.map(BindingId),
+        networks: Vec::new().into(),
+        fingerprint: key.map(|fill| KeyFingerprint::from_bytes([fill; 32])),
+        hint: key.map(|_| KeyHint::from_stored("sk-…".to_owned())),
+        client_ip: ClientIp::new(from.parse().expect("an address")),
+        method: "POST".to_owned(),
+        path: "/v1/chat/completions".to_owned(),
+        user_agent: "curl/8".to_owned(),
+        count: 3,
+        profile: "".into(),
+        replica: "".into(),
     }
 }
 
@@ -188,6 +215,7 @@ pub(crate) struct ExactCounters {
     counted: Mutex<Counted>,
     is_away: AtomicBool,
     made: AtomicUsize,
+    asked: AtomicUsize,
 }
 
 impl ExactCounters {
@@ -197,6 +225,7 @@ impl ExactCounters {
             counted: Mutex::default(),
             is_away: AtomicBool::new(false),
             made: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
         })
     }
 
@@ -215,6 +244,11 @@ impl ExactCounters {
         self.made.load(Ordering::SeqCst)
     }
 
+    /// How many batches it was asked.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn set_away(&self, is_away: bool) {
         self.is_away.store(is_away, Ordering::SeqCst);
     }
@@ -228,6 +262,7 @@ struct OneWindow {
 #[async_trait]
 impl WindowCounters for OneWindow {
     async fn add(&self, window: Duration, batch: Vec<Count>) -> Result<Vec<u64>, StoreError> {
+        self.exact.asked.fetch_add(1, Ordering::SeqCst);
         assert_eq!(*self.window.get_or_init(|| window), window, "one window each");
         assert!(window >= COUNT_WINDOW_MIN && batch.len() <= COUNT_BATCH_MAX);
         if self.exact.is_away.load(Ordering::SeqCst) {

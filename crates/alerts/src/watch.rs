@@ -11,21 +11,27 @@ mod different;
 mod draft;
 mod known;
 mod queue;
+mod raise;
 mod settle;
+mod sighted;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::alert::ports::{AlertStore, Transition, Transitioned};
-use sentinel_core::alert::{Alert, AlertId, AlertState, ChannelId, Part, Rule, RuleKind, Rules, Subject};
+use sentinel_core::alert::ports::AlertStore;
+use sentinel_core::alert::{ChannelId, Part, Rule, RuleKind, Rules, Subject};
 use sentinel_core::time::{Clock, Timestamp};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
+use count::Question;
 use counters::CountersByWindow;
+use different::Slots;
 use draft::Draft;
 use known::Known;
+use tally::{Member, Sighting};
 
 pub use counters::{MakeCounters, WINDOWS_MAX};
 pub use decide::{UPDATE_FIRST, UPDATE_PAUSE_MAX};
@@ -34,8 +40,10 @@ pub use draft::Signal;
 pub use known::KNOWN_MAX;
 pub use queue::{SIGNALS_MAX, SignalQueue};
 pub use settle::{HOUSEKEEPING, HOUSEKEEPING_ROWS_MAX, KEPT, STRAY_AGE};
+pub use sighted::SIGHTED_MAX;
+pub use tally::{MEMBERS_MAX, MEMBERS_SHARED_MAX, MEMBERS_SURE, PACE, SUBJECTS_MAX, Sightings, Tally};
 
-/// The most signals that are counted together.
+/// The most subjects that are counted together.
 pub const BATCH_MAX: usize = 1_000;
 /// How often replicas say what they saw, and open alerts are looked at.
 pub const ROUND: Duration = Duration::from_secs(10);
@@ -43,11 +51,12 @@ pub const ROUND: Duration = Duration::from_secs(10);
 pub const CROWD_MAX: u64 = 20;
 /// The stretch of time that a crowd is counted over.
 pub const CROWD_WINDOW: Duration = Duration::from_mins(10);
-/// The most alerts that wait for a store that is away.
-pub const UNRAISED_MAX: usize = 1_024;
 
 /// What is watched: a rule, about a subject.
 type Key = (RuleKind, Subject);
+
+/// A subject with what was seen of it.
+type Sighted = (Subject, Box<Sighting>);
 
 /// What the watch works with.
 #[derive(Clone)]
@@ -94,6 +103,8 @@ pub struct Watch {
     settings: watch::Receiver<Arc<WatchSettings>>,
     counters: CountersByWindow,
     known: Known,
+    sighted: sighted::Sighted,
+    /// What waits for a store that is away: of each rule [`CROWD_MAX`] at most, and one for all others.
     unraised: BTreeMap<Key, Draft>,
     down: BTreeMap<Part, Timestamp>,
     housekeeping_at: Timestamp,
@@ -109,37 +120,46 @@ impl Watch {
             settings,
             counters,
             known: Known::default(),
+            sighted: sighted::Sighted::default(),
             unraised: BTreeMap::new(),
             down: BTreeMap::new(),
             housekeeping_at,
         }
     }
 
-    /// Runs until `stopping` says so and the queue is empty.
+    /// Runs until `stopping` says so, and counts what is there then. Whoever refuses has ended before.
     pub async fn run(
         mut self,
+        tally: Arc<Tally>,
         queue: Arc<SignalQueue>,
         mut signals: mpsc::Receiver<Signal>,
         mut stopping: watch::Receiver<bool>,
     ) {
-        let mut rounds = interval(ROUND);
+        let mut rounds = interval_at(Instant::now() + ROUND, ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::new();
+        let mut next_look = Instant::now();
         loop {
             let mut is_round = false;
+            let refusals = async {
+                sleep_until(next_look).await;
+                tally.arrived().await;
+            };
             tokio::select! {
                 count = signals.recv_many(&mut batch, BATCH_MAX) => if count == 0 { break },
+                () = refusals => next_look = Instant::now() + PACE,
                 _ = rounds.tick() => is_round = true,
                 _ = stopping.wait_for(|stop| *stop), if !signals.is_closed() => signals.close(),
             }
-            if is_round {
-                batch.extend(queue.take_lost(self.parts.clock.now()));
-            }
-            self.take(&std::mem::take(&mut batch)).await;
+            let sightings = tally.take();
+            let lost = queue.take_lost(self.parts.clock.now(), sightings.lost());
+            batch.extend(lost);
+            self.take(&std::mem::take(&mut batch), sightings).await;
             if is_round {
                 self.round().await;
             }
         }
+        self.take(&[], tally.take()).await;
         self.round().await;
     }
 
@@ -147,17 +167,81 @@ impl Watch {
         Arc::clone(&self.settings.borrow())
     }
 
-    /// Counts a batch, at most [`BATCH_MAX`] at once, and raises what crossed its threshold.
-    pub async fn take(&mut self, signals: &[Signal]) {
+    /// Counts what was seen, at most [`BATCH_MAX`] subjects at once, and raises what crossed its threshold.
+    pub async fn take(&mut self, signals: &[Signal], sightings: Sightings) {
         let settings = self.settings();
-        for signals in signals.chunks(BATCH_MAX) {
-            self.note_outages(signals);
-            let drafts = draft::drafts(signals, &settings.rules);
-            let counted = self.count(&settings.rules, &drafts).await;
-            for ((key, draft), count) in drafts.into_iter().zip(counted) {
-                self.weigh(&settings, key, draft, count).await;
+        self.note_outages(signals);
+        self.take_signals(&settings, signals).await;
+        let mut subjects: Vec<Sighted> = sightings.into_subjects().collect();
+        while !subjects.is_empty() {
+            let rest = subjects.split_off(subjects.len().min(BATCH_MAX));
+            self.take_sightings(&settings, &subjects).await;
+            // A flood is no reason to keep others from this thread.
+            tokio::task::yield_now().await;
+            subjects = rest;
+        }
+    }
+
+    async fn take_signals(&mut self, settings: &WatchSettings, signals: &[Signal]) {
+        let drafts = draft::of_signals(signals, &settings.rules);
+        let question = |(key, draft): (&Key, &Draft)| Question {
+            key: key.clone(),
+            times: draft.seen.count,
+            members: Vec::new(),
+        };
+        let questions: Vec<Question> = drafts.iter().map(question).collect();
+        let counts = self.count(&settings.rules, &questions).await;
+        let weighed = drafts.into_iter().zip(counts);
+        let crossing = weighed.filter_map(|((key, draft), count)| self.weigh(settings, key, draft, count));
+        let crossing = crossing.collect();
+        self.raise_all(settings, crossing).await;
+    }
+
+    async fn take_sightings(&mut self, settings: &WatchSettings, subjects: &[Sighted]) {
+        let mut questions = Vec::new();
+        let mut of = Vec::new();
+        for (place, (subject, sighting)) in subjects.iter().enumerate() {
+            for (kind, times) in draft::meanings(subject, sighting) {
+                if let Some(question) = self.question(settings, (kind, subject), sighting, times) {
+                    questions.push(question);
+                    of.push(place);
+                }
             }
         }
+        let counts = self.count(&settings.rules, &questions).await;
+        let mut crossing = Vec::new();
+        for ((question, place), count) in questions.into_iter().zip(of).zip(counts) {
+            let Question { key, times, .. } = question;
+            // What nobody is told of is not put together.
+            if count >= settings.rules.get(key.0).threshold || self.known.contains(&key) {
+                let draft = draft::of_sighting(&subjects[place].1, times);
+                crossing.extend(self.weigh(settings, key, draft, count));
+            }
+        }
+        self.raise_all(settings, crossing).await;
+    }
+
+    /// What is to be counted of a subject for a rule, if anything.
+    fn question(
+        &mut self,
+        settings: &WatchSettings,
+        (kind, subject): (RuleKind, &Subject),
+        sighting: &Sighting,
+        times: u64,
+    ) -> Option<Question> {
+        let rule = settings.rules.enabled(kind)?;
+        let key = (kind, subject.clone());
+        let mut members = Vec::new();
+        if kind.counts_different() {
+            let slots = Slots::new(rule.window, self.parts.clock.now());
+            let new = sighting.members.iter();
+            let new = new.filter(|member| self.sighted.is_new(kind, slots, subject, member));
+            members.extend(new.map(Member::hash));
+            if members.is_empty() && !self.known.contains(&key) {
+                return None;
+            }
+        }
+        Some(Question { key, times, members })
     }
 
     fn note_outages(&mut self, signals: &[Signal]) {
@@ -174,109 +258,18 @@ impl Watch {
         }
     }
 
-    /// Adds to an open alert, or raises one.
-    async fn weigh(&mut self, settings: &WatchSettings, key: Key, mut draft: Draft, count: u64) {
+    /// Adds to an open alert, or gives back what has to be raised.
+    fn weigh(
+        &mut self,
+        settings: &WatchSettings,
+        key: Key,
+        mut draft: Draft,
+        count: u64,
+    ) -> Option<(Key, Draft)> {
         let rule = settings.rules.get(key.0);
         draft.weigh(count, rule, self.parts.clock.now());
-        if let Some(draft) = self.known.add(&key, draft)
-            && count >= rule.threshold
-        {
-            self.raise(settings, key, draft).await;
-        }
-    }
-
-    /// Raises an alert, unless one is open; in a crowd, the crowd's.
-    async fn raise(&mut self, settings: &WatchSettings, mut key: Key, draft: Draft) {
-        let is_one_of_many = !matches!(key.1, Subject::Part(_) | Subject::Many);
-        if is_one_of_many && self.is_crowd(key.0).await {
-            key.1 = Subject::Many;
-        }
-        let Some(draft) = self.known.add(&key, draft) else {
-            return;
-        };
-        if key.0 == RuleKind::StoreOutage && self.is_told_locally(&key).await {
-            return;
-        }
-        let rule = settings.rules.get(key.0);
-        let alert = self.alert(rule, &key.1, &draft);
-        let channels = settings.channels(rule);
-        let wanted = Transition::Raise(Box::new(alert));
-        match self.parts.store.transition(wanted.clone(), &channels).await {
-            Ok(Transitioned::Won(alert)) => {
-                self.parts.bell.notify_waiters();
-                self.known.insert(key.clone(), alert.id.clone(), None);
-                if is_one_of_many {
-                    self.join_crowd(key.0).await;
-                }
-            }
-            Ok(Transitioned::Lost(Some(open))) => self.adopt(key, open.id.clone(), draft).await,
-            Ok(Transitioned::Lost(None)) => self.put_off(key, draft),
-            Err(error) if key.0 == RuleKind::StoreOutage => {
-                tracing::warn!(%error, "the store is away: that is told of from memory");
-                if let Ok(Transitioned::Won(_)) = self.parts.local.transition(wanted, &channels).await {
-                    self.parts.bell.notify_waiters();
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, rule = key.0.as_str(), "an alert could not be raised yet");
-                self.put_off(key, draft);
-            }
-        }
-    }
-
-    /// Whether this outage was told of from memory, when the store did not answer.
-    async fn is_told_locally(&self, key: &Key) -> bool {
-        let open = self.parts.local.open().await.unwrap_or_default();
-        open.iter()
-            .any(|alert| (alert.rule, &alert.subject) == (key.0, &key.1))
-    }
-
-    /// Another replica has raised it: what was seen here is added to it.
-    async fn adopt(&mut self, key: Key, id: AlertId, draft: Draft) {
-        let left = self.known.insert(key, id.clone(), Some(draft));
-        if let Some(draft) = left
-            && let Err(error) = self.parts.store.observe(&id, &draft.seen).await
-        {
-            tracing::warn!(%error, "what was seen of an alert could not be added to it");
-        }
-    }
-
-    /// Keeps what could not be raised for the next round.
-    fn put_off(&mut self, key: Key, draft: Draft) {
-        if let Some(waiting) = self.unraised.get_mut(&key) {
-            waiting.merge(draft);
-        } else if self.unraised.len() < UNRAISED_MAX {
-            self.unraised.insert(key, draft);
-        } else {
-            tracing::error!(rule = key.0.as_str(), subject = %key.1, "an alert is lost: too many wait for the store");
-        }
-    }
-
-    fn alert(&self, rule: &Rule, subject: &Subject, draft: &Draft) -> Alert {
-        let now = self.parts.clock.now();
-        let is_many = *subject == Subject::Many;
-        let mut seen = draft.seen.clone();
-        if !rule.kind.counts_different() {
-            // All replicas' share, not only this one's.
-            seen.count = seen.count.max(seen.peak);
-        }
-        Alert {
-            id: AlertId::random(),
-            sequence: 0,
-            state: AlertState::Firing,
-            rule: rule.kind,
-            severity: rule.severity,
-            subject: subject.clone(),
-            binding: draft.binding.filter(|_| !is_many),
-            hint: draft.hint.clone().filter(|_| !is_many),
-            told: seen.count,
-            seen,
-            threshold: rule.threshold,
-            window: rule.window,
-            raised_at: now,
-            at: now,
-            replica: self.parts.replica.clone(),
-        }
+        let draft = self.known.add(&key, draft)?;
+        (count >= rule.threshold).then_some((key, draft))
     }
 }
 

@@ -129,6 +129,18 @@ impl Severity {
     }
 }
 
+/// What a link in an alert's message does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkAction {
+    /// Bans the key.
+    Ban,
+    /// Adds the network to the key's own.
+    AllowNetwork,
+    /// Leaves the alert alone.
+    Ignore,
+}
+
 /// Where an alert is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

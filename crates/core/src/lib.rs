@@ -3,6 +3,7 @@
 //! It knows no socket, no runtime and no database: what comes from outside comes through [`ports`]. Nothing in
 //! here may block, and nothing may hold an API key longer than the request that carried it.
 
+pub mod account;
 pub mod alert;
 pub mod attempts;
 pub mod binding;

@@ -3,6 +3,7 @@
 //! The data plane sees [`BindingLookup`] and [`InterceptSink`] only. Both have synchronous calls for the way of every
 //! request, and asynchronous ones for what happens once per key.
 
+mod accounts;
 mod records;
 mod retention;
 mod traffic;
@@ -22,7 +23,8 @@ use crate::network::{ClientIp, Network};
 use crate::time::Timestamp;
 use crate::usage::Uses;
 
-pub use records::{InterceptSink, RecordTicket};
+pub use accounts::{AccountStore, AdministratorAdded, InUse};
+pub use records::{InterceptSink, InterceptWatch, RecordTicket};
 pub use retention::InterceptRetention;
 pub use traffic::{
     REPLICAS_MAX, REPORT_MINUTES_MAX, Replica, STRETCHES_MAX, TOP_SUBJECTS_CUT_MAX, TOP_SUBJECTS_MAX,

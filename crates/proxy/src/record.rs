@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -22,13 +23,16 @@ use sentinel_core::known::Known;
 use sentinel_core::network::ClientIp;
 use sentinel_core::ports::RecordTicket;
 use sentinel_core::time::Timestamp;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 
 use crate::http1::request::RequestHead;
 use crate::worker::Worker;
 
 /// For how long a refused client waits for its record to be settled.
 pub const RECORD_WAIT_MAX: Duration = Duration::from_millis(50);
+/// The most refused requests that go on in one turn of a worker: whoever is permitted waits for no more of them, however many were settled
+/// together.
+const WAKES_MAX: usize = 32;
 /// The most characters of a method that are kept.
 const METHOD_CHARACTERS_MAX: usize = 16;
 
@@ -109,15 +113,19 @@ pub(crate) async fn settled(worker: &Rc<Worker>, ticket: RecordTicket) {
     if sink.settled() >= ticket {
         return;
     }
-    let _wait = Wait { worker, ticket };
-    let settling = poll_fn(|context| {
+    let deadline = Instant::now() + RECORD_WAIT_MAX;
+    let mut is_first = true;
+    let is_settled = poll_fn(|context| {
         if sink.settled() >= ticket {
-            return Poll::Ready(());
+            return Poll::Ready(true);
         }
-        worker.records.wait(worker, ticket, context.waker());
+        if !std::mem::take(&mut is_first) && Instant::now() >= deadline {
+            return Poll::Ready(false);
+        }
+        worker.records.wait(worker, ticket, deadline, context.waker());
         Poll::Pending
     });
-    if timeout(RECORD_WAIT_MAX, settling).await.is_err() {
+    if !is_settled.await {
         worker.figures().records_unsettled.increment();
         if worker.may_complain() {
             tracing::warn!("refusals are answered before they are recorded: the record spool is slow");
@@ -125,78 +133,105 @@ pub(crate) async fn settled(worker: &Rc<Worker>, ticket: RecordTicket) {
     }
 }
 
-/// A wait, given up when it ends, however it ends.
-struct Wait<'w> {
-    worker: &'w Worker,
+/// One wait. When its client goes meanwhile, it stays until its record is settled or its time is over.
+struct Wait {
     ticket: RecordTicket,
+    deadline: Instant,
+    waker: Waker,
 }
 
-impl Drop for Wait<'_> {
-    fn drop(&mut self) {
-        self.worker.records.forget(self.ticket);
-    }
-}
-
-/// The refused requests of one worker that wait for their records. All of them together are woken once for each batch that is settled.
+/// The refused requests of one worker that wait for their records. All of them together are woken once for each batch that is settled,
+/// and have one timer.
 #[derive(Default)]
 pub(crate) struct RecordWaits {
-    /// In the order of their tickets.
-    waiting: RefCell<VecDeque<(RecordTicket, Waker)>>,
-    /// Of the task that wakes them, while there is one.
+    /// In the order of their tickets, which is nearly that of their deadlines.
+    waiting: RefCell<VecDeque<Wait>>,
+    /// Of the task that wakes them, while it has nothing to do.
     keeper: RefCell<Option<Waker>>,
     has_keeper: Cell<bool>,
 }
 
 impl RecordWaits {
-    fn wait(&self, worker: &Rc<Worker>, ticket: RecordTicket, waker: &Waker) {
-        let was_idle = {
+    fn wait(&self, worker: &Rc<Worker>, ticket: RecordTicket, deadline: Instant, waker: &Waker) {
+        {
             let mut waiting = self.waiting.borrow_mut();
-            let was_idle = waiting.is_empty();
             // A worker takes its tickets in order, and nearly always waits for them in order.
-            match waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket) {
-                Ok(place) => waiting[place].1.clone_from(waker),
-                Err(place) => waiting.insert(place, (ticket, waker.clone())),
+            match waiting.binary_search_by_key(&ticket, |wait| wait.ticket) {
+                Ok(place) => waiting[place].waker.clone_from(waker),
+                Err(place) => {
+                    let waker = waker.clone();
+                    waiting.insert(
+                        place,
+                        Wait {
+                            ticket,
+                            deadline,
+                            waker,
+                        },
+                    );
+                }
             }
-            was_idle
-        };
+        }
         if !self.has_keeper.replace(true) {
             tokio::task::spawn_local(keep_waking(Rc::clone(worker)));
-        } else if was_idle && let Some(keeper) = self.keeper.borrow_mut().take() {
+        } else if let Some(keeper) = self.keeper.take() {
             keeper.wake();
         }
     }
 
-    fn forget(&self, ticket: RecordTicket) {
+    /// Wakes those whose records are settled, and those whose time is over, [`WAKES_MAX`] at most; says what is to be done about the others.
+    fn wake_until(&self, settled: RecordTicket, now: Instant) -> Others {
         let mut waiting = self.waiting.borrow_mut();
-        if let Ok(place) = waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket) {
-            waiting.remove(place);
-        }
-    }
-
-    /// Wakes those whose records are settled; says whether any others wait.
-    fn wake_until(&self, settled: RecordTicket) -> bool {
-        let mut waiting = self.waiting.borrow_mut();
-        while waiting.front().is_some_and(|(ticket, _)| *ticket <= settled) {
+        let is_over = |wait: &Wait| wait.ticket <= settled || wait.deadline <= now;
+        for _ in 0..WAKES_MAX {
+            match waiting.front() {
+                None => return Others::None,
+                Some(wait) if !is_over(wait) => return Others::Wait(wait.deadline),
+                Some(_) => {}
+            }
             // Waking a task of this thread only puts it in line.
-            if let Some((_, waker)) = waiting.pop_front() {
-                waker.wake();
+            if let Some(wait) = waiting.pop_front() {
+                wait.waker.wake();
             }
         }
-        !waiting.is_empty()
+        Others::NextTurn
     }
+}
+
+/// Those who were not woken.
+#[derive(Debug, PartialEq, Eq)]
+enum Others {
+    /// There is none.
+    None,
+    /// They wait for their records, the first one until then.
+    Wait(Instant),
+    /// They have to be looked at again, once all others had their turn.
+    NextTurn,
 }
 
 /// Wakes the waits of one worker. Ends with the worker.
 async fn keep_waking(worker: Rc<Worker>) {
     let sink = &*worker.shared.intercepts;
+    let mut timer = pin!(sleep_until(Instant::now()));
     poll_fn::<(), _>(|context| {
-        let settled = sink.settled();
-        if worker.records.wake_until(settled) {
-            sink.wake_beyond(settled, context.waker());
-        } else {
-            worker.records.keeper.replace(Some(context.waker().clone()));
+        loop {
+            let settled = sink.settled();
+            let deadline = match worker.records.wake_until(settled, Instant::now()) {
+                Others::Wait(deadline) => deadline,
+                Others::None => {
+                    worker.records.keeper.replace(Some(context.waker().clone()));
+                    return Poll::Pending;
+                }
+                Others::NextTurn => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            };
+            timer.as_mut().reset(deadline);
+            if timer.as_mut().poll(context).is_pending() {
+                sink.wake_beyond(settled, context.waker());
+                return Poll::Pending;
+            }
         }
-        Poll::Pending
     })
     .await;
 }
@@ -207,6 +242,24 @@ mod tests {
 
     use super::*;
     use crate::http1::request::HeadBounds;
+
+    #[test]
+    fn so_many_go_on_in_one_turn() {
+        let waits = RecordWaits::default();
+        let now = Instant::now();
+        let later = now + RECORD_WAIT_MAX;
+        let count = u64::try_from(WAKES_MAX).expect("small") + 2;
+        waits.waiting.borrow_mut().extend((1..=count).map(|ticket| Wait {
+            ticket: RecordTicket(ticket),
+            deadline: later,
+            waker: Waker::noop().clone(),
+        }));
+        let settled = RecordTicket(count - 1);
+        assert_eq!(waits.wake_until(settled, now), Others::NextTurn);
+        assert_eq!(waits.waiting.borrow().len(), 2);
+        assert_eq!(waits.wake_until(settled, now), Others::Wait(later));
+        assert_eq!(waits.wake_until(settled, later), Others::None);
+    }
 
     #[test]
     fn a_record_holds_no_query_and_nothing_too_long() {

@@ -3,7 +3,8 @@
 //! A refusal names the caller's own address and never the permitted network, which would tell a thief where to go. Every refusal has a
 //! reference under which the operator finds its record.
 
-use std::io::Write as _;
+mod dialects;
+
 use std::time::Duration;
 
 use sentinel_core::decision::RefusalReason;
@@ -13,13 +14,15 @@ use sentinel_core::path::RequestPath;
 use sentinel_core::ports::RecordTicket;
 use sentinel_core::profile::Dialect;
 use sentinel_core::time::Timestamp;
-use serde_json::json;
 
 use crate::http1::request::RequestHead;
 use crate::malformed::Malformed;
 use crate::record::{Breach, intercept};
 use crate::throttle::WINDOW;
 use crate::worker::Worker;
+use dialects::{
+    Anthropic, AnthropicError, ErrorInfo, Gemini, GeminiError, Metadata, OpenAi, OpenAiError, text_of,
+};
 
 /// When a client may try again after the store was away.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -42,24 +45,33 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Writes head and body. `to_head`: whether it answers a HEAD request, which gets no body.
     pub(crate) fn write(&self, closes: bool, to_head: bool, out: &mut Vec<u8>) {
-        // Writing to a vector cannot fail.
-        let _ = write!(
-            out,
-            "HTTP/1.1 {} {}\r\ncache-control: no-store\r\n",
-            self.status,
-            phrase(self.status)
-        );
+        let mut add = |parts: &[&str]| {
+            for part in parts {
+                out.extend_from_slice(part.as_bytes());
+            }
+        };
+        add(&[
+            "HTTP/1.1 ",
+            status_line(self.status),
+            "\r\ncache-control: no-store\r\n",
+        ]);
         if let Some(reference) = &self.reference {
-            let _ = write!(out, "x-sentinel-reference: {reference}\r\n");
+            add(&["x-sentinel-reference: ", reference.as_str(), "\r\n"]);
         }
         if let Some(wait) = self.retry_after {
-            let _ = write!(out, "retry-after: {}\r\n", wait.as_secs());
+            add(&["retry-after: ", &wait.as_secs().to_string(), "\r\n"]);
         }
         if !self.body.is_empty() {
-            let _ = write!(out, "content-type: {}\r\n", self.content_type);
+            add(&["content-type: ", self.content_type, "\r\n"]);
         }
         let connection = if closes { "connection: close\r\n" } else { "" };
-        let _ = write!(out, "content-length: {}\r\n{connection}\r\n", self.body.len());
+        add(&[
+            "content-length: ",
+            &self.body.len().to_string(),
+            "\r\n",
+            connection,
+            "\r\n",
+        ]);
         if !to_head {
             out.extend_from_slice(self.body.as_bytes());
         }
@@ -146,19 +158,19 @@ fn answer(reason: RefusalReason, dialect: Dialect, client_ip: ClientIp, referenc
     }
 }
 
-fn phrase(status: u16) -> &'static str {
+fn status_line(status: u16) -> &'static str {
     match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        405 => "Method Not Allowed",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => "",
+        400 => "400 Bad Request",
+        401 => "401 Unauthorized",
+        403 => "403 Forbidden",
+        405 => "405 Method Not Allowed",
+        429 => "429 Too Many Requests",
+        431 => "431 Request Header Fields Too Large",
+        502 => "502 Bad Gateway",
+        503 => "503 Service Unavailable",
+        504 => "504 Gateway Timeout",
+        505 => "505 HTTP Version Not Supported",
+        _ => "500 Internal Server Error",
     }
 }
 
@@ -218,21 +230,42 @@ fn body(
     message: &str,
     reference: &Reference,
 ) -> (&'static str, String) {
-    let code = reason.code();
-    let value = match dialect {
-        Dialect::OpenAi => json!({"error": {
-            "message": message, "type": openai_type(status), "param": null, "code": code, "reference": reference.as_str(),
-        }}),
-        Dialect::Anthropic => json!({"type": "error", "error": {
-            "type": anthropic_type(status), "message": message, "code": code, "reference": reference.as_str(),
-        }}),
-        Dialect::Gemini => json!({"error": {
-            "code": status, "message": message, "status": gemini_status(status),
-            "details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code, "domain": "key-ip-sentinel", "metadata": {"reference": reference.as_str()}}],
-        }}),
+    let (code, reference) = (reason.code(), reference.as_str());
+    let body = match dialect {
+        Dialect::OpenAi => text_of(&OpenAi {
+            error: OpenAiError {
+                message,
+                kind: openai_type(status),
+                param: None,
+                code,
+                reference,
+            },
+        }),
+        Dialect::Anthropic => text_of(&Anthropic {
+            kind: "error",
+            error: AnthropicError {
+                kind: anthropic_type(status),
+                message,
+                code,
+                reference,
+            },
+        }),
+        Dialect::Gemini => text_of(&Gemini {
+            error: GeminiError {
+                code: status,
+                message,
+                status: gemini_status(status),
+                details: [ErrorInfo {
+                    kind: "type.googleapis.com/google.rpc.ErrorInfo",
+                    reason: code,
+                    domain: "key-ip-sentinel",
+                    metadata: Metadata { reference },
+                }],
+            },
+        }),
         Dialect::Plain => return (PLAIN_TEXT, format!("{code}: {message}\n")),
     };
-    ("application/json", value.to_string())
+    ("application/json", body)
 }
 
 fn openai_type(status: u16) -> &'static str {

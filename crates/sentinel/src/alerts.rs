@@ -1,11 +1,12 @@
-//! Alerts in the server: every record of a refusal passes by on its way to the audit log, the watch makes alerts of them, and couriers
-//! take these to the channels of the configuration.
+//! Alerts in the server: whoever keeps the records of refusals shows each to the tally, the watch makes alerts of what is added up there, and
+//! couriers take these to the channels of the configuration.
 //!
-//! Nothing on a request's path waits for any of it: what does not fit the queue is counted and told of. Without a channel alerts are raised
+//! Nothing on a request's path waits for any of it: what has no room is counted and told of. Without a channel alerts are raised
 //! all the same, for the console to show.
 
 mod channels;
 mod desk;
+mod links;
 mod metrics;
 mod outages;
 mod outbox;
@@ -20,11 +21,11 @@ use sentinel_alerts::channel::Channel;
 use sentinel_alerts::delivery::{CourierParts, Jitter};
 use sentinel_alerts::links::LinkSigner;
 use sentinel_alerts::memory::MemoryAlertStore;
-use sentinel_alerts::watch::{MakeCounters, Signal, SignalQueue, WatchParts, WatchSettings};
+use sentinel_alerts::watch::{MakeCounters, Signal, SignalQueue, Tally, WatchParts, WatchSettings};
 use sentinel_alerts::{Couriers, Watch};
-use sentinel_core::alert::ports::AlertStore;
+use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::alert::{ChannelId, Part};
-use sentinel_core::ports::{BindingAdmin, Health, InterceptSink};
+use sentinel_core::ports::{AdminEventStore, BindingAdmin, Health, InterceptWatch};
 use sentinel_core::time::Clock;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -37,10 +38,11 @@ pub(crate) use metrics::AlertMetrics;
 
 use channels::Counted;
 use desk::Desk;
+use links::Links;
 use outages::Outages;
 use outbox::CountedOutbox;
 use silence::{CANDIDATES_MAX, Candidate, Silence};
-use sink::WatchedSink;
+use sink::AlertsWatch;
 
 /// How long attempts to deliver that are under way are waited for at the end. One that takes longer is made again later.
 pub(crate) const LAST_ATTEMPTS_MAX: Duration = Duration::from_secs(5);
@@ -52,10 +54,14 @@ pub(crate) struct AlertParts<'c> {
     pub(crate) public_url: Option<&'c str>,
     pub(crate) links: LinkSigner,
     pub(crate) store: Arc<dyn AlertStore>,
+    /// Which links were used.
+    pub(crate) used_links: Arc<dyn UsedLinks>,
     /// Makes counters for one window, shared by the replicas.
     pub(crate) make_counters: MakeCounters,
     /// Where it is asked how long a key was silent.
     pub(crate) bindings: Arc<dyn BindingAdmin>,
+    /// Where it is written who ignored an alert.
+    pub(crate) events: Arc<dyn AdminEventStore>,
     /// What is asked whether it works.
     pub(crate) watched: Vec<(Part, Arc<dyn Health>)>,
     /// This replica's name.
@@ -72,11 +78,15 @@ pub(crate) type LostRecords = Box<dyn Fn() -> u64 + Send + Sync>;
 pub(crate) struct Alerting {
     config: AlertConfig,
     channels: Vec<Arc<dyn Channel>>,
+    tally: Arc<Tally>,
     signals: Arc<SignalQueue>,
     receiver: mpsc::Receiver<Signal>,
     suspects: mpsc::Sender<Candidate>,
     candidates: mpsc::Receiver<Candidate>,
     bindings: Arc<dyn BindingAdmin>,
+    links: LinkSigner,
+    used_links: Arc<dyn UsedLinks>,
+    events: Arc<dyn AdminEventStore>,
     parts: WatchParts,
     watched: Vec<(Part, Arc<dyn Health>)>,
     live: watch::Receiver<LiveConfig>,
@@ -85,7 +95,7 @@ pub(crate) struct Alerting {
 
 impl Alerting {
     pub(crate) fn new(parts: AlertParts<'_>) -> Result<Self, AlertsError> {
-        let console = parts.public_url.map(|url| (url, parts.links));
+        let console = parts.public_url.map(|url| (url, parts.links.clone()));
         let channels = open_channels(parts.config, console)?;
         let metrics = AlertMetrics::default();
         let (signals, receiver) = SignalQueue::new();
@@ -94,11 +104,15 @@ impl Alerting {
         Ok(Self {
             config: parts.config.clone(),
             channels,
+            tally: Arc::default(),
             signals: Arc::new(signals),
             receiver,
             suspects,
             candidates,
             bindings: parts.bindings,
+            links: parts.links,
+            used_links: parts.used_links,
+            events: parts.events,
             parts: WatchParts {
                 make_counters: parts.make_counters,
                 store: counted(parts.store),
@@ -113,13 +127,9 @@ impl Alerting {
         })
     }
 
-    /// Where the data plane puts its records: they pass by here.
-    pub(crate) fn sink(&self, inner: Arc<dyn InterceptSink>) -> Arc<dyn InterceptSink> {
-        Arc::new(WatchedSink::new(
-            inner,
-            Arc::clone(&self.signals),
-            self.suspects.clone(),
-        ))
+    /// What is to see every record as it is kept.
+    pub(crate) fn watch(&self) -> Arc<dyn InterceptWatch> {
+        Arc::new(AlertsWatch::new(Arc::clone(&self.tally), self.suspects.clone()))
     }
 
     /// What is counted of alerts.
@@ -127,18 +137,24 @@ impl Alerting {
         self.metrics.clone()
     }
 
-    /// What operators see and do.
-    pub(crate) fn desk(&self) -> Arc<dyn Alerts> {
+    /// What operators see and do; links of messages change `bindings`.
+    pub(crate) fn desk(&self, bindings: Arc<dyn BindingAdmin>) -> Arc<dyn Alerts> {
         Arc::new(Desk {
             channels: self.channels.clone(),
             store: Arc::clone(&self.parts.store),
             bell: Arc::clone(&self.parts.bell),
             clock: Arc::clone(&self.parts.clock),
             replica: self.parts.replica.clone(),
+            links: Links {
+                signer: self.links.clone(),
+                used: Arc::clone(&self.used_links),
+                bindings,
+                events: Arc::clone(&self.events),
+            },
         })
     }
 
-    /// Runs until `stopping` says so: then the watch takes what is left in its queue, and attempts under way are waited for a while.
+    /// Runs until `stopping` says so: then the watch takes what is left, and attempts under way are waited for a while.
     pub(crate) async fn run(self, lost: LostRecords, mut stopping: watch::Receiver<bool>) {
         let names: Vec<ChannelId> = self.channels.iter().map(|channel| channel.id().clone()).collect();
         let (settings, follow) = follow(self.config, names, self.live);
@@ -176,7 +192,7 @@ impl Alerting {
         aside.spawn(outages.run());
         aside.spawn(silence.run());
         let watch = Watch::new(self.parts, settings);
-        let mut watching = tokio::spawn(watch.run(self.signals, self.receiver, stopping.clone()));
+        let mut watching = tokio::spawn(watch.run(self.tally, self.signals, self.receiver, stopping.clone()));
         let is_broken = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => false,
             _ = &mut watching => true,

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
 use sentinel_alerts::links::LinkSigner;
 use sentinel_core::policy::LiveRules;
-use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, StoreError};
+use sentinel_core::ports::{
+    BindingAdmin, BindingWatcher, Health, InterceptStore, InterceptWatch, StoreError,
+};
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Dependencies, Engine, StartError};
 use sentinel_store::listener::{ChangeListener, ChannelObserver as _, ListenerParts};
@@ -113,21 +115,20 @@ impl App {
             Arc::clone(&stores.bindings),
             &cache_bounds(&config),
         ));
-        let (spool, reader) = open_spool(&config, Arc::clone(&clock))?;
+        let alerting = Alerting::new(alert_parts(&config, &stores, secrets.links, &settings, &clock))?;
+        let (spool, reader) = open_spool(&config, Arc::clone(&clock), alerting.watch())?;
         let recording = (Arc::clone(&spool), reader);
         let mut jobs = Jobs::start(job_parts(&stores, recording, &lookup, &settings, &clock));
-        let alerting = Alerting::new(alert_parts(&config, &stores, secrets.links, &settings, &clock))?;
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
-            intercepts: alerting.sink(spool.clone()),
+            intercepts: spool.clone(),
             clock: Arc::clone(&clock),
         };
         let engine = Engine::start(proxy_config(&config, settings.rules()), dependencies)?;
 
         let draining = Arc::new(Draining::default());
-        let bindings = InvalidatingAdmin::new(Arc::clone(&stores.admin), Arc::clone(&lookup));
-        let bindings: Arc<dyn BindingAdmin> = Arc::new(bindings.watched_by(engine.watcher()));
+        let bindings = changeable(&stores, &lookup, engine.watcher());
         let channels = ChannelMetrics::default();
         let shared = stores.shared.clone();
         let metrics = Metrics::new(
@@ -162,12 +163,15 @@ impl App {
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
             clock,
+            client_ip: config.proxy.client_ip_rules(),
+            accounts: Arc::clone(&authority.accounts),
+            sealing_secret: secrets.sealing,
             account: Account::new(config.admin.username.as_str(), secrets.admin_password)?,
             attempts: Arc::clone(&stores.attempts),
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
             settings: settings.clone(),
-            alerts: alerting.desk(),
+            alerts: alerting.desk(Arc::clone(&bindings)),
         };
         jobs.alert(alerting, Box::new(move || spool.figures().overflowed));
         Ok(Self {
@@ -285,12 +289,17 @@ impl AdminTask {
 }
 
 /// Where the data plane records. Nothing is served without it.
-fn open_spool(config: &Config, clock: Arc<dyn Clock>) -> Result<(Arc<Spool>, SpoolReader), SpoolError> {
+fn open_spool(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    watch: Arc<dyn InterceptWatch>,
+) -> Result<(Arc<Spool>, SpoolReader), SpoolError> {
     let options = SpoolOptions {
         bytes_max: config.audit.spool_bytes_max,
         profile: config.upstream.profile.name.to_string(),
         replica: config.audit.replica_name.clone(),
         clock,
+        watch: Some(watch),
     };
     let (spool, reader) = Spool::open(&config.store.spool(), options)?;
     Ok((Arc::new(spool), reader))
@@ -349,12 +358,28 @@ fn alert_parts<'c>(
         public_url: config.admin.public_url.as_deref(),
         links,
         store: Arc::clone(&authority.alerts),
+        used_links: Arc::clone(&authority.used_links),
+        events: Arc::clone(&authority.events),
         make_counters: Arc::clone(&stores.make_counters),
         bindings: Arc::clone(&authority.admin),
         watched: stores.watched(),
         replica: config.audit.replica_name.clone(),
         live: settings.follow(),
         clock: Arc::clone(clock),
+    }
+}
+
+/// The bindings as operators change them: the caches, the other replicas and the requests under way hear of each change.
+fn changeable(
+    stores: &Stores,
+    lookup: &Arc<CachedLookup>,
+    watcher: Arc<dyn BindingWatcher>,
+) -> Arc<dyn BindingAdmin> {
+    let admin = InvalidatingAdmin::new(Arc::clone(&stores.authority.admin), Arc::clone(lookup));
+    let admin = admin.watched_by(watcher);
+    match &stores.shared {
+        Some(shared) => Arc::new(admin.shared_through(Arc::clone(&shared.store))),
+        None => Arc::new(admin),
     }
 }
 

@@ -3,6 +3,7 @@
 //! `serve` and `demo` are only named here; the caller runs them. Results go to standard output, everything else to
 //! standard error. No secret is taken as an argument: arguments are seen by every user of the machine.
 
+mod admin;
 mod bindings;
 mod check;
 mod export;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use sentinel_core::account::AdministratorName;
 use sentinel_core::ports::StoreError;
 use sentinel_core::time::SystemClock;
 
@@ -71,10 +73,14 @@ pub(crate) enum Command {
     Migrate,
     /// Look at bindings and change them; a running server follows within its cache's life
     Bindings(bindings::BindingsArguments),
+    /// Add administrators and help those who cannot sign in; a running server follows within seconds
+    Admin(admin::AdminArguments),
     /// Write all that the store holds as JSON Lines: to keep, or for another store
     Export(export::ExportArguments),
     /// Take what another store exported, or bind keys before their first use
     Import(import::ImportArguments),
+    /// Print the description of the admin API, as OpenAPI 3.1
+    Openapi,
     /// Hash a password for ADMIN_PASSWORD; it is read from the terminal or from standard input
     HashPassword,
 }
@@ -129,6 +135,15 @@ pub(crate) enum CliError {
     /// There are no such bindings.
     #[error("no binding has the id {0}; see: sentinel bindings list")]
     NoSuchBinding(String),
+    /// There is no such administrator.
+    #[error("no administrator has the name {}; see: sentinel admin list", .0.as_str())]
+    NoSuchAdministrator(AdministratorName),
+    /// Another account has the name.
+    #[error("another account has the name {}, perhaps in other case; nothing was added", .0.as_str())]
+    AdministratorNameTaken(AdministratorName),
+    /// There are as many as there may be.
+    #[error("there are {0} administrators, and there may not be more; nothing was added")]
+    TooManyAdministrators(usize),
     /// The server is not well.
     #[error("{0}")]
     Unhealthy(String),
@@ -211,6 +226,14 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
             };
             wait_for(on_store(Authority::open_existing(&config), work))?
         }
+        Command::Admin(arguments) => {
+            let config = load(sources, false)?.config;
+            let work = async |store: &Authority| {
+                let accounts = (&*store.accounts, config.admin.username.as_str());
+                admin::run(arguments, accounts, &SystemClock, hash_password::given, &mut out).await
+            };
+            wait_for(on_store(Authority::open(&config), work))?
+        }
         Command::Export(arguments) => {
             let config = load(sources, false)?.config;
             let work = async |store: &Authority| {
@@ -225,6 +248,7 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
             };
             wait_for(on_store(Authority::open(&loaded.config), work))?
         }
+        Command::Openapi => Ok(write!(out, "{}", sentinel_admin::openapi_json())?),
         Command::HashPassword => hash_password::run(&mut out),
     }
 }

@@ -32,6 +32,7 @@ pub(crate) use build::Requirements;
 pub(crate) use live::{INTERNAL_PREFIX, Written, Wrong};
 pub(crate) use problem::{ConfigErrors, Problem};
 pub(crate) use secret::Secret;
+pub(crate) use setting::Kind;
 pub(crate) use types::{
     AdminPassword, Config, LiveConfig, LogConfig, LogFormat, PostgresConfig, RedisConfig,
 };

@@ -175,6 +175,7 @@ mod tests {
             profile: String::new(),
             replica: String::new(),
             clock: clock.clone(),
+            watch: None,
         };
         let (spool, reader) = Spool::open(folder.path(), options).expect("a spool");
         let jobs = Jobs::start(JobParts {

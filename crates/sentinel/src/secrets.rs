@@ -12,7 +12,7 @@ mod shared;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sentinel_admin::{AdminError, JwtSecret, Password, PasswordHash};
+use sentinel_admin::{AdminError, JwtSecret, Password, PasswordHash, SealingSecret};
 use sentinel_alerts::links::LinkSigner;
 use sentinel_core::fingerprint::{FingerprintHasher, NormalisedKey, SECRET_BYTES_MIN};
 
@@ -35,6 +35,8 @@ const CHECK_TEXT: &str = "sentinel: which secret is this?\n";
 const SESSIONS_TEXT: &str = "sentinel: sessions\n";
 /// What is hashed to sign links in alerts under, so that every replica takes every link.
 const LINKS_TEXT: &str = "sentinel: links in alerts\n";
+/// What is hashed to seal second factors under: a secret that stays as long as there are bindings, whatever becomes of the one for sessions.
+const SECOND_FACTORS_TEXT: &str = "sentinel: second factors of administrators\n";
 /// How many random bytes a secret has.
 const SECRET_BYTES: usize = 32;
 /// How many characters a first password has, dashes not counted: 100 bits.
@@ -49,6 +51,8 @@ pub(crate) struct Secrets {
     pub(crate) check: Secret,
     /// Signs sessions.
     pub(crate) jwt: JwtSecret,
+    /// Seals second factors.
+    pub(crate) sealing: SealingSecret,
     /// Signs links in alerts.
     pub(crate) links: LinkSigner,
     /// What the admin's password is compared with.
@@ -158,6 +162,7 @@ pub(crate) fn prepare(config: &Config, checked_by: &CheckedBy) -> Result<Secrets
     }
     Ok(Secrets {
         check: check_value(&hasher),
+        sealing: SealingSecret::new(hashed(&hasher, SECOND_FACTORS_TEXT).expose().as_bytes())?,
         links: LinkSigner::new(hashed(&hasher, LINKS_TEXT).expose().as_bytes()),
         hasher,
         jwt,

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sentinel_admin::{Setting, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting};
+use sentinel_admin::{
+    Setting, SettingSchema, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting,
+};
 use sentinel_core::event::Actor;
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{SettingStore, SettingsChanged, StoreError, StoredSettings};
@@ -17,7 +19,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use crate::config::{LiveConfig, SettingView, Source, Written, Wrong};
+use crate::config::{Kind, LiveConfig, SettingView, Source, Written, Wrong};
 
 /// How long the authority may take to give the settings.
 pub(crate) const STORE_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -237,8 +239,24 @@ fn shown(setting: &SettingView) -> Setting {
         },
         live: setting.live,
         default: setting.default.map(str::to_owned),
+        is_secret: setting.secret,
+        schema: schema(setting.kind),
         wanted: setting.wanted.clone(),
         help: setting.help.to_owned(),
+    }
+}
+
+fn schema(kind: Kind) -> SettingSchema {
+    let (words, range) = match kind {
+        Kind::Text | Kind::Secret | Kind::List => (None, None),
+        Kind::Choice(words) => (Some(words.to_vec()), None),
+        Kind::Number { min, max, .. } => (None, Some((min, max))),
+    };
+    SettingSchema {
+        r#type: if range.is_some() { "integer" } else { "string" },
+        r#enum: words,
+        minimum: range.map(|(min, _)| min),
+        maximum: range.map(|(_, max)| max),
     }
 }
 

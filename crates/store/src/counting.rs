@@ -58,8 +58,13 @@ impl Slices {
 
     /// The first one in the window.
     pub(crate) fn first(&self) -> u64 {
-        self.current() - u64::from(SLICES) + 1
+        first_before(self.current())
     }
+}
+
+/// The first one in the window that ends with this one.
+fn first_before(current: u64) -> u64 {
+    current - u64::from(SLICES) + 1
 }
 
 /// The counts of one window.
@@ -78,9 +83,14 @@ impl SlidingCounts {
         }
     }
 
-    /// Adds to a name, and says how often it happened in the window.
-    pub(crate) fn add(&mut self, count: &Count) -> u64 {
-        let (current, first) = (self.slices.current(), self.slices.first());
+    /// Adds to each name, and says how often it happened in the window.
+    pub(crate) fn add(&mut self, batch: &[Count]) -> Vec<u64> {
+        let current = self.slices.current();
+        batch.iter().map(|count| self.add_one(count, current)).collect()
+    }
+
+    fn add_one(&mut self, count: &Count, current: u64) -> u64 {
+        let first = first_before(current);
         if !self.names.contains_key(&count.name) {
             if count.times == 0 {
                 return 0;
@@ -143,7 +153,7 @@ impl WindowCounters for MemoryCounters {
         check(&batch)?;
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = of_window(&mut counts, window);
-        Ok(batch.iter().map(|count| counts.add(count)).collect())
+        Ok(counts.add(&batch))
     }
 }
 

@@ -18,6 +18,7 @@ pub mod spool;
 pub mod sqlite;
 pub mod transfer;
 
+mod account_records;
 mod alert_records;
 mod change;
 mod network_list;

@@ -39,4 +39,15 @@ mod tests {
     }
 
     crate::conformance::conformance_suite!(fixture());
+
+    mod accounts {
+        use sentinel_core::account::memory::MemoryAccounts;
+
+        #[expect(clippy::unused_async, reason = "other stores' fixtures wait")]
+        async fn fixture() -> (MemoryAccounts, ()) {
+            (MemoryAccounts::default(), ())
+        }
+
+        sentinel_core::account_store_conformance!(fixture);
+    }
 }

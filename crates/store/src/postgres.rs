@@ -6,6 +6,7 @@
 //!
 //! It needs a session of its own for each connection: a pooler in between has to pool by session.
 
+mod accounts;
 mod admin;
 mod alerts;
 mod archive;

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::Intercept;
-use sentinel_core::ports::{InterceptSink, RecordTicket};
+use sentinel_core::ports::{InterceptSink, InterceptWatch, RecordTicket};
 use sentinel_core::time::Clock;
 
 use entry::Entry;
@@ -87,6 +87,8 @@ pub struct SpoolOptions {
     pub replica: String,
     /// Says when a second is over.
     pub clock: Arc<dyn Clock>,
+    /// Sees every record, if there is one.
+    pub watch: Option<Arc<dyn InterceptWatch>>,
 }
 
 /// Why a spool cannot be used.
@@ -257,7 +259,8 @@ fn prepare(folder: &Folder, options: SpoolOptions) -> io::Result<Prepared> {
         bytes_max,
         (bytes_max / SEGMENTS_MIN).min(SEGMENT_BYTES_MAX),
     );
-    let writer = Writer::new(Arc::clone(&inbox), Arc::clone(&shared), options.clock, log);
+    let watched = (options.clock, options.watch);
+    let writer = Writer::new(Arc::clone(&inbox), Arc::clone(&shared), watched, log);
     Ok(Prepared {
         inbox,
         shared,

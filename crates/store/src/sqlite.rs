@@ -4,6 +4,7 @@
 //! to a change is sent only after its COMMIT is on the disk. A change that was accepted is made even when its caller goes
 //! away. Nothing in here may block a caller's thread, apart from opening and closing.
 
+mod accounts;
 mod admin;
 mod alerts;
 mod archive;

@@ -28,6 +28,7 @@ pub use client::{RawClient, RawHead, RawResponse};
 pub use clock::SettableClock;
 pub use fault_proxy::{Fault, FaultProxy, PROXIED_CONNECTIONS_MAX};
 pub use postgres::{PostgresBuilder, PostgresServer};
+pub use process::HeldPort;
 pub use sink::MemorySink;
 pub use upstream::{ScriptedUpstream, SeenRequest, unreachable_address};
 pub use wait::{WAIT_MAX, bounded};

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use account::Account;
-pub(crate) use port::HeldPort;
+pub use port::HeldPort;
 pub(crate) use program::{Program, search_path};
 use rustix::process::{Pid, Signal, kill_process};
 pub(crate) use watchdog::WatchedFolder;

@@ -11,6 +11,8 @@ use crate::error::AdminError;
 
 /// The longest password, in bytes.
 pub(crate) const PASSWORD_BYTES_MAX: usize = 1024;
+/// The fewest characters of an administrator's password; the configured account's is the configuration's affair.
+pub const PASSWORD_CHARACTERS_MIN: usize = 12;
 /// The most memory that verifying may take, in KiB.
 pub(crate) const HASH_MEMORY_KIB_MAX: u32 = 256 * 1024;
 /// The most passes that verifying may take.
@@ -111,9 +113,13 @@ pub(crate) mod tests {
 
     /// A hash that costs next to nothing, for tests of what is around it.
     pub(crate) fn cheap_hash(password: &str) -> PasswordHash {
+        PasswordHash::parse(&cheap_text(password)).expect("our own hash")
+    }
+
+    /// The same as text.
+    pub(crate) fn cheap_text(password: &str) -> String {
         let params = Params::new(Params::MIN_M_COST, 1, 1, None).expect("the least there is");
-        let text = hash_with(&Password::new(password.to_owned()), params).expect("hashes");
-        PasswordHash::parse(&text).expect("our own hash")
+        hash_with(&Password::new(password.to_owned()), params).expect("hashes")
     }
 
     #[test]

@@ -1,121 +1,223 @@
-//! One attempt at signing in, from lockout to verdict.
-//!
-//! Verifying a password takes tens of milliseconds and megabytes on purpose: it runs on the blocking pool, few at a time,
-//! with a bounded queue in front, so that a flood of attempts can stop neither the admin listener nor the proxy.
+//! One attempt at signing in, from lockout to verdict. The configured account can sign in while the store is away; nobody else can.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use sentinel_core::account::second_factor::SecondFactor;
+use sentinel_core::account::{Administrator, Role};
 use sentinel_core::attempts::{AttemptLimiter, AttemptOutcome};
 use sentinel_core::network::ClientIp;
+use sentinel_core::ports::{AccountStore, StoreError};
 use sentinel_core::time::Timestamp;
 use subtle::ConstantTimeEq as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::auth::password::Password;
+use crate::auth::password::{Password, PasswordHash};
+use crate::auth::second_factor::SecondFactors;
+use crate::auth::verification::Verification;
 use crate::parts::Account;
 
-/// So many passwords are verified at once.
-pub(crate) const VERIFICATIONS_MAX: usize = 2;
-/// So many attempts wait for that.
-pub(crate) const WAITING_MAX: usize = 16;
-/// For so long an attempt waits.
-const WAIT_MAX: Duration = Duration::from_secs(2);
+/// For so long the store is asked for an account.
+pub(crate) const LOOKUP_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// A hash as administrators have it, of a password that nobody has: verified for names that are nobody's, so that those take as long.
+const NOBODYS_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5cyBzYWx0IQ$VN5Pv3Cp1jCWcKZc4lhbgGaIPh8TJAJjPPPBFdfnkTk";
+
+/// What somebody shows who wants to sign in.
+pub(crate) struct Credentials {
+    pub(crate) username: String,
+    pub(crate) password: Password,
+    /// A code or a recovery code.
+    pub(crate) otp: Option<Password>,
+}
+
+/// Whose credentials they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    /// The configured account's.
+    Configured,
+    /// This administrator's.
+    Administrator(Box<Administrator>),
+}
+
+impl Holder {
+    pub(crate) fn role(&self) -> Role {
+        match self {
+            Self::Configured => Role::Owner,
+            Self::Administrator(administrator) => administrator.role,
+        }
+    }
+
+    fn second_factor(&self) -> Option<(&Administrator, &SecondFactor)> {
+        match self {
+            Self::Configured => None,
+            Self::Administrator(administrator) => administrator
+                .second_factor
+                .as_ref()
+                .map(|factor| (&**administrator, factor)),
+        }
+    }
+}
 
 /// Why nobody was signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SignInRefused {
-    /// The name or the password is wrong; which one is not said.
+    /// The name, the password or the code is wrong; which one is not said.
     Wrong,
+    /// The password is right, and a code is needed besides.
+    SecondFactorRequired,
     /// Too many failures; wait for so long.
     LockedOut(Duration),
     /// Too many attempts at once.
     Busy,
+    /// The store has to be asked and does not answer.
+    Store(StoreError),
 }
 
-type PasswordCheck = dyn Fn(&Password) -> bool + Send + Sync;
-
-/// Signs the operator in.
+/// Signs operators in.
 pub(crate) struct SignIn {
-    username: String,
-    check: Arc<PasswordCheck>,
+    configured: Account,
+    nobody: PasswordHash,
+    accounts: Arc<dyn AccountStore>,
     attempts: Arc<dyn AttemptLimiter>,
-    verifications: Arc<Semaphore>,
-    places: Semaphore,
-    wait_max: Duration,
+    verification: Arc<Verification>,
+    factors: Arc<SecondFactors>,
 }
 
 impl SignIn {
-    pub(crate) fn new(account: Account, attempts: Arc<dyn AttemptLimiter>) -> Self {
-        let Account { username, password } = account;
-        Self::with_check(username, attempts, WAIT_MAX, move |candidate| {
-            password.verify(candidate)
-        })
-    }
-
-    fn with_check(
-        username: String,
+    pub(crate) fn new(
+        configured: Account,
+        accounts: Arc<dyn AccountStore>,
         attempts: Arc<dyn AttemptLimiter>,
-        wait_max: Duration,
-        check: impl Fn(&Password) -> bool + Send + Sync + 'static,
+        verification: Arc<Verification>,
+        factors: Arc<SecondFactors>,
     ) -> Self {
         Self {
-            username,
-            check: Arc::new(check),
+            configured,
+            nobody: PasswordHash::parse(NOBODYS_HASH).expect("a test reads it"),
+            accounts,
             attempts,
-            verifications: Arc::new(Semaphore::new(VERIFICATIONS_MAX)),
-            places: Semaphore::new(VERIFICATIONS_MAX + WAITING_MAX),
-            wait_max,
+            verification,
+            factors,
         }
     }
 
-    /// Whether this is the account's name, compared without a hint at where it differs.
-    pub(crate) fn is_account(&self, username: &str) -> bool {
-        self.username.as_bytes().ct_eq(username.as_bytes()).into()
+    /// Whether this is the configured account's name, compared without a hint at where it differs.
+    pub(crate) fn is_configured(&self, username: &str) -> bool {
+        self.configured
+            .username
+            .as_bytes()
+            .ct_eq(username.as_bytes())
+            .into()
     }
 
-    /// Judges one attempt. An unknown name costs as much time as a wrong password: the same hash is verified.
+    /// The configured account's name.
+    pub(crate) fn configured_name(&self) -> &str {
+        &self.configured.username
+    }
+
+    /// Whether an account has this name, as far as can be found out.
+    pub(crate) async fn is_account(&self, username: &str) -> bool {
+        matches!(self.holder(username).await, Ok(Some(_)))
+    }
+
+    /// Judges one attempt. An unknown name costs as much time as a wrong password.
     pub(crate) async fn attempt(
         &self,
-        username: &str,
-        password: Password,
+        credentials: Credentials,
         client_ip: ClientIp,
         now: Timestamp,
-    ) -> Result<(), SignInRefused> {
+    ) -> Result<Holder, SignInRefused> {
         let attempt = self
             .attempts
-            .begin(username, client_ip, now)
+            .begin(&credentials.username, client_ip, now)
             .await
             .map_err(SignInRefused::LockedOut)?;
-        let (outcome, verdict) = match self.verify(password).await {
-            None => (AttemptOutcome::NotChecked, Err(SignInRefused::Busy)),
-            Some(is_right) if is_right & self.is_account(username) => (AttemptOutcome::Succeeded, Ok(())),
-            Some(_) => (AttemptOutcome::Failed, Err(SignInRefused::Wrong)),
+        let verdict = self.judge(credentials, now).await;
+        let outcome = match &verdict {
+            Ok(_) => AttemptOutcome::Succeeded,
+            Err(SignInRefused::Wrong) => AttemptOutcome::Failed,
+            Err(_) => AttemptOutcome::NotChecked,
         };
         self.attempts.settle(attempt, outcome).await;
         verdict
     }
 
-    /// Whether the password is right; none when it was not checked because too much waits.
-    async fn verify(&self, password: Password) -> Option<bool> {
-        let _place = self.places.try_acquire().ok()?;
-        let waiting = Arc::clone(&self.verifications).acquire_owned();
-        let turn = tokio::time::timeout(self.wait_max, waiting).await.ok()?.ok()?;
-        let check = Arc::clone(&self.check);
-        let verification = move |turn: OwnedSemaphorePermit| {
-            let is_right = check(&password);
-            // Held until here even when the caller has left: the work goes on, so its place is taken.
-            drop(turn);
-            is_right
+    /// Whether it is the administrator's password, under the same limits as a sign-in.
+    pub(crate) async fn confirm(
+        &self,
+        administrator: &Administrator,
+        password: Password,
+        client_ip: ClientIp,
+        now: Timestamp,
+    ) -> Result<(), SignInRefused> {
+        let name = administrator.name.as_str();
+        let begun = self.attempts.begin(name, client_ip, now).await;
+        let attempt = begun.map_err(SignInRefused::LockedOut)?;
+        let verdict = match self.verification.verify(hash_of(administrator)?, password).await {
+            Some(true) => Ok(()),
+            Some(false) => Err(SignInRefused::Wrong),
+            None => Err(SignInRefused::Busy),
         };
-        match tokio::task::spawn_blocking(move || verification(turn)).await {
-            Ok(is_right) => Some(is_right),
-            Err(error) => {
-                tracing::error!(%error, "verifying a password failed");
-                None
+        let outcome = match &verdict {
+            // A sign-in forgives; a confirmation by whoever holds a token does not.
+            Ok(()) | Err(SignInRefused::Busy) => AttemptOutcome::NotChecked,
+            Err(_) => AttemptOutcome::Failed,
+        };
+        self.attempts.settle(attempt, outcome).await;
+        verdict
+    }
+
+    async fn judge(&self, credentials: Credentials, now: Timestamp) -> Result<Holder, SignInRefused> {
+        let holder = self.holder(&credentials.username).await?;
+        let hash = match &holder {
+            Some(Holder::Configured) => self.configured.password.clone(),
+            Some(Holder::Administrator(administrator)) => hash_of(administrator)?,
+            None => self.nobody.clone(),
+        };
+        let verified = self.verification.verify(hash, credentials.password).await;
+        let is_right = verified.ok_or(SignInRefused::Busy)?;
+        let Some(holder) = holder.filter(|holder| is_right && !is_disabled(holder)) else {
+            return Err(SignInRefused::Wrong);
+        };
+        if let Some((administrator, factor)) = holder.second_factor() {
+            let otp = credentials.otp.ok_or(SignInRefused::SecondFactorRequired)?;
+            let proof = self.factors.proof(administrator.id, factor, &otp, now);
+            let proof = proof.ok_or(SignInRefused::Wrong)?;
+            let spent = self.accounts.spend_second_factor(administrator.id, proof).await;
+            if !spent.map_err(SignInRefused::Store)? {
+                return Err(SignInRefused::Wrong);
             }
         }
+        Ok(holder)
     }
+
+    /// Whose name it is. The store is asked for the configured account's name, too, so that it is not the one that is answered sooner;
+    /// what the store says of it does not matter.
+    async fn holder(&self, username: &str) -> Result<Option<Holder>, SignInRefused> {
+        let asked = tokio::time::timeout(LOOKUP_WAIT_MAX, self.accounts.administrator_named(username)).await;
+        if self.is_configured(username) {
+            return Ok(Some(Holder::Configured));
+        }
+        let late = || {
+            Err(StoreError::Unavailable(
+                "no answer about an account in time".to_owned(),
+            ))
+        };
+        let found = asked.unwrap_or_else(|_| late()).map_err(SignInRefused::Store)?;
+        Ok(found.map(|administrator| Holder::Administrator(Box::new(administrator))))
+    }
+}
+
+fn is_disabled(holder: &Holder) -> bool {
+    matches!(holder, Holder::Administrator(administrator) if administrator.is_disabled)
+}
+
+fn hash_of(administrator: &Administrator) -> Result<PasswordHash, SignInRefused> {
+    PasswordHash::parse(administrator.password.expose()).map_err(|error| {
+        let damaged = format!("administrators.password_hash: {error}");
+        SignInRefused::Store(StoreError::Damaged(damaged))
+    })
 }
 
 #[cfg(test)]

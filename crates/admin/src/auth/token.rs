@@ -1,22 +1,26 @@
 //! Tokens: JWTs signed with HMAC-SHA256 under the installation's secret, judged by the injected clock.
 //!
-//! The algorithm is pinned and every claim is required by type: a token without one does not parse.
+//! The algorithm is pinned and every claim is required by type: a token without one does not parse. A token by itself opens nothing but what
+//! [`super::caller`] finds its session good for.
 
 use std::fmt;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use sentinel_core::account::Role;
+use sentinel_core::account::session::SessionId;
 use sentinel_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::auth::sessions::ALONE_LIFE_MAX;
 use crate::error::AdminError;
 
 /// The least length of the secret, in bytes: as long as the hash it keys (RFC 7518, section 3.2).
 pub const JWT_SECRET_BYTES_MIN: usize = 32;
 /// The shortest life of a token.
 pub const TOKEN_LIFE_MIN: Duration = Duration::from_mins(1);
-/// The longest life of a token: it cannot be called back.
+/// The longest life of a token.
 pub const TOKEN_LIFE_MAX: Duration = Duration::from_hours(24);
 /// For how long a token is good unless set otherwise.
 pub const TOKEN_LIFE_DEFAULT: Duration = Duration::from_hours(1);
@@ -37,6 +41,10 @@ impl JwtSecret {
             return Err(AdminError::JwtSecretTooShort(bytes.len()));
         }
         Ok(Self(bytes))
+    }
+
+    pub(crate) fn expose(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -60,6 +68,11 @@ impl TokenLife {
         }
     }
 
+    /// How long that is.
+    pub(crate) fn duration(self) -> Duration {
+        self.0
+    }
+
     fn seconds(self) -> i64 {
         i64::try_from(self.0.as_secs()).unwrap_or(i64::MAX)
     }
@@ -80,6 +93,22 @@ pub(crate) struct Claims {
     pub(crate) iat: i64,
     pub(crate) nbf: i64,
     pub(crate) exp: i64,
+    /// The session's name.
+    pub(crate) sid: String,
+    /// The most that it may be used for; the account's own role holds besides.
+    pub(crate) role: String,
+    /// Whether the session lives in this token alone.
+    pub(crate) alone: bool,
+}
+
+/// For whom a token is, or was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subject {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) session: SessionId,
+    /// Whether the session lives in its token alone; then the token is short-lived.
+    pub(crate) is_alone: bool,
 }
 
 /// A token that was just made. Does not print.
@@ -89,7 +118,7 @@ pub(crate) struct IssuedToken {
     pub(crate) life_seconds: i64,
 }
 
-/// The token was not made by this installation, for this account, for now.
+/// The token was not made by this installation, for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TokenRefused;
 
@@ -99,11 +128,10 @@ pub(crate) struct Tokens {
     checking: DecodingKey,
     validation: Validation,
     life: TokenLife,
-    account: String,
 }
 
 impl Tokens {
-    pub(crate) fn new(secret: &JwtSecret, life: TokenLife, account: &str) -> Self {
+    pub(crate) fn new(secret: &JwtSecret, life: TokenLife) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
@@ -116,32 +144,35 @@ impl Tokens {
             checking: DecodingKey::from_secret(&secret.0),
             validation,
             life,
-            account: account.to_owned(),
         }
     }
 
-    /// A token for the account, good from now on. None when signing fails.
-    pub(crate) fn issue(&self, now: Timestamp) -> Option<IssuedToken> {
+    /// A token, good from now on. None when signing fails.
+    pub(crate) fn issue(&self, subject: &Subject, now: Timestamp) -> Option<IssuedToken> {
         let issued_at = seconds(now);
-        let expires = issued_at.saturating_add(self.life.seconds());
+        let life = self.life_seconds(subject.is_alone);
+        let expires = issued_at.saturating_add(life);
         let claims = Claims {
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
-            sub: self.account.clone(),
+            sub: subject.name.clone(),
             iat: issued_at,
             nbf: issued_at,
             exp: expires,
+            sid: subject.session.to_string(),
+            role: subject.role.as_str().to_owned(),
+            alone: subject.is_alone,
         };
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing).ok()?;
         Some(IssuedToken {
             token: Zeroizing::new(token),
             expires_at: Timestamp::from_unix_ms(expires.saturating_mul(1000)),
-            life_seconds: self.life.seconds(),
+            life_seconds: life,
         })
     }
 
-    /// The name of the account that the token was made for.
-    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Result<String, TokenRefused> {
+    /// For whom the token was made.
+    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Result<Subject, TokenRefused> {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation)
             .map_err(|_| TokenRefused)?
             .claims;
@@ -149,11 +180,24 @@ impl Tokens {
         let latest_start = now.saturating_add(CLOCK_SKEW_SECONDS_MAX);
         let is_current = claims.nbf <= latest_start && claims.iat <= latest_start && now < claims.exp;
         // A shorter life in the configuration holds for tokens that were made before, too.
-        let is_short_enough = claims.exp.saturating_sub(claims.iat) <= self.life.seconds();
-        if is_current && is_short_enough && claims.sub == self.account {
-            Ok(claims.sub)
+        let is_short_enough = claims.exp.saturating_sub(claims.iat) <= self.life_seconds(claims.alone);
+        if !(is_current && is_short_enough) {
+            return Err(TokenRefused);
+        }
+        Ok(Subject {
+            role: Role::from_word(&claims.role).ok_or(TokenRefused)?,
+            session: SessionId::parse(&claims.sid).ok_or(TokenRefused)?,
+            name: claims.sub,
+            is_alone: claims.alone,
+        })
+    }
+
+    fn life_seconds(&self, is_alone: bool) -> i64 {
+        let alone = TokenLife(ALONE_LIFE_MAX);
+        if is_alone {
+            self.life.seconds().min(alone.seconds())
         } else {
-            Err(TokenRefused)
+            self.life.seconds()
         }
     }
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Access, Route};
 use crate::alerts::ChannelTestFailed;
+use crate::auth::permission::Permission;
 use crate::extract::{JsonBody, QueryString, SignedIn, check_length, parse_number};
 use crate::page::{self, Page};
 use crate::parts::Admin;
@@ -26,16 +27,36 @@ const NAME_CHARACTERS_MAX: usize = 64;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/admin/api/alerts", Access::SignedIn, list),
-        Route::get("/admin/api/alerts/channels", Access::SignedIn, channels),
-        Route::get("/admin/api/alerts/deliveries", Access::SignedIn, deliveries),
-        Route::post("/admin/api/alerts/deliveries/retry", Access::SignedIn, retry),
-        Route::post("/admin/api/alerts/test", Access::SignedIn, test),
+        Route::get("/admin/api/alerts", Access::Needs(Permission::AlertsRead), list),
+        Route::get(
+            "/admin/api/alerts/channels",
+            Access::Needs(Permission::AlertsRead),
+            channels,
+        ),
+        Route::get(
+            "/admin/api/alerts/deliveries",
+            Access::Needs(Permission::AlertsRead),
+            deliveries,
+        ),
+        Route::post(
+            "/admin/api/alerts/deliveries/retry",
+            Access::Needs(Permission::AlertsChange),
+            retry,
+        ),
+        Route::post(
+            "/admin/api/alerts/test",
+            Access::Needs(Permission::AlertsChange),
+            test,
+        ),
     ]
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, channels, deliveries, retry, test))]
+pub(super) struct Documented;
+
 /// One alert as it is now.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct AlertView {
     id: String,
     sequence: u32,
@@ -50,9 +71,13 @@ struct AlertView {
     peak: u64,
     threshold: u64,
     window_seconds: u64,
+    #[schema(format = DateTime)]
     raised_at: String,
+    #[schema(format = DateTime)]
     at: String,
+    #[schema(format = DateTime)]
     first_at: String,
+    #[schema(format = DateTime)]
     last_at: String,
     replica: String,
     reference: Option<String>,
@@ -86,7 +111,7 @@ impl From<Alert> for AlertView {
 }
 
 /// One delivery.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct DeliveryView {
     id: i64,
     alert: String,
@@ -96,8 +121,11 @@ struct DeliveryView {
     channel: String,
     state: &'static str,
     attempts: u32,
+    #[schema(format = DateTime)]
     since: String,
+    #[schema(format = DateTime)]
     next_attempt_at: String,
+    #[schema(format = DateTime)]
     ended_at: Option<String>,
     last_error: Option<String>,
 }
@@ -121,13 +149,16 @@ impl From<Delivery> for DeliveryView {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct AlertQuery {
     state: Option<String>,
     rule: Option<String>,
     severity: Option<String>,
+    #[param(value_type = Option<i64>)]
     before: Option<String>,
+    #[param(value_type = Option<i64>)]
     limit: Option<String>,
 }
 
@@ -147,6 +178,13 @@ fn before(text: Option<String>) -> Result<Option<i64>, Problem> {
 }
 
 /// `GET /admin/api/alerts?state=open|calmed&rule=&severity=&before=&limit=`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/alerts",
+    summary = "Lists alerts as they are now, newest first.",
+    params(AlertQuery),
+    responses((status = 200, description = "One page.", body = Page<AlertView>))
+)]
 async fn list(
     State(admin): State<Arc<Admin>>,
     QueryString(query): QueryString<AlertQuery>,
@@ -180,12 +218,18 @@ async fn list(
 }
 
 /// The names of the channels.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct ChannelList {
     channels: Vec<String>,
 }
 
 /// `GET /admin/api/alerts/channels`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/alerts/channels",
+    summary = "Names the channels that alerts go out on.",
+    responses((status = 200, description = "Their names.", body = ChannelList))
+)]
 async fn channels(State(admin): State<Arc<Admin>>) -> Json<ChannelList> {
     let channels = admin.alerts.channels();
     Json(ChannelList {
@@ -193,17 +237,27 @@ async fn channels(State(admin): State<Arc<Admin>>) -> Json<ChannelList> {
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct DeliveryQuery {
     state: Option<String>,
     channel: Option<String>,
     alert: Option<String>,
+    #[param(value_type = Option<i64>)]
     before: Option<String>,
+    #[param(value_type = Option<i64>)]
     limit: Option<String>,
 }
 
 /// `GET /admin/api/alerts/deliveries?state=pending|delivered|dead&channel=&alert=&before=&limit=`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/alerts/deliveries",
+    summary = "Lists what became of the deliveries, newest first.",
+    params(DeliveryQuery),
+    responses((status = 200, description = "One page.", body = Page<DeliveryView>))
+)]
 async fn deliveries(
     State(admin): State<Arc<Admin>>,
     QueryString(query): QueryString<DeliveryQuery>,
@@ -232,19 +286,27 @@ async fn deliveries(
     Ok(Json(limit.page(rows, |row| row.id.0, DeliveryView::from)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeliveryReference {
     id: i64,
 }
 
 /// What was done.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Done {
     done: bool,
 }
 
 /// `POST /admin/api/alerts/deliveries/retry`: brings a delivery that was given up back, due now.
+#[utoipa::path(
+    post,
+    path = "/admin/api/alerts/deliveries/retry",
+    summary = "Brings a delivery that was given up back, due now.",
+    request_body = DeliveryReference,
+    responses((status = 200, description = "It will be tried again.", body = Done)),
+    extensions(("x-problems" = json!(["delivery_not_dead"])))
+)]
 async fn retry(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
@@ -264,13 +326,21 @@ async fn retry(
     Ok(Json(Done { done: true }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ChannelReference {
     channel: String,
 }
 
 /// `POST /admin/api/alerts/test`: sends one message that says it is a test.
+#[utoipa::path(
+    post,
+    path = "/admin/api/alerts/test",
+    summary = "Sends one message that says it is a test, and waits for how it ends.",
+    request_body = ChannelReference,
+    responses((status = 200, description = "The channel took it.", body = Done)),
+    extensions(("x-problems" = json!(["channel_not_found", "channel_failed"])))
+)]
 async fn test(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,

@@ -14,6 +14,7 @@ use sentinel_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Route};
+use crate::auth::permission::Permission;
 use crate::extract::{
     BindingIdInPath, JsonBody, QueryString, SignedIn, check_length, parse_address, parse_number,
 };
@@ -28,17 +29,45 @@ const HINT_CHARACTERS_MAX: usize = 64;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/admin/api/bindings", Access::SignedIn, list),
-        Route::get("/admin/api/bindings/{id}", Access::SignedIn, show),
-        Route::post("/admin/api/bindings/unbind", Access::SignedIn, unbind),
-        Route::post("/admin/api/bindings/ban", Access::SignedIn, ban),
-        Route::post("/admin/api/bindings/unban", Access::SignedIn, unban),
-        Route::put("/admin/api/bindings/ip", Access::SignedIn, set_networks),
+        Route::get(
+            "/admin/api/bindings",
+            Access::Needs(Permission::BindingsRead),
+            list,
+        ),
+        Route::get(
+            "/admin/api/bindings/{id}",
+            Access::Needs(Permission::BindingsRead),
+            show,
+        ),
+        Route::post(
+            "/admin/api/bindings/unbind",
+            Access::Needs(Permission::BindingsChange),
+            unbind,
+        ),
+        Route::post(
+            "/admin/api/bindings/ban",
+            Access::Needs(Permission::BindingsChange),
+            ban,
+        ),
+        Route::post(
+            "/admin/api/bindings/unban",
+            Access::Needs(Permission::BindingsChange),
+            unban,
+        ),
+        Route::put(
+            "/admin/api/bindings/ip",
+            Access::Needs(Permission::BindingsChange),
+            set_networks,
+        ),
     ]
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, show, unbind, ban, unban, set_networks))]
+pub(super) struct Documented;
+
 /// One binding.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct BindingView {
     id: i64,
     hint: String,
@@ -46,13 +75,31 @@ struct BindingView {
     networks: Vec<String>,
     /// The first network, for clients that know one only.
     bound_ip: Option<String>,
+    #[schema(value_type = PolicyOverrideSchema)]
     policy: PolicyOverride,
+    #[schema(format = DateTime)]
     bound_at: String,
+    #[schema(format = DateTime)]
     updated_at: String,
+    #[schema(format = DateTime)]
     last_used_at: Option<String>,
     use_count: u64,
     ban_reason: String,
     version: i64,
+}
+
+/// Where a binding departs from the general rules; what is left out follows them.
+#[derive(utoipa::ToSchema)]
+#[schema(as = PolicyOverride)]
+#[expect(
+    dead_code,
+    reason = "describes the core's type, which knows nothing of this API"
+)]
+struct PolicyOverrideSchema {
+    #[schema(pattern = "^(enforce|observe)$")]
+    mode: Option<String>,
+    slots: Option<u16>,
+    learning_window_seconds: Option<u64>,
 }
 
 impl From<BindingRecord> for BindingView {
@@ -76,13 +123,16 @@ impl From<BindingRecord> for BindingView {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct BindingQuery {
     status: Option<String>,
     hint: Option<String>,
     address: Option<String>,
+    #[param(value_type = Option<i64>)]
     before: Option<String>,
+    #[param(value_type = Option<i64>)]
     limit: Option<String>,
 }
 
@@ -112,13 +162,13 @@ fn parse_status(text: &str) -> Result<BindingStatus, Problem> {
     BindingStatus::from_word(text).ok_or_else(|| Problem::field("status", "It must be 'active' or 'banned'."))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct BindingReference {
     id: i64,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Ban {
     id: i64,
@@ -127,7 +177,7 @@ struct Ban {
 }
 
 /// The new networks, one as `bound_ip` or several as `bound_ips`.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NetworkChange {
     id: i64,
@@ -181,6 +231,13 @@ fn parse_network(field: &str, text: &str) -> Result<Network, Problem> {
 }
 
 /// `GET /admin/api/bindings?status=&hint=&address=&before=&limit=`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/bindings",
+    summary = "Lists bindings, newest first.",
+    params(BindingQuery),
+    responses((status = 200, description = "One page.", body = Page<BindingView>))
+)]
 async fn list(
     State(admin): State<Arc<Admin>>,
     QueryString(query): QueryString<BindingQuery>,
@@ -192,6 +249,14 @@ async fn list(
 }
 
 /// `GET /admin/api/bindings/{id}`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/bindings/{id}",
+    summary = "Shows one binding.",
+    params(("id" = i64, Path)),
+    responses((status = 200, description = "The binding as it is now.", body = BindingView)),
+    extensions(("x-problems" = json!(["binding_not_found"])))
+)]
 async fn show(
     State(admin): State<Arc<Admin>>,
     BindingIdInPath(id): BindingIdInPath,
@@ -200,6 +265,14 @@ async fn show(
 }
 
 /// `POST /admin/api/bindings/unbind`: the key's next use binds it again. Answers with the binding as it was.
+#[utoipa::path(
+    post,
+    path = "/admin/api/bindings/unbind",
+    summary = "Removes a binding: the key's next use binds it again.",
+    request_body = BindingReference,
+    responses((status = 200, description = "The binding as it was.", body = BindingView)),
+    extensions(("x-problems" = json!(["binding_not_found"])))
+)]
 async fn unbind(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
@@ -210,6 +283,14 @@ async fn unbind(
 }
 
 /// `POST /admin/api/bindings/ban`.
+#[utoipa::path(
+    post,
+    path = "/admin/api/bindings/ban",
+    summary = "Bans a key, and ends its live streams.",
+    request_body = Ban,
+    responses((status = 200, description = "The binding as it is now.", body = BindingView)),
+    extensions(("x-problems" = json!(["binding_not_found"])))
+)]
 async fn ban(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
@@ -223,6 +304,14 @@ async fn ban(
 }
 
 /// `POST /admin/api/bindings/unban`.
+#[utoipa::path(
+    post,
+    path = "/admin/api/bindings/unban",
+    summary = "Takes a ban back.",
+    request_body = BindingReference,
+    responses((status = 200, description = "The binding as it is now.", body = BindingView)),
+    extensions(("x-problems" = json!(["binding_not_found"])))
+)]
 async fn unban(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,
@@ -233,6 +322,14 @@ async fn unban(
 }
 
 /// `PUT /admin/api/bindings/ip`: replaces the networks.
+#[utoipa::path(
+    put,
+    path = "/admin/api/bindings/ip",
+    summary = "Replaces the networks of a binding.",
+    request_body = NetworkChange,
+    responses((status = 200, description = "The binding as it is now.", body = BindingView)),
+    extensions(("x-problems" = json!(["binding_not_found"])))
+)]
 async fn set_networks(
     State(admin): State<Arc<Admin>>,
     caller: SignedIn,

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::health::check_parts;
 use super::logs::InterceptView;
 use super::{Access, Route};
+use crate::auth::permission::Permission;
 use crate::figures::TrafficFigures;
 use crate::parts::Admin;
 use crate::problem::{PartHealth, Problem};
@@ -25,11 +26,20 @@ const SERIES_HOURS: u32 = 24;
 const NEWEST_INTERCEPTS: u32 = 10;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::get("/admin/api/dashboard", Access::SignedIn, dashboard)]
+    vec![Route::get(
+        "/admin/api/dashboard",
+        Access::Needs(Permission::DashboardRead),
+        dashboard,
+    )]
 }
 
-#[derive(Serialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(dashboard))]
+pub(super) struct Documented;
+
+#[derive(Serialize, utoipa::ToSchema)]
 struct Dashboard {
+    #[schema(format = DateTime)]
     now: String,
     bindings: Bindings,
     /// Since midnight UTC.
@@ -41,27 +51,31 @@ struct Dashboard {
     health: Vec<PartHealth>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = BindingCounts)]
 struct Bindings {
     total: u64,
     active: u64,
     banned: u64,
 }
 
-#[derive(Clone, Copy, Default, Serialize)]
+#[derive(Clone, Copy, Default, Serialize, utoipa::ToSchema)]
+#[schema(as = InterceptCounts)]
 struct Counts {
     refused: u64,
     observed: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = HourOfIntercepts)]
 struct Hour {
+    #[schema(format = DateTime)]
     from: String,
     #[serde(flatten)]
     counts: Counts,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Traffic {
     requests: u64,
     allowed: u64,
@@ -75,13 +89,20 @@ struct Traffic {
     lost_records: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = RefusedByReason)]
 struct Refused {
     reason: &'static str,
     count: u64,
 }
 
 /// `GET /admin/api/dashboard`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/dashboard",
+    summary = "Says how things stand, in one answer.",
+    responses((status = 200, description = "How things stand.", body = Dashboard))
+)]
 async fn dashboard(State(admin): State<Arc<Admin>>) -> Result<Json<Dashboard>, Problem> {
     let now = admin.clock.now();
     let since = series_start(now);

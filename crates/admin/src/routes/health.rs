@@ -21,29 +21,57 @@ const CHECK_TIME_MAX: Duration = Duration::from_secs(2);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::get("/health", Access::Public, alive),
-        Route::get("/livez", Access::Public, alive),
+        Route::get("/health", Access::Public, health),
+        Route::get("/livez", Access::Public, livez),
         Route::get("/readyz", Access::Public, ready),
     ]
 }
 
-#[derive(Serialize)]
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(health, livez, ready))]
+pub(super) struct Documented;
+
+#[derive(Serialize, utoipa::ToSchema)]
 struct Alive {
     status: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Ready {
     status: &'static str,
     parts: Vec<PartHealth>,
 }
 
-/// `GET /health`, `GET /livez`: the process answers.
-async fn alive() -> Json<Alive> {
+/// Says that the process answers.
+#[utoipa::path(
+    get,
+    path = "/health",
+    summary = "Says that the process answers.",
+    responses((status = 200, description = "It does.", body = Alive))
+)]
+async fn health() -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
+/// Says that the process answers.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    summary = "Says that the process answers.",
+    responses((status = 200, description = "It does.", body = Alive))
+)]
+async fn livez() -> Json<Alive> {
+    health().await
+}
+
 /// `GET /readyz`: every part that requests depend on works; one that they do without may be away.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    summary = "Says whether every part works that requests depend on.",
+    responses((status = 200, description = "They all do; `degraded` when one is away that requests do without.", body = Ready)),
+    extensions(("x-problems" = json!(["not_ready"])))
+)]
 async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     let parts = check_parts(&admin).await;
     let is_dispensable = |part: &PartHealth| {

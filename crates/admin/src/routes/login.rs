@@ -1,23 +1,32 @@
-//! `/admin/api/login`: a password for a token. Every verdict leaves an admin event; attempts during a lockout leave none, so
-//! that nobody can fill the table.
+//! `/admin/api/login`: a password, and a code where one is needed, for a session. Every verdict leaves an admin event; attempts during a
+//! lockout leave none, so that nobody can fill the table.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, header};
 use sentinel_core::event::AdminEvent;
 use sentinel_core::network::ClientIp;
+use sentinel_core::ports::StoreError;
 use sentinel_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::session::{grant, grant_alone, new_session_id};
 use super::{Access, Route};
 use crate::auth::password::{PASSWORD_BYTES_MAX, Password};
-use crate::auth::sign_in::SignInRefused;
+use crate::auth::sign_in::{Credentials, Holder, SignInRefused};
 use crate::extract::{CallerIp, JsonBody, check_length};
 use crate::parts::{Admin, USERNAME_CHARACTERS_MAX};
 use crate::problem::{Code, Problem};
 
+/// The most bytes of a code.
+const OTP_BYTES_MAX: usize = 64;
+/// For so long the store is waited for to begin a session.
+const BEGIN_WAIT_MAX: Duration = Duration::from_secs(3);
+/// The word for a sign-in in the admin events.
+const LOGIN: &str = "login";
 /// When to try again after too many attempts at once.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -25,63 +34,113 @@ pub(super) fn routes() -> Vec<Route> {
     vec![Route::post("/admin/api/login", Access::Public, login)]
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Credentials {
-    username: String,
-    password: Password,
-}
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(login))]
+pub(super) struct Documented;
 
-#[derive(Serialize)]
-struct Session {
-    token: String,
-    token_type: &'static str,
-    expires_at: String,
-    expires_in: i64,
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Credentials)]
+struct LoginBody {
+    username: String,
+    #[schema(value_type = String, format = Password)]
+    password: Password,
+    #[schema(value_type = Option<String>)]
+    otp: Option<Password>,
 }
 
 /// `POST /admin/api/login`.
+#[utoipa::path(
+    post,
+    path = "/admin/api/login",
+    summary = "Gives a token for a password.",
+    request_body = LoginBody,
+    responses((status = 200, description = "Signed in.", body = super::session::Granted)),
+    extensions(("x-problems" = json!(["credentials_invalid", "second_factor_required", "login_locked", "login_busy"])))
+)]
 async fn login(
     State(admin): State<Arc<Admin>>,
     CallerIp(client_ip): CallerIp,
-    JsonBody(credentials): JsonBody<Credentials>,
-) -> Result<Json<Session>, Problem> {
-    let Credentials { username, password } = credentials;
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<LoginBody>,
+) -> Result<Response, Problem> {
+    let LoginBody {
+        username,
+        password,
+        otp,
+    } = body;
     check_length("username", &username, USERNAME_CHARACTERS_MAX)?;
-    if password.expose().len() > PASSWORD_BYTES_MAX {
-        let detail = format!("It must not be longer than {PASSWORD_BYTES_MAX} bytes.");
-        return Err(Problem::field("password", detail));
+    check_secret("password", &password, PASSWORD_BYTES_MAX)?;
+    if let Some(otp) = &otp {
+        check_secret("otp", otp, OTP_BYTES_MAX)?;
     }
     let now = admin.clock.now();
-    let verdict = admin.sign_in.attempt(&username, password, client_ip, now).await;
-    match verdict {
-        Ok(()) => {}
-        Err(SignInRefused::Wrong) => {
-            leave_event(&admin, "login_failed", &username, client_ip, now).await;
-            return Err(Problem::new(
-                Code::CredentialsInvalid,
-                "Check both and try again.",
-            ));
+    let credentials = Credentials {
+        username: username.clone(),
+        password,
+        otp,
+    };
+    let holder = match admin.sign_in.attempt(credentials, client_ip, now).await {
+        Ok(holder) => holder,
+        Err(refused) => {
+            if refused == SignInRefused::Wrong {
+                leave_event(&admin, "login_failed", &username, client_ip, now).await;
+            }
+            return Err(refused.into());
         }
-        Err(SignInRefused::LockedOut(wait)) => {
-            let detail = "Wait as long as the Retry-After header says; more attempts do not prolong it.";
-            return Err(Problem::new(Code::LoginLocked, detail).retry_after(wait));
+    };
+    let id = new_session_id()?;
+    let user_agent = headers
+        .get(header::USER_AGENT)
+        .map_or(&b""[..], |value| value.as_bytes());
+    let from = (client_ip, user_agent);
+    let begin = admin.sessions.begin(id, (&username, &holder), from, now);
+    let begun = tokio::time::timeout(BEGIN_WAIT_MAX, begin).await;
+    let begun = begun.unwrap_or_else(|_| {
+        Err(StoreError::Unavailable(
+            "a session was not begun in time".to_owned(),
+        ))
+    });
+    let answer = match (begun, &holder) {
+        (Ok(Some(session)), _) => grant(&admin, &session, holder.role(), &headers, now)?,
+        (Ok(None), _) => return Err(SignInRefused::Wrong.into()),
+        (Err(error), Holder::Configured) => {
+            tracing::warn!(%error, "the session lives in its token alone: the store is away");
+            grant_alone(&admin, id, &headers, now)?.into_response()
         }
-        Err(SignInRefused::Busy) => {
-            return Err(Problem::new(Code::LoginBusy, "Try again in a moment.").retry_after(BUSY_RETRY_AFTER));
+        (Err(error), Holder::Administrator(_)) => return Err(error.into()),
+    };
+    leave_event(&admin, LOGIN, &username, client_ip, now).await;
+    Ok(answer)
+}
+
+/// A secret of at most so many bytes, as a field.
+pub(super) fn check_secret(field: &str, secret: &Password, bytes_max: usize) -> Result<(), Problem> {
+    if secret.expose().len() > bytes_max {
+        let detail = format!("It must not be longer than {bytes_max} bytes.");
+        return Err(Problem::field(field, detail));
+    }
+    Ok(())
+}
+
+impl From<SignInRefused> for Problem {
+    fn from(refused: SignInRefused) -> Self {
+        match refused {
+            SignInRefused::Wrong => Self::new(Code::CredentialsInvalid, "Check everything and try again."),
+            SignInRefused::SecondFactorRequired => Self::new(
+                Code::SecondFactorRequired,
+                "Send the code of the authenticator, or a recovery code, as 'otp'.",
+            ),
+            SignInRefused::LockedOut(wait) => {
+                let detail = "Wait as long as the Retry-After header says; more attempts do not prolong it.";
+                Self::new(Code::LoginLocked, detail).retry_after(wait)
+            }
+            SignInRefused::Busy => {
+                Self::new(Code::LoginBusy, "Try again in a moment.").retry_after(BUSY_RETRY_AFTER)
+            }
+            SignInRefused::Store(error) => error.into(),
         }
     }
-    leave_event(&admin, "login", &username, client_ip, now).await;
-    let issued = admin.tokens.issue(now).ok_or_else(|| {
-        tracing::error!("a token cannot be signed");
-        Problem::internal()
-    })?;
-    Ok(Json(Session {
-        token: issued.token.as_str().to_owned(),
-        token_type: "Bearer",
-        expires_at: issued.expires_at.rfc3339(),
-        expires_in: issued.life_seconds,
-    }))
 }
 
 /// Writes down who tried. A name that is no account's is left out: people type passwords into the wrong field. The verdict
@@ -93,7 +152,7 @@ async fn leave_event(
     client_ip: ClientIp,
     now: Timestamp,
 ) {
-    let is_account = admin.sign_in.is_account(username);
+    let is_account = action == LOGIN || admin.sign_in.is_account(username).await;
     let event = AdminEvent {
         at: now,
         actor: if is_account {

@@ -10,6 +10,7 @@ use sentinel_core::ports::{InterceptFilter, StoredIntercept};
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Route};
+use crate::auth::permission::Permission;
 use crate::extract::{QueryString, check_length, parse_address, parse_moment, parse_number};
 use crate::page::{self, Page};
 use crate::parts::Admin;
@@ -19,16 +20,26 @@ use crate::problem::Problem;
 const REFERENCE_CHARACTERS_MAX: usize = 64;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::get("/admin/api/logs", Access::SignedIn, list)]
+    vec![Route::get(
+        "/admin/api/logs",
+        Access::Needs(Permission::LogsRead),
+        list,
+    )]
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list))]
+pub(super) struct Documented;
+
 /// One row of the audit log.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct InterceptView {
     id: i64,
     reference: String,
     /// When the first of the requests came that the row stands for, and the last one.
+    #[schema(format = DateTime)]
     at: String,
+    #[schema(format = DateTime)]
     last_at: String,
     reason: &'static str,
     outcome: &'static str,
@@ -69,16 +80,20 @@ impl From<StoredIntercept> for InterceptView {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct LogQuery {
     reason: Option<String>,
     reference: Option<String>,
+    #[param(value_type = Option<i64>)]
     binding: Option<String>,
     client_ip: Option<String>,
     since: Option<String>,
     until: Option<String>,
+    #[param(value_type = Option<i64>)]
     before: Option<String>,
+    #[param(value_type = Option<i64>)]
     limit: Option<String>,
 }
 
@@ -113,6 +128,13 @@ fn parse_reason(text: &str) -> Result<RefusalReason, Problem> {
 }
 
 /// `GET /admin/api/logs?reason=&reference=&binding=&client_ip=&since=&until=&before=&limit=`.
+#[utoipa::path(
+    get,
+    path = "/admin/api/logs",
+    summary = "Lists refused and observed requests, newest first.",
+    params(LogQuery),
+    responses((status = 200, description = "One page.", body = Page<InterceptView>))
+)]
 async fn list(
     State(admin): State<Arc<Admin>>,
     QueryString(query): QueryString<LogQuery>,

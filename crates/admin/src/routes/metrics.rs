@@ -16,7 +16,17 @@ pub(super) fn routes() -> Vec<Route> {
     vec![Route::get("/metrics", Access::Public, metrics)]
 }
 
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(metrics))]
+pub(super) struct Documented;
+
 /// `GET /metrics`.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    summary = "Hands out all metrics, for a scraper.",
+    responses((status = 200, description = "In the OpenMetrics text format.", body = String, content_type = "application/openmetrics-text"))
+)]
 async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     (
         [(header::CONTENT_TYPE, OPENMETRICS_MEDIA_TYPE)],

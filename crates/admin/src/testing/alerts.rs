@@ -1,18 +1,26 @@
 //! Alerts for tests: what the test puts in comes out, filtered as a store would.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use sentinel_core::alert::ChannelId;
 use sentinel_core::alert::ports::{
     AlertFilter, Delivery, DeliveryFilter, DeliveryId, DeliveryState, StoredAlert,
 };
+use sentinel_core::alert::{AlertId, ChannelId, LinkAction};
+use sentinel_core::binding::BindingId;
+use sentinel_core::event::Actor;
+use sentinel_core::fingerprint::KeyHint;
 use sentinel_core::ports::StoreError;
+use sentinel_core::time::Timestamp;
 
-use crate::alerts::{Alerts, ChannelTestFailed};
+use super::START;
+use crate::alerts::{Alerts, ChannelTestFailed, LinkRefused, LinkedAction};
 
 /// The one channel that works.
 pub(crate) const WORKING: &str = "ops";
+/// The token of the one link that there is.
+pub(crate) const LINK: &str = "payload.signature";
 /// The one that does not.
 pub(crate) const FAILING: &str = "broken";
 
@@ -23,6 +31,8 @@ pub(crate) struct FakeAlerts(Mutex<Content>);
 pub(crate) struct Content {
     pub(crate) alerts: Vec<StoredAlert>,
     pub(crate) deliveries: Vec<Delivery>,
+    /// Those who followed the one link that there is.
+    pub(crate) followers: Vec<Actor>,
 }
 
 impl FakeAlerts {
@@ -75,5 +85,32 @@ impl Alerts for FakeAlerts {
             FAILING => Err(ChannelTestFailed::Failed("the receiver is away".to_owned())),
             _ => Err(ChannelTestFailed::Unknown),
         }
+    }
+
+    async fn linked_action(&self, token: &str, now: Timestamp) -> Result<LinkedAction, LinkRefused> {
+        let expires_at = START.plus(Duration::from_hours(24));
+        if token != LINK {
+            return Err(LinkRefused::Forged);
+        }
+        if now >= expires_at {
+            return Err(LinkRefused::Expired);
+        }
+        Ok(LinkedAction {
+            action: LinkAction::Ban,
+            alert: AlertId::from_stored("al_1".to_owned()),
+            key: Some((BindingId(42), KeyHint::from_stored("sk-<b>…wxyz".to_owned()))),
+            network: None,
+            expires_at,
+        })
+    }
+
+    async fn follow_link(&self, token: &str, actor: Actor) -> Result<LinkedAction, LinkRefused> {
+        let action = self.linked_action(token, actor.at).await?;
+        let mut content = self.lock();
+        if !content.followers.is_empty() {
+            return Err(LinkRefused::Used);
+        }
+        content.followers.push(actor);
+        Ok(action)
     }
 }

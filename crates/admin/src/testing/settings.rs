@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sentinel_core::event::Actor;
 use serde_json::{Value, json};
 
-use crate::settings::{Setting, SettingSource, Settings, SettingsInEffect, SettingsRefused};
+use crate::settings::{Setting, SettingSchema, SettingSource, Settings, SettingsInEffect, SettingsRefused};
 
 #[derive(Default)]
 pub(crate) struct FakeSettings(Mutex<State>);
@@ -47,6 +47,13 @@ impl Settings for FakeSettings {
                 },
                 live: true,
                 default: Some("1".to_owned()),
+                is_secret: false,
+                schema: SettingSchema {
+                    r#type: "integer",
+                    r#enum: None,
+                    minimum: Some(1),
+                    maximum: Some(64),
+                },
                 wanted: "a whole number".to_owned(),
                 help: "How many networks.".to_owned(),
             }],

@@ -7,10 +7,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
-use sentinel_core::alert::{Alert, Subject};
+use sentinel_core::alert::{Alert, LinkAction, Subject};
 use sentinel_core::fingerprint::KeyHint;
 use sentinel_core::time::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{Call, Failure, Platform};
@@ -106,15 +106,14 @@ impl Platform for Webhook {
 /// `type` is `alert.` and the state; `timestamp` when the transition was made; `id` names the alert through its life and `sequence`
 /// its transitions; `subject` is the kind of what it is about (`binding`, `key`, `address`, `part`, `many`); times are RFC 3339 in UTC;
 /// `reference`, `reason`, `client_ip`, `method`, `path` and `user_agent` are of one of the refused requests; `title` is in the channel's
-/// language.
-fn body(alert: &Alert, message: &Message) -> serde_json::Value {
+/// language. `ban_url`, `allow_network_url` and `ignore_url` act once, after somebody confirmed on the page that they open.
+fn body(alert: &Alert, message: &Message) -> Value {
     let seen = &alert.seen;
     let example = seen.example.as_ref();
-    let console = message
-        .links
-        .iter()
-        .find(|link| link.kind == LinkKind::Console)
-        .map(|link| link.url.as_str());
+    let link = |kind| {
+        let found = message.links.iter().find(|link| link.kind == kind);
+        found.map(|link| link.url.as_str())
+    };
     let networks: Vec<String> = seen.networks.iter().map(ToString::to_string).collect();
     json!({
         "type": format!("alert.{}", alert.state.as_str()),
@@ -145,7 +144,10 @@ fn body(alert: &Alert, message: &Message) -> serde_json::Value {
         "method": example.map(|example| example.method.as_str()),
         "path": example.map(|example| example.path.as_str()),
         "user_agent": example.map(|example| example.user_agent.as_str()),
-        "console_url": console,
+        "console_url": link(LinkKind::Console),
+        "ban_url": link(LinkKind::Act(LinkAction::Ban)),
+        "allow_network_url": link(LinkKind::Act(LinkAction::AllowNetwork)),
+        "ignore_url": link(LinkKind::Act(LinkAction::Ignore)),
     })
 }
 

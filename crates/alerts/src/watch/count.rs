@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sentinel_core::alert::{Rule, RuleKind, Rules, Subject};
-use sentinel_core::counting::Count;
+use sentinel_core::counting::{COUNT_BATCH_MAX, Count};
 
 use super::different::{Moves, SIGHTING_COUNTS, Slots, TOTAL_COUNTS, total};
-use super::draft::Draft;
 use super::{CROWD_MAX, CROWD_WINDOW, Key, Watch};
 
 /// A rule that waits for silence counts over this.
@@ -35,19 +34,42 @@ pub(super) fn calm_below(rule: &Rule, subject: &Subject) -> u64 {
     }
 }
 
+/// What is to be counted.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) key: Key,
+    /// How often it happened.
+    pub(super) times: u64,
+    /// The different things that are yet to be said, by hash.
+    pub(super) members: Vec<u64>,
+}
+
+/// How many of the first of these are asked together: as many as make about one batch of names. One subject's are never torn apart.
+fn group_length(places: &[usize], questions: &[Question]) -> usize {
+    let mut names = 0;
+    let fits = places.iter().take_while(|place| {
+        names += TOTAL_COUNTS.max(questions[**place].members.len() * SIGHTING_COUNTS);
+        names <= COUNT_BATCH_MAX
+    });
+    fits.count().max(1)
+}
+
 impl Watch {
-    /// Counts the drafts and gives what all replicas have counted of each, in their order.
-    pub(super) async fn count(&self, rules: &Rules, drafts: &BTreeMap<Key, Draft>) -> Vec<u64> {
-        let mut counts = vec![0; drafts.len()];
+    /// Counts these and gives what all replicas have counted of each, in their order. The counters are asked once for each window, and
+    /// twice for about each batch of different things.
+    pub(super) async fn count(&self, rules: &Rules, questions: &[Question]) -> Vec<u64> {
+        let mut counts = vec![0; questions.len()];
         let mut events: BTreeMap<Duration, Vec<(usize, Count)>> = BTreeMap::new();
-        for (place, (key, draft)) in drafts.iter().enumerate() {
+        let mut different: BTreeMap<Duration, Vec<usize>> = BTreeMap::new();
+        for (place, question) in questions.iter().enumerate() {
+            let key = &question.key;
             let rule = rules.get(key.0);
             if key.0.counts_different() && key.1 != Subject::Many {
-                counts[place] = self.count_different(rule, key, draft).await;
+                different.entry(rule.window).or_default().push(place);
             } else {
                 let count = Count {
                     name: name(key),
-                    times: draft.seen.count,
+                    times: question.times,
                 };
                 let window = window(rule, &key.1);
                 events.entry(window).or_default().push((place, count));
@@ -60,23 +82,45 @@ impl Watch {
                 counts[place] = count;
             }
         }
+        for (window, places) in different {
+            let mut left = &places[..];
+            while !left.is_empty() {
+                let (group, rest) = left.split_at(group_length(left, questions));
+                let group_questions = group.iter().map(|place| &questions[*place]).collect();
+                let answers = self.count_different(window, group_questions).await;
+                for (place, count) in group.iter().zip(answers) {
+                    counts[*place] = count;
+                }
+                left = rest;
+            }
+        }
         counts
     }
 
-    async fn count_different(&self, rule: &Rule, key: &Key, draft: &Draft) -> u64 {
-        let slots = Slots::new(rule.window, self.parts.clock.now());
-        let name = name(key);
-        let sightings = draft.members.iter();
-        let sightings: Vec<Count> = sightings
-            .flat_map(|member| slots.sighting(&name, *member))
-            .collect();
-        let answers = self.counters.ask(slots.counter_window(), sightings).await;
-        let mut moves = Moves::default();
-        answers
-            .chunks(SIGHTING_COUNTS)
-            .for_each(|sighting| moves.note(sighting));
-        let totals = slots.totals(&name, &moves).collect();
-        total(&self.counters.ask(slots.counter_window(), totals).await)
+    async fn count_different(&self, window: Duration, questions: Vec<&Question>) -> Vec<u64> {
+        let slots = Slots::new(window, self.parts.clock.now());
+        let names: Vec<String> = questions.iter().map(|question| name(&question.key)).collect();
+        let each = names.iter().zip(&questions);
+        let sightings = each.flat_map(|(name, question)| {
+            let members = question.members.iter();
+            members.flat_map(move |member| slots.sighting(name, *member))
+        });
+        let answers = self
+            .counters
+            .ask(slots.counter_window(), sightings.collect())
+            .await;
+        let mut answers = answers.chunks(SIGHTING_COUNTS);
+        let mut totals = Vec::with_capacity(questions.len() * TOTAL_COUNTS);
+        for (name, question) in names.iter().zip(&questions) {
+            let mut moves = Moves::default();
+            answers
+                .by_ref()
+                .take(question.members.len())
+                .for_each(|sighting| moves.note(sighting));
+            totals.extend(slots.totals(name, &moves));
+        }
+        let totals = self.counters.ask(slots.counter_window(), totals).await;
+        totals.chunks(TOTAL_COUNTS).map(total).collect()
     }
 
     /// What is counted now of each of these, in their order. Outages are not counted: they last.
@@ -114,17 +158,18 @@ impl Watch {
         counts
     }
 
-    /// Whether so many alerts of this rule were raised lately that the next ones are told of together. Counts one more for the crowd if so.
-    pub(super) async fn is_crowd(&self, rule: RuleKind) -> bool {
-        if self.crowd(rule, 0).await < CROWD_MAX {
-            return false;
-        }
+    /// How many more alerts of this rule are told of one by one; what comes on top is told of together.
+    pub(super) async fn crowd_room(&self, rule: RuleKind) -> u64 {
+        CROWD_MAX.saturating_sub(self.crowd(rule, 0).await)
+    }
+
+    /// Counts so many more that are told of together.
+    pub(super) async fn count_many(&self, rule: RuleKind, times: u64) {
         let many = Count {
             name: name(&(rule, Subject::Many)),
-            times: 1,
+            times,
         };
         self.counters.ask(CROWD_WINDOW, vec![many]).await;
-        true
     }
 
     /// Counts one more alert of this rule.
@@ -136,5 +181,30 @@ impl Watch {
         let name = format!("{}|crowd", rule.as_str());
         let answers = self.counters.ask(CROWD_WINDOW, vec![Count { name, times }]).await;
         answers.first().copied().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::binding::BindingId;
+
+    use super::*;
+
+    #[test]
+    fn about_one_batch_of_names_is_asked_together_and_no_subject_is_torn_apart() {
+        let question = |members: usize| Question {
+            key: (RuleKind::ManyNetworksForKey, Subject::Binding(BindingId(7))),
+            times: 1,
+            members: vec![0; members],
+        };
+        let questions: Vec<Question> = [1, 1, 196, 1, 256, 256].into_iter().map(question).collect();
+        let mut left: &[usize] = &[0, 1, 2, 3, 4, 5];
+        let mut lengths = Vec::new();
+        while !left.is_empty() {
+            let length = group_length(left, &questions);
+            lengths.push(length);
+            left = &left[length..];
+        }
+        assert_eq!(lengths, [3, 1, 1, 1]);
     }
 }

@@ -29,6 +29,11 @@ impl Slots {
         }
     }
 
+    /// The current one.
+    pub(super) fn slot(self) -> (Duration, i64) {
+        (self.length, self.current)
+    }
+
     /// How far back the counters have to reach: over all slots that are asked for, and one for the steps in which counters move.
     pub(super) fn counter_window(self) -> Duration {
         self.length * (SLOTS + 2)

@@ -33,6 +33,11 @@ impl Known {
         None
     }
 
+    /// Whether this is known to be open.
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// Notes an open alert, unless there is no room; gives back what could not be kept with it.
     pub(super) fn insert(&mut self, key: Key, id: AlertId, unsaid: Option<Draft>) -> Option<Draft> {
         if let Some(open) = self.0.get_mut(&key) {

@@ -1,4 +1,4 @@
-//! The bounded queue between those who see refusals and the watch. Taking never waits; what does not fit is counted, and told of.
+//! The bounded queue between those who see what is no refusal, or more than one, and the watch. Taking never waits; what does not fit is counted, and told of.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::Signal;
 
 /// The most signals that wait.
-pub const SIGNALS_MAX: usize = 16_384;
+pub const SIGNALS_MAX: usize = 4_096;
 
 /// Takes signals from everywhere.
 pub struct SignalQueue {
@@ -28,7 +28,6 @@ impl SignalQueue {
     pub fn put(&self, signal: Signal) {
         if let Err(error) = self.sender.try_send(signal) {
             let count = match error.into_inner() {
-                Signal::Seen(intercept) => u64::from(intercept.count),
                 Signal::RecordsLost { count, .. } => count,
                 _ => 1,
             };
@@ -36,9 +35,9 @@ impl SignalQueue {
         }
     }
 
-    /// What was lost since the last call.
-    pub(super) fn take_lost(&self, now: Timestamp) -> Option<Signal> {
-        let count = self.lost.swap(0, Ordering::Relaxed);
+    /// What was lost since the last call, and so many more.
+    pub(super) fn take_lost(&self, now: Timestamp, more: u64) -> Option<Signal> {
+        let count = self.lost.swap(0, Ordering::Relaxed).saturating_add(more);
         (count > 0).then_some(Signal::RecordsLost { count, at: now })
     }
 }
@@ -55,13 +54,13 @@ mod tests {
         for _ in 0..SIGNALS_MAX {
             queue.put(lost(1));
         }
-        assert_eq!(queue.take_lost(now), None);
+        assert_eq!(queue.take_lost(now, 0), None);
         queue.put(lost(7));
         queue.put(lost(2));
-        assert_eq!(queue.take_lost(now), Some(lost(9)));
-        assert_eq!(queue.take_lost(now), None);
+        assert_eq!(queue.take_lost(now, 0), Some(lost(9)));
+        assert_eq!(queue.take_lost(now, 0), None);
         assert_eq!(receiver.recv().await, Some(lost(1)));
         queue.put(lost(3));
-        assert_eq!(queue.take_lost(now), None);
+        assert_eq!(queue.take_lost(now, 0), None);
     }
 }

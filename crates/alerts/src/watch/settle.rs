@@ -27,9 +27,8 @@ impl Watch {
     /// One round. The caller makes one every [`super::ROUND`].
     pub async fn round(&mut self) {
         let settings = self.settings();
-        for (key, draft) in std::mem::take(&mut self.unraised) {
-            self.raise(&settings, key, draft).await;
-        }
+        let unraised = std::mem::take(&mut self.unraised).into_iter().collect();
+        self.raise_all(&settings, unraised).await;
         self.watch_outages(&settings).await;
         self.say_what_was_seen(&settings).await;
         let store = Arc::clone(&self.parts.store);
@@ -59,8 +58,8 @@ impl Watch {
             let mut draft = Draft::nothing(since);
             draft.seen.count = 1;
             draft.seen.last_at = now;
-            self.weigh(settings, (kind, Subject::Part(part)), draft, rule.threshold)
-                .await;
+            let lasting = self.weigh(settings, (kind, Subject::Part(part)), draft, rule.threshold);
+            self.raise_all(settings, lasting.into_iter().collect()).await;
         }
     }
 
@@ -72,7 +71,7 @@ impl Watch {
                     // Calmed elsewhere meanwhile: what was seen since may be a new alert.
                     self.known.remove(&key, &id);
                     if draft.seen.peak >= settings.rules.get(key.0).threshold {
-                        self.raise(settings, key, draft).await;
+                        self.raise_all(settings, vec![(key, draft)]).await;
                     }
                 }
                 Err(error) => {

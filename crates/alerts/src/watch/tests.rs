@@ -1,42 +1,34 @@
 mod alternation;
 mod fleet;
 mod outages;
+mod running;
 
 use sentinel_core::alert::conformance::draft;
 use sentinel_core::alert::ports::{AlertFilter, DeliveryFilter};
 use sentinel_core::binding::BindingId;
 use sentinel_core::decision::RefusalReason;
-use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
+use sentinel_core::event::Intercept;
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
-use sentinel_core::network::ClientIp;
-use sentinel_testkit::{SettableClock, bounded};
+use sentinel_testkit::SettableClock;
 
 use self::fleet::Fleet;
 use super::*;
-use crate::testing::channel_id;
+use crate::testing::{channel_id, intercept};
+use sentinel_core::alert::ports::Transition;
+use sentinel_core::alert::{Alert, AlertId, AlertState};
 
 /// A refusal of the key with this binding, from this address.
-fn refusal(binding: i64, from: &str, at: Timestamp, count: u32) -> Signal {
+fn refusal(binding: i64, from: &str, at: Timestamp, count: u32) -> Intercept {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&binding.to_be_bytes());
-    Signal::Seen(Box::new(Intercept {
-        reference: Reference::random(),
+    Intercept {
         at,
         last_at: at,
-        reason: RefusalReason::KeyIpMismatch,
-        outcome: InterceptOutcome::Refused,
-        binding: Some(BindingId(binding)),
-        networks: Vec::new().into(),
         fingerprint: Some(KeyFingerprint::from_bytes(key)),
         hint: Some(KeyHint::from_stored(format!("sk-{binding}…wxyz"))),
-        client_ip: ClientIp::new(from.parse().expect("an address")),
-        method: "POST".to_owned(),
-        path: "/v1/chat/completions".to_owned(),
-        user_agent: "curl/8".to_owned(),
         count,
-        profile: "".into(),
-        replica: "".into(),
-    }))
+        ..intercept(RefusalReason::KeyIpMismatch, Some(binding), None, from)
+    }
 }
 
 /// Only this rule, with its usual numbers.
@@ -188,10 +180,8 @@ async fn different_things_count_while_they_are_in_the_window_and_not_long_after(
 async fn a_banned_key_and_a_new_network_are_told_of() {
     let mut fleet = Fleet::new(1, Rules::default());
     let now = fleet.clock.now();
-    let Signal::Seen(mut intercept) = refusal(7, "198.51.100.7", now, 1) else {
-        unreachable!("it is one")
-    };
-    intercept.reason = RefusalReason::KeyBanned;
+    let mut banned = refusal(7, "198.51.100.7", now, 1);
+    banned.reason = RefusalReason::KeyBanned;
     let new_network = Signal::NewNetwork {
         binding: BindingId(8),
         hint: KeyHint::from_stored("sk-8…end".to_owned()),
@@ -199,9 +189,8 @@ async fn a_banned_key_and_a_new_network_are_told_of() {
         at: now,
     };
     let lost = Signal::RecordsLost { count: 500, at: now };
-    fleet
-        .signal(0, &[Signal::Seen(intercept), new_network, lost])
-        .await;
+    fleet.record(0, &[banned]).await;
+    fleet.signal(0, &[new_network, lost]).await;
     let mut found: Vec<(RuleKind, u64)> = fleet
         .alerts()
         .await
@@ -345,21 +334,21 @@ async fn so_many_old_alerts_are_removed_at_once() {
 }
 
 #[tokio::test]
-async fn it_runs_until_it_is_told_to_stop_and_counts_what_is_queued() {
-    let fleet = Fleet::new(1, only(RuleKind::RefusalsPerBinding));
-    let (queue, receiver) = SignalQueue::new();
-    let queue = Arc::new(queue);
-    let (stop, stopping) = watch::channel(false);
-    for _ in 0..BATCH_MAX + 10 {
-        queue.put(refusal(7, "198.51.100.7", fleet.clock.now(), 1));
-    }
-    stop.send_replace(true);
-    let watch = fleet.watch(0);
-    bounded("the watch's end", watch.run(queue, receiver, stopping)).await;
+async fn so_many_subjects_are_counted_at_once_and_a_crowd_asks_the_store_seldom() {
+    let mut fleet = Fleet::new(1, only(RuleKind::RefusalsPerBinding));
+    let now = fleet.clock.now();
+    let keys = i64::try_from(BATCH_MAX * 2 + 1).expect("small");
+    let records: Vec<Intercept> = (0..keys)
+        .map(|key| refusal(key, "198.51.100.7", now, 10))
+        .collect();
+    fleet.record(0, &records).await;
+    let crowd_max = i64::try_from(CROWD_MAX).expect("small");
     let alerts = fleet.alerts().await;
-    assert_eq!(alerts.len(), 1);
-    assert_eq!(
-        alerts[0].seen.count,
-        u64::try_from(BATCH_MAX).expect("small") + 10
-    );
+    assert_eq!(i64::try_from(alerts.len()), Ok(crowd_max + 1));
+    fleet.pass(ROUND).await;
+    let alerts = fleet.alerts().await;
+    let all: u64 = alerts.iter().map(|alert| alert.seen.count).sum();
+    assert_eq!(i64::try_from(all), Ok(keys * 10), "each is counted, once");
+    // Sums, crowds and those who join: not a question for each key.
+    assert!(fleet.counters.asked() < 100, "{}", fleet.counters.asked());
 }

@@ -12,7 +12,7 @@ use sentinel_alerts::links::{Console, LinkSigner};
 use sentinel_alerts::memory::MemoryAlertStore;
 use sentinel_alerts::outbound::{Dialer, Guard, HttpClient, HttpUrl, SystemResolver, trust};
 use sentinel_alerts::text::Language;
-use sentinel_alerts::watch::{Signal, SignalQueue, WatchParts, WatchSettings};
+use sentinel_alerts::watch::{SignalQueue, Tally, WatchParts, WatchSettings};
 use sentinel_alerts::{Couriers, Secret, Watch};
 use sentinel_core::alert::ports::{AlertFilter, AlertStore, DeliveryFilter, DeliveryState};
 use sentinel_core::alert::{ChannelId, RuleKind, Rules};
@@ -21,6 +21,7 @@ use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::ClientIp;
+use sentinel_core::ports::InterceptWatch as _;
 use sentinel_core::time::{Clock, SystemClock};
 use sentinel_testkit::{Answer, ScriptedUpstream, bounded};
 use tokio::sync::{Notify, watch};
@@ -33,8 +34,8 @@ fn channel(name: &str) -> ChannelId {
     ChannelId::new(name).expect("a name")
 }
 
-fn refusal() -> Signal {
-    Signal::Seen(Box::new(Intercept {
+fn refusal() -> Intercept {
+    Intercept {
         reference: Reference::random(),
         at: SystemClock.now(),
         last_at: SystemClock.now(),
@@ -51,7 +52,7 @@ fn refusal() -> Signal {
         count: 1,
         profile: "".into(),
         replica: "".into(),
-    }))
+    }
 }
 
 /// Only the rule that counts refusals of a key: others would raise alerts of their own.
@@ -100,7 +101,7 @@ async fn an_attack_on_three_replicas_reaches_each_receiver_once() {
     };
     let (_settings, live) = watch::channel(Arc::new(settings));
     let (stop, stopping) = watch::channel(false);
-    let mut queues = Vec::new();
+    let mut tallies = Vec::new();
     let mut running = tokio::task::JoinSet::new();
     let mut couriers = Vec::new();
     for number in 0..REPLICAS {
@@ -115,10 +116,10 @@ async fn an_attack_on_three_replicas_reaches_each_receiver_once() {
             replica: format!("replica-{number}"),
         };
         let (queue, signals) = SignalQueue::new();
-        let queue = Arc::new(queue);
+        let (queue, tally) = (Arc::new(queue), Arc::new(Tally::default()));
         let watch = Watch::new(parts, live.clone());
-        running.spawn(watch.run(Arc::clone(&queue), signals, stopping.clone()));
-        queues.push(queue);
+        running.spawn(watch.run(Arc::clone(&tally), queue, signals, stopping.clone()));
+        tallies.push(tally);
         let parts = CourierParts {
             outboxes: vec![Arc::new(store.clone()), local],
             clock: Arc::new(SystemClock),
@@ -148,8 +149,8 @@ async fn an_attack_on_three_replicas_reaches_each_receiver_once() {
     }
 
     for _ in 0..10 {
-        for queue in &queues {
-            queue.put(refusal());
+        for tally in &tallies {
+            tally.saw(&[refusal()]);
         }
     }
     bounded("both deliveries", until_delivered(&store, 2)).await;

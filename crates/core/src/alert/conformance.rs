@@ -8,6 +8,7 @@
 )]
 
 pub mod deliveries;
+pub mod links;
 pub mod transitions;
 
 use std::time::Duration;
@@ -46,6 +47,8 @@ macro_rules! alert_store_conformance {
             deliveries::an_error_is_cut
             deliveries::strays_are_buried
             deliveries::deliveries_come_page_by_page
+            links::a_link_is_used_once
+            links::an_expired_link_is_forgotten
         }
     };
     (@each $fixture:path; $($part:ident::$promise:ident)+) => {

@@ -19,6 +19,8 @@ const SHOWN_CHARACTERS: usize = 4;
 const SHOWN_OF_CHARACTERS_MIN: usize = 11;
 /// How many characters behind `sk-` make it a key.
 const KEY_CHARACTERS_MIN: usize = 8;
+/// In lower case.
+const KEY_PREFIX: &[u8] = b"sk-";
 /// A run of letters and digits this long is a secret, whatever it is called.
 const SECRET_CHARACTERS_MIN: usize = 32;
 /// A part of the presented key that is shorter than this may be any word.
@@ -27,6 +29,44 @@ const KEY_PART_CHARACTERS_MIN: usize = 4;
 /// `text` as [`printable`] gives it, with `…` in the place of every key: of `presented` (with and without `sk-`, without regard
 /// to case), of whatever follows `sk-`, and of long runs that mix letters and digits. The first characters of long ones stay.
 pub fn printable_without_keys(text: &[u8], characters_max: usize, presented: Option<&str>) -> String {
+    if let Some(text) = harmless(text, characters_max, presented.unwrap_or_default()) {
+        return text.to_owned();
+    }
+    searched(text, characters_max, presented)
+}
+
+/// The text itself, if one look at it shows that there is nothing to hide, to escape or to cut: true of nearly all.
+fn harmless<'t>(text: &'t [u8], characters_max: usize, presented: &str) -> Option<&'t str> {
+    if text.len() > characters_max.min(SEARCHED_BYTES_MAX) {
+        return None;
+    }
+    let (mut run, mut longest) = (0, 0);
+    for byte in text {
+        if !matches!(byte, b' '..=b'~') || *byte == b'%' {
+            return None;
+        }
+        run = if is_key_byte(*byte) { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    let is_long = longest >= SECRET_CHARACTERS_MIN;
+    let may_be_key = longest >= KEY_PREFIX.len() + KEY_CHARACTERS_MIN
+        && text
+            .windows(KEY_PREFIX.len())
+            .any(|window| window.eq_ignore_ascii_case(KEY_PREFIX));
+    // The presented key and its parts have the shortest of them in common. One of key bytes alone lies within a run.
+    let (stem, head) = parts(presented);
+    let shortest = [head, stem]
+        .into_iter()
+        .find(|part| part.len() >= KEY_PART_CHARACTERS_MIN);
+    let shortest = shortest.unwrap_or(presented);
+    let may_hold = !shortest.is_empty() && (shortest.len() <= longest || !shortest.bytes().all(is_key_byte));
+    if is_long || may_be_key || may_hold {
+        return None;
+    }
+    std::str::from_utf8(text).ok()
+}
+
+fn searched(text: &[u8], characters_max: usize, presented: Option<&str>) -> String {
     let presented = presented.unwrap_or_default().to_ascii_lowercase();
     let searched = &text[..text.len().min(SEARCHED_BYTES_MAX)];
     let mut hidden = vec![false; searched.len()];
@@ -106,6 +146,9 @@ impl Form {
     /// Decoded once more; none when there is nothing to decode.
     fn decoded(&self) -> Option<Self> {
         let text = self.folded.as_bytes();
+        if !text.contains(&b'%') {
+            return None;
+        }
         let mut bytes = Vec::with_capacity(text.len());
         let mut written = Vec::with_capacity(self.written.len());
         let mut at = 0;
@@ -126,7 +169,12 @@ impl Form {
 
     /// Whether it contains the key, which is in lower case.
     fn holds(&self, key: &str) -> bool {
-        !key.is_empty() && self.folded.contains(key)
+        !key.is_empty() && self.can_hold(key) && self.folded.contains(key)
+    }
+
+    /// Whether there is room for it: most texts are shorter than a key, and need no search.
+    fn can_hold(&self, key: &str) -> bool {
+        key.len() <= self.folded.len()
     }
 
     /// Marks the bytes from `start` to `end` as hidden, apart from the first few of a long run.
@@ -140,23 +188,34 @@ impl Form {
     }
 }
 
+fn is_key_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// What of the presented key is looked for, too: it without `sk-`, and the first part of that.
+fn parts(presented: &str) -> (&str, &str) {
+    let stem = match presented.get(..KEY_PREFIX.len()) {
+        Some(prefix) if prefix.as_bytes().eq_ignore_ascii_case(KEY_PREFIX) => &presented[KEY_PREFIX.len()..],
+        _ => presented,
+    };
+    (stem, stem.split('-').next().unwrap_or_default())
+}
+
 /// Hides what looks like a key, and `presented`, which is in lower case.
 fn hide_keys(form: &Form, presented: &str, hidden: &mut [bool]) {
-    let stem = presented.strip_prefix("sk-").unwrap_or(presented);
-    let head = stem.split('-').next().unwrap_or_default();
+    let (stem, head) = parts(presented);
     let is_part = |part: &&str| part.len() >= KEY_PART_CHARACTERS_MIN;
     let parts = [stem, head].into_iter().filter(is_part);
     for key in std::iter::once(presented)
         .chain(parts)
-        .filter(|key| !key.is_empty())
+        .filter(|key| !key.is_empty() && form.can_hold(key))
     {
         for (start, found) in form.folded.match_indices(key) {
             form.hide(start, start + found.len(), hidden);
         }
     }
-    let is_key_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let mut start = 0;
-    for run in form.folded.as_bytes().split(|byte| !is_key_byte(byte)) {
+    for run in form.folded.as_bytes().split(|byte| !is_key_byte(*byte)) {
         let end = start + run.len();
         let mixes = run.iter().any(u8::is_ascii_digit) && run.iter().any(u8::is_ascii_alphabetic);
         if mixes && run.len() >= SECRET_CHARACTERS_MIN {

@@ -21,3 +21,11 @@ pub trait InterceptSink: Send + Sync {
     /// Wakes `waker` once, when [`InterceptSink::settled`] has gone on from `seen`; at once when it has already.
     fn wake_beyond(&self, seen: RecordTicket, waker: &Waker);
 }
+
+/// Whoever sees every record that is kept, once, on the thread that keeps them: for alerts.
+///
+/// A record is seen before it is settled. One that a later process reads again from where it is kept is not seen again.
+pub trait InterceptWatch: Send + Sync {
+    /// Sees records that were kept together. Must not block: refused clients wait for it.
+    fn saw(&self, intercepts: &[Intercept]);
+}

@@ -44,7 +44,8 @@ fn every_reason_has_its_status_and_code_in_every_dialect() {
                 text.contains(&format!("content-length: {}\r\n", refusal.body.len())),
                 "{text}"
             );
-            assert!(text.ends_with(&refusal.body) && !phrase(status).is_empty());
+            assert!(text.ends_with(&refusal.body));
+            assert!(status_line(status).starts_with(&format!("{status} ")));
         }
     }
 }
@@ -67,14 +68,11 @@ fn what_cannot_be_read_is_told_in_plain_text() {
     ] {
         let refusal = unreadable(kind, Reference::from_stored("sr_test".to_owned()));
         let text = written(&refusal, true, false);
-        assert!(
-            text.starts_with(&format!("HTTP/1.1 {status} {}\r\n", phrase(status))),
-            "{text}"
-        );
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
         assert!(text.contains("content-type: text/plain"), "{text}");
         assert!(text.contains("x-sentinel-reference: sr_test\r\n"), "{text}");
         assert!(refusal.body.starts_with(&format!("{}: ", kind.code())), "{text}");
-        assert!(text.ends_with("Reference: sr_test\n") && !phrase(status).is_empty());
+        assert!(text.ends_with("Reference: sr_test\n"));
     }
 }
 

@@ -311,7 +311,7 @@ async fn refusals_speak_the_dialect_of_the_route() {
         .post("/v1/messages", &[("authorization", KEY)], "{}")
         .await;
     assert!(
-        anthropic.text().starts_with(r#"{"error""#) && anthropic.text().contains(r#""type":"error""#),
+        anthropic.text().starts_with(r#"{"type":"error","error":{"#),
         "{}",
         anthropic.text()
     );

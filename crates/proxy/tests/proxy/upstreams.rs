@@ -97,13 +97,12 @@ async fn when_one_dies_its_share_moves_and_comes_back_with_it() {
     });
     chats(&sentinel, 4).await;
     assert_eq!(one.requests().len(), 2);
-    let address = front.address();
-    front.stop().await;
+    let port = front.stop().await;
     chats(&sentinel, 10).await;
     assert_eq!((one.requests().len(), two.requests().len()), (2, 12));
     wait_for_addresses(&sentinel, 2, 1).await;
 
-    let _front = Relay::start_on(address, one.address()).await;
+    let _front = Relay::start_on(port, one.address()).await;
     wait_for_addresses(&sentinel, 2, 2).await;
     chats(&sentinel, 4).await;
     assert_eq!((one.requests().len(), two.requests().len()), (4, 14));
@@ -114,15 +113,14 @@ async fn when_one_dies_its_share_moves_and_comes_back_with_it() {
 async fn an_address_that_was_avoided_for_its_time_is_tried_by_a_request() {
     let (one, two) = (upstream().await, upstream().await);
     let front = Relay::start(one.address()).await;
-    let address = front.address();
     let sentinel = start(&[front.url(), two.url()], |options| {
         options.bounds.upstream_down_min = Duration::from_millis(1);
         options.bounds.upstream_down_max = Duration::from_millis(1);
     });
-    front.stop().await;
+    let port = front.stop().await;
     chats(&sentinel, 4).await;
     assert!(one.requests().is_empty());
-    let _front = Relay::start_on(address, one.address()).await;
+    let _front = Relay::start_on(port, one.address()).await;
     bounded("the first address to be used again", async {
         while one.requests().is_empty() {
             chats(&sentinel, 1).await;
@@ -141,7 +139,7 @@ async fn a_request_under_way_on_a_dying_upstream_is_a_502_and_not_sent_again() {
     let mut client = sentinel.client().await;
     client.send(post()).await;
     one.wait_for_requests(1).await;
-    front.stop().await;
+    let _port = front.stop().await;
     assert_eq!(client.read_response().await.status(), 502);
     assert_eq!((one.requests().len(), two.requests().len()), (1, 0));
     chats(&sentinel, 4).await;
@@ -186,11 +184,10 @@ async fn when_all_are_down_the_answer_is_a_502_at_once() {
 async fn a_single_upstream_is_tried_by_every_request() {
     let one = upstream().await;
     let front = Relay::start(one.address()).await;
-    let address = front.address();
     let sentinel = start(&[front.url()], |_| {});
-    front.stop().await;
+    let port = front.stop().await;
     assert_eq!(sentinel.chat().await.status(), 502);
-    let _front = Relay::start_on(address, one.address()).await;
+    let _front = Relay::start_on(port, one.address()).await;
     chats(&sentinel, 2).await;
     wait_for_addresses(&sentinel, 1, 1).await;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sentinel_admin::{Alerts, ChannelTestFailed};
+use sentinel_admin::{Alerts, ChannelTestFailed, LinkRefused, LinkedAction};
 use sentinel_alerts::channel::Channel;
 use sentinel_core::alert::ports::{
     AlertFilter, AlertStore, Delivery, DeliveryFilter, DeliveryId, StoredAlert,
@@ -15,12 +15,14 @@ use sentinel_core::alert::{
     Alert, AlertId, AlertState, ChannelId, Example, RuleKind, Seen, Severity, Subject,
 };
 use sentinel_core::decision::RefusalReason;
-use sentinel_core::event::Reference;
+use sentinel_core::event::{Actor, Reference};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::StoreError;
 use sentinel_core::time::{Clock, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::timeout;
+
+use super::links::Links;
 
 /// How long the attempt may take: shorter than a request to the admin listener.
 pub(crate) const TEST_MAX: Duration = Duration::from_secs(8);
@@ -34,6 +36,7 @@ pub(super) struct Desk {
     pub(super) bell: Arc<Notify>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) replica: String,
+    pub(super) links: Links,
 }
 
 #[async_trait]
@@ -65,6 +68,14 @@ impl Alerts for Desk {
             Ok(Err(failure)) => Err(ChannelTestFailed::Failed(failure.text)),
             Err(_) => Err(ChannelTestFailed::Failed("it took too long".to_owned())),
         }
+    }
+
+    async fn linked_action(&self, token: &str, now: Timestamp) -> Result<LinkedAction, LinkRefused> {
+        self.links.show(token, now).await
+    }
+
+    async fn follow_link(&self, token: &str, actor: Actor) -> Result<LinkedAction, LinkRefused> {
+        self.links.follow(token, actor).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Finds keys that were silent for long and are now presented from a network that is not theirs: one question to the store for each such key,
 //! and not again before a while has passed. What does not fit is let go: the key's next refusal brings it again.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use tokio::sync::{mpsc, watch};
 
 /// The most refusals that wait to be looked into.
 pub(crate) const CANDIDATES_MAX: usize = 1_024;
-/// The most keys that are remembered as looked into.
+/// The most keys that are remembered as looked into, of each of two stretches of time.
 pub(crate) const ASKED_MAX: usize = 4_096;
-/// How long a key is not looked into again.
+/// How long a key is not looked into again, at least; at most twice as long.
 const ASK_PAUSE: Duration = Duration::from_mins(1);
 
 /// A refusal that may be the end of a silence.
@@ -55,16 +55,13 @@ pub(super) struct Silence {
 impl Silence {
     /// Runs until nobody can be refused any more.
     pub(super) async fn run(mut self) {
-        let mut asked = Asked::default();
         while let Some(candidate) = self.candidates.recv().await {
             let settings = Arc::clone(&self.settings.borrow());
-            if let Some(rule) = settings.rules.enabled(RuleKind::NewNetwork)
-                && asked.may_ask(candidate)
-            {
+            if let Some(rule) = settings.rules.enabled(RuleKind::NewNetwork) {
                 self.look_into(candidate, rule.window).await;
             }
         }
-        // The sink is gone with the data plane; that is no reason to take the alerts down.
+        // Whoever kept records has ended; that is no reason to take the alerts down.
         std::future::pending::<()>().await;
     }
 
@@ -88,25 +85,33 @@ impl Silence {
     }
 }
 
-/// Which keys were looked into lately.
+/// Which keys were looked into lately: in this stretch of time, and in the one before.
 #[derive(Debug, Default)]
-struct Asked(HashMap<BindingId, Timestamp>);
+pub(super) struct Asked {
+    since: Timestamp,
+    recent: HashSet<BindingId>,
+    earlier: HashSet<BindingId>,
+}
 
 impl Asked {
     /// Whether it is time to look into this key; notes it if so. While too many are remembered, no further one is looked into.
-    fn may_ask(&mut self, candidate: Candidate) -> bool {
-        let is_fresh = |asked: &Timestamp| candidate.at.since(*asked) < ASK_PAUSE;
-        if self.0.get(&candidate.binding).is_some_and(is_fresh) {
-            return false;
+    pub(super) fn may_ask(&mut self, candidate: Candidate) -> bool {
+        if candidate.at.since(self.since) >= ASK_PAUSE {
+            let is_long_ago = candidate.at.since(self.since) >= ASK_PAUSE * 2;
+            self.since = candidate.at;
+            self.earlier = std::mem::take(&mut self.recent);
+            if is_long_ago {
+                self.earlier.clear();
+            }
         }
-        if self.0.len() >= ASKED_MAX {
-            self.0.retain(|_, asked| is_fresh(asked));
-        }
-        if self.0.len() >= ASKED_MAX {
-            return false;
-        }
-        self.0.insert(candidate.binding, candidate.at);
-        true
+        self.recent.len() < ASKED_MAX
+            && !self.earlier.contains(&candidate.binding)
+            && self.recent.insert(candidate.binding)
+    }
+
+    /// It was not looked into after all.
+    pub(super) fn forget(&mut self, candidate: Candidate) {
+        self.recent.remove(&candidate.binding);
     }
 }
 
@@ -141,7 +146,15 @@ mod tests {
         }
         assert!(!asked.may_ask(candidate(id(ASKED_MAX), pause - 1)), "no room");
         assert!(asked.may_ask(candidate(id(ASKED_MAX), pause)));
-        assert!(asked.may_ask(candidate(id(0), pause)));
+        assert!(!asked.may_ask(candidate(id(0), 2 * pause - 1)));
+        assert!(asked.may_ask(candidate(id(0), 2 * pause)));
+        assert!(!asked.may_ask(candidate(id(0), 3 * pause)));
+        asked.forget(candidate(id(0), 3 * pause));
+        assert!(asked.may_ask(candidate(id(1), 6 * pause)));
+        assert!(
+            asked.may_ask(candidate(id(0), 6 * pause)),
+            "nothing is that fresh"
+        );
     }
 
     #[tokio::test]

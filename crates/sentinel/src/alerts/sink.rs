@@ -1,51 +1,43 @@
-//! Lets the alerts see every record on its way to the audit log. It runs on the cores, for refused requests alone: one copy, and no wait.
+//! Lets the alerts see every record as it is kept. It runs on the spool's thread, for which refused clients wait: it adds up, and asks nobody.
 
-use std::sync::Arc;
-use std::task::Waker;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use sentinel_alerts::watch::{Signal, SignalQueue};
+use sentinel_alerts::watch::Tally;
 use sentinel_core::event::Intercept;
-use sentinel_core::ports::{InterceptSink, RecordTicket};
+use sentinel_core::ports::InterceptWatch;
 use tokio::sync::mpsc;
 
-use super::silence::Candidate;
+use super::silence::{Asked, Candidate};
 
-/// Takes records for two.
-pub(super) struct WatchedSink {
-    inner: Arc<dyn InterceptSink>,
-    signals: Arc<SignalQueue>,
+/// Sees records for two.
+pub(super) struct AlertsWatch {
+    tally: Arc<Tally>,
+    /// Which keys were looked into lately.
+    asked: Mutex<Asked>,
     candidates: mpsc::Sender<Candidate>,
 }
 
-impl WatchedSink {
-    pub(super) fn new(
-        inner: Arc<dyn InterceptSink>,
-        signals: Arc<SignalQueue>,
-        candidates: mpsc::Sender<Candidate>,
-    ) -> Self {
+impl AlertsWatch {
+    pub(super) fn new(tally: Arc<Tally>, candidates: mpsc::Sender<Candidate>) -> Self {
         Self {
-            inner,
-            signals,
+            tally,
+            asked: Mutex::default(),
             candidates,
         }
     }
 }
 
-impl InterceptSink for WatchedSink {
-    fn record(&self, intercept: Intercept) -> RecordTicket {
-        if let Some(candidate) = Candidate::of(&intercept) {
-            // When there is no room, the key's next refusal is one, too.
-            let _ = self.candidates.try_send(candidate);
+impl InterceptWatch for AlertsWatch {
+    fn saw(&self, intercepts: &[Intercept]) {
+        self.tally.saw(intercepts);
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        for candidate in intercepts.iter().filter_map(Candidate::of) {
+            // When there is no room, the key's next refusal brings it again.
+            if asked.may_ask(candidate)
+                && let Err(error) = self.candidates.try_send(candidate)
+            {
+                asked.forget(error.into_inner());
+            }
         }
-        self.signals.put(Signal::Seen(Box::new(intercept.clone())));
-        self.inner.record(intercept)
-    }
-
-    fn settled(&self) -> RecordTicket {
-        self.inner.settled()
-    }
-
-    fn wake_beyond(&self, seen: RecordTicket, waker: &Waker) {
-        self.inner.wake_beyond(seen, waker);
     }
 }

@@ -63,7 +63,9 @@ fn alerting(loaded: &Loaded, store: &Arc<MemoryAlertStore>) -> (Alerting, watch:
         links: LinkSigner::new(b"a secret for tests"),
         store: store.clone(),
         make_counters: Arc::new(|| Ok(Arc::new(MemoryCounters::new()))),
+        used_links: store.clone(),
         bindings: Arc::new(MemoryStore::new()),
+        events: Arc::new(MemoryStore::new()),
         watched: Vec::new(),
         live,
         clock: Arc::new(SettableClock::default()),
@@ -100,7 +102,7 @@ async fn a_channel_that_is_tried_and_does_not_answer_is_given_up() {
     let store = Arc::new(MemoryAlertStore::new());
     let (mut alerting, _live) = alerting(&config::loaded_of_variables(&[]), &store);
     alerting.channels = vec![Hanging::new().0];
-    let desk = alerting.desk();
+    let desk = alerting.desk(Arc::new(MemoryStore::new()));
     let began = Instant::now();
     let tried = desk.test("hanging").await;
     assert!(

@@ -12,17 +12,22 @@ const PASSWORD_BYTES_MAX: usize = 1024;
 
 /// Reads a password and prints its hash.
 pub(super) fn run(out: &mut dyn Write) -> Result<(), CliError> {
-    let password = if io::stdin().is_terminal() {
-        typed()?
-    } else {
-        read(io::stdin().lock())?
-    };
+    let password = given()?;
     writeln!(
         out,
         "{}",
         secrets::hash(&password).map_err(SecretsError::from)?.expose()
     )?;
     Ok(())
+}
+
+/// The password that is typed, or piped in.
+pub(super) fn given() -> Result<Secret, CliError> {
+    if io::stdin().is_terminal() {
+        typed()
+    } else {
+        read(io::stdin().lock())
+    }
 }
 
 fn typed() -> Result<Secret, CliError> {

@@ -19,6 +19,8 @@ fn the_command_line_is_well_formed() {
         "export",
         "import",
         "bindings",
+        "openapi",
+        "admin",
         "hash-password",
         "Exit codes",
     ] {
@@ -45,6 +47,11 @@ fn good_lines_are_taken() {
         "sentinel bindings ban 1 --reason leaked",
         "sentinel bindings unban 1",
         "sentinel bindings set-ip 1 203.0.113.7 2001:db8::/48",
+        "sentinel openapi",
+        "sentinel admin list --output json",
+        "sentinel admin add ann --role operator",
+        "sentinel admin reset-password ann",
+        "sentinel admin reset-second-factor ann",
         "sentinel hash-password",
     ] {
         assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
@@ -75,6 +82,10 @@ fn bad_lines_are_usage_errors() {
         "sentinel bindings set-ip 1",
         "sentinel bindings set-ip 1 ::ffff:192.0.2.1",
         "sentinel hash-password hunter2",
+        "sentinel admin add ann",
+        "sentinel admin add ann --role root",
+        "sentinel admin add a/b --role viewer",
+        "sentinel admin add ann hunter2 --role viewer",
         "sentinel import",
         "sentinel import --existing merge -",
     ] {

@@ -127,7 +127,7 @@ settings! {
         "Under which sessions are signed; made at first start.";
     ADMIN_SESSION_MINUTES = "admin.session_minutes" ["SENTINEL_ADMIN_SESSION_MINUTES"]
         number(1, 1440, "minutes"), Some("60"),
-        "For how long a login lasts.";
+        "For how long a token of a sign-in is good. The console renews it; without that a session ends after twelve times as long, and always after a week.";
     ADMIN_PUBLIC_URL = "admin.public_url" ["SENTINEL_ADMIN_PUBLIC_URL"] Kind::Text, None,
         "The console's address as operators reach it, like https://sentinel.example.com: links in alerts lead there. Without it alerts have no links.";
 

@@ -147,7 +147,7 @@ pub(crate) struct AdminConfig {
     pub(crate) password: Option<AdminPassword>,
     /// Under which sessions are signed; made at first start when none.
     pub(crate) jwt_secret: Option<Secret>,
-    /// For how long a login lasts.
+    /// For how long a token of a sign-in is good.
     pub(crate) session: Duration,
     /// Where operators reach it; alerts have no links when none.
     pub(crate) public_url: Option<String>,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::given::Given;
 use super::problem::Origin;
-use super::setting::Setting;
+use super::setting::{Kind, Setting};
 use super::table;
 use super::values::list_entries;
 
@@ -41,6 +41,9 @@ pub(crate) struct SettingView {
     pub(crate) secret: bool,
     /// Where the value comes from.
     pub(crate) source: Source,
+    /// What it takes.
+    #[serde(skip)]
+    pub(crate) kind: Kind,
     /// What may be written.
     pub(crate) wanted: String,
     /// What it is for.
@@ -75,6 +78,7 @@ fn one(setting: &'static Setting, given: &Given) -> SettingView {
         live: table::is_live(setting),
         secret: setting.is_secret(),
         source,
+        kind: setting.kind,
         wanted: setting.wanted(),
         help: setting.help,
     }

@@ -209,3 +209,21 @@ async fn an_authority_that_is_stuck_is_waited_for_so_long() {
     let refused = settings.change(0, slots(&json!(3)), actor(1)).await;
     assert!(matches!(refused, Err(SettingsRefused::Store(_))), "{refused:?}");
 }
+
+#[test]
+fn a_schema_says_what_the_table_says() {
+    let settings = replica(&MemoryStore::new(), &Arc::default()).in_effect();
+    let of = |name: &str| {
+        let item = settings.items.iter().find(|item| item.name == name);
+        let item = item.expect("every setting is there");
+        (item.is_secret, json!(item.schema))
+    };
+    let words = json!({"type": "string", "enum": ["enforce", "observe"], "minimum": null, "maximum": null});
+    assert_eq!(of("policy.mode"), (false, words));
+    let (_, slots) = of("policy.slots");
+    assert_eq!(
+        (&slots["type"], &slots["minimum"]),
+        (&json!("integer"), &json!(1))
+    );
+    assert!(of("admin.password").0);
+}

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use sentinel_core::alert::ports::AlertStore;
+use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention, InterceptStore,
-    SettingStore, StoreError, TransferStore, UseStore,
+    AccountStore, AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention,
+    InterceptStore, SettingStore, StoreError, TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::{OpenError, PostgresOptions, PostgresStore, SqliteStore};
@@ -27,6 +27,8 @@ pub(crate) struct Authority {
     pub(crate) transfer: Arc<dyn TransferStore>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) alerts: Arc<dyn AlertStore>,
+    pub(crate) used_links: Arc<dyn UsedLinks>,
+    pub(crate) accounts: Arc<dyn AccountStore>,
     /// Whether replicas may share it.
     pub(crate) is_shared: bool,
     /// Where it is, for people; without a password.
@@ -100,6 +102,8 @@ impl Authority {
             + TransferStore
             + Health
             + AlertStore
+            + UsedLinks
+            + AccountStore
             + Clone
             + 'static,
     {
@@ -115,7 +119,9 @@ impl Authority {
             archive: shared.clone(),
             transfer: shared.clone(),
             health: shared.clone(),
-            alerts: shared,
+            alerts: shared.clone(),
+            used_links: shared.clone(),
+            accounts: shared,
             is_shared,
             place: place(config),
             kind,

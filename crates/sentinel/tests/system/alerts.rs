@@ -22,7 +22,7 @@ const ROUND_MAX: Duration = Duration::from_secs(40);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// An installation that sends its alerts to this address on loopback.
-fn sending_to(builder: ClusterBuilder, receiver: std::net::SocketAddr) -> ClusterBuilder {
+pub(crate) fn sending_to(builder: ClusterBuilder, receiver: std::net::SocketAddr) -> ClusterBuilder {
     builder
         .variable(
             "ALERT_WEBHOOK_URL",
@@ -34,7 +34,7 @@ fn sending_to(builder: ClusterBuilder, receiver: std::net::SocketAddr) -> Cluste
         .variable("SENTINEL_ADMIN_PUBLIC_URL", "https://sentinel.example.com")
 }
 
-async fn receiver() -> ScriptedUpstream {
+pub(crate) async fn receiver() -> ScriptedUpstream {
     ScriptedUpstream::start(Answer::new(204, "")).await
 }
 
@@ -50,7 +50,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// The message, if its signature is what the Standard Webhooks say.
-fn verified(request: &SeenRequest) -> Value {
+pub(crate) fn verified(request: &SeenRequest) -> Value {
     let header = |name| request.header(name).unwrap_or_else(|| panic!("no {name}"));
     let secret = BASE64_STANDARD.decode(SECRET).expect("base64");
     let mut mac = Hmac::<Sha256>::new_from_slice(&secret).expect("any length");
@@ -68,7 +68,7 @@ fn verified(request: &SeenRequest) -> Value {
     message
 }
 
-async fn items(console: &Console, path: &str) -> Vec<Value> {
+pub(crate) async fn items(console: &Console, path: &str) -> Vec<Value> {
     let (status, body) = console.get(path).await;
     assert_eq!(status, 200, "{body}");
     body["items"].as_array().expect("a list").clone()

@@ -15,15 +15,24 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// Signs in.
+    /// Signs in as the configured account.
     pub(crate) async fn sign_in(admin: SocketAddr) -> Self {
+        Self::sign_in_as(admin, USERNAME, PASSWORD).await
+    }
+
+    /// Status and JSON of an attempt at signing in.
+    pub(crate) async fn try_sign_in(admin: SocketAddr, username: &str, password: &str) -> (u16, Value) {
         let nobody = Self {
             admin,
             token: String::new(),
         };
-        let credentials = json!({"username": USERNAME, "password": PASSWORD});
-        let answer = nobody.send("POST", "/admin/api/login", Some(&credentials)).await;
-        let (status, body) = read(&answer);
+        let credentials = json!({"username": username, "password": password});
+        nobody.post("/admin/api/login", &credentials).await
+    }
+
+    /// Signs in.
+    pub(crate) async fn sign_in_as(admin: SocketAddr, username: &str, password: &str) -> Self {
+        let (status, body) = Self::try_sign_in(admin, username, password).await;
         assert_eq!(status, 200, "{body}");
         let token = body["token"].as_str().expect("a token").to_owned();
         Self { admin, token }

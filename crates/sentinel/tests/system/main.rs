@@ -2,11 +2,13 @@
 //!
 //! [`cluster`] starts all of it; [`replica`] is one running Sentinel; [`console`] speaks to its admin API.
 
+mod accounts;
 mod alerts;
 mod bad_input;
 mod check;
 mod cluster;
 mod console;
+mod links;
 mod moving;
 mod outages;
 mod plain;

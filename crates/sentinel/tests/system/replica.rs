@@ -4,11 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use sentinel_testkit::{RawClient, RawResponse, bounded};
+use sentinel_testkit::{HeldPort, RawClient, RawResponse, bounded};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
@@ -28,42 +28,24 @@ pub(crate) struct Replica {
     environment: Vec<(String, String)>,
     log: PathBuf,
     child: Child,
+    /// Of its two listeners: its own also while it does not run, so that it finds them free at every start.
+    ports: [HeldPort; 2],
 }
 
 impl Replica {
     /// Starts it and waits until it is ready.
     pub(crate) async fn start(environment: Vec<(String, String)>, log: PathBuf) -> Self {
-        let replica = Self::launch(environment, log).await;
-        replica.until_ready().await;
-        replica
-    }
-
-    /// Starts it and waits until it listens, be it ready or not.
-    pub(crate) async fn launch(environment: Vec<(String, String)>, log: PathBuf) -> Self {
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .expect("the log can be written");
-        let mut child = binary(&["serve"], environment.clone())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(file)
-            .spawn()
-            .expect("the binary can be started");
-        let out = child.stdout.take().expect("its output is a pipe");
-        let told = tokio::task::spawn_blocking(move || addresses(out));
-        let told = bounded("a replica to say where it listens", told).await;
-        let (proxy, admin) = told
-            .expect("no panic")
-            .unwrap_or_else(|| panic!("a replica ended instead of serving; {}", tail(&log)));
-        Self {
-            proxy,
-            admin,
+        let (proxy, admin) = (HeldPort::new(), HeldPort::new());
+        let replica = Self {
+            proxy: proxy.address(),
+            admin: admin.address(),
+            child: launch(&environment, &log, [&proxy, &admin]).await,
             environment,
             log,
-            child,
-        }
+            ports: [proxy, admin],
+        };
+        replica.until_ready().await;
+        replica
     }
 
     /// Ends it in whatever way is left and starts it again, on the same addresses and the same data.
@@ -75,10 +57,7 @@ impl Replica {
     /// The same, be it ready or not.
     pub(crate) async fn relaunch(&mut self) {
         self.kill();
-        let mut environment = self.environment.clone();
-        environment.push(("SENTINEL_LISTEN".to_owned(), self.proxy.to_string()));
-        environment.push(("SENTINEL_ADMIN_LISTEN".to_owned(), self.admin.to_string()));
-        *self = Self::launch(environment, self.log.clone()).await;
+        self.child = launch(&self.environment, &self.log, self.ports.each_ref()).await;
     }
 
     /// Asks it to stop and waits until it has.
@@ -233,24 +212,40 @@ impl Drop for Replica {
     }
 }
 
-/// The addresses of proxy and admin in what a replica says at its start; none when it ends before.
-fn addresses(out: std::process::ChildStdout) -> Option<(SocketAddr, SocketAddr)> {
-    let mut proxy = None;
-    let mut lines = BufReader::new(out).lines();
-    while let Some(Ok(line)) = lines.next() {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words[..] {
-            ["proxy", address, ..] => proxy = address.parse().ok(),
-            ["admin", url, ..] => {
-                let admin = url.strip_prefix("http://")?.parse().ok()?;
-                // Whatever else it says must not fill the pipe.
-                std::thread::spawn(move || lines.by_ref().for_each(drop));
-                return Some((proxy?, admin));
-            }
-            _ => {}
-        }
+/// Starts the binary on these ports and waits until it listens, be it ready or not.
+async fn launch(environment: &[(String, String)], log: &PathBuf, ports: [&HeldPort; 2]) -> Child {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .expect("the log can be written");
+    let mut variables = environment.to_vec();
+    for (name, port) in ["SENTINEL_LISTEN", "SENTINEL_ADMIN_LISTEN"]
+        .into_iter()
+        .zip(ports)
+    {
+        variables.push((name.to_owned(), port.address().to_string()));
     }
-    None
+    let mut child = binary(&["serve"], variables)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(file)
+        .spawn()
+        .expect("the binary can be started");
+    let out = child.stdout.take().expect("its output is a pipe");
+    let listens = tokio::task::spawn_blocking(move || says_that_it_listens(out));
+    let listens = bounded("a replica to listen", listens).await.expect("no panic");
+    assert!(listens, "a replica ended instead of serving; {}", tail(log));
+    child
+}
+
+/// Reads what a replica says at its start until both listeners are told of; false when it ends before.
+fn says_that_it_listens(out: ChildStdout) -> bool {
+    let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+    let listens = lines.any(|line| line.split_whitespace().next() == Some("admin"));
+    // Whatever else it says must not fill the pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    listens
 }
 
 /// The end of a log.

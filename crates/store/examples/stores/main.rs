@@ -29,11 +29,11 @@ async fn main() -> Result<(), Failed> {
     }
 }
 
-/// A PostgreSQL as large as a small installation's, an empty store on it, and how to reach it past the store.
+/// A PostgreSQL that may keep ten million bindings in its buffers (PostgreSQL's documentation: a quarter of the machine's memory), an empty store on it, and how to reach it past the store.
 async fn postgres() -> Result<(PostgresServer, PostgresStore, String), Failed> {
     let server = PostgresServer::builder()
         .durable()
-        .setting("shared_buffers", "1GB")
+        .setting("shared_buffers", "6GB")
         .setting("max_wal_size", "8GB")
         .setting("maintenance_work_mem", "512MB")
         .start()

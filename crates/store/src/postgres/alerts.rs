@@ -1,6 +1,7 @@
 //! Alerts on PostgreSQL: the port, each call one piece of work on one session, and nothing else.
 
 mod deliveries;
+mod links;
 mod transitions;
 
 use std::time::Duration;

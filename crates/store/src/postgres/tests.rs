@@ -95,3 +95,9 @@ mod alerts {
 
     sentinel_core::alert_store_conformance!(fixture);
 }
+
+mod accounts {
+    use super::fixture;
+
+    sentinel_core::account_store_conformance!(fixture);
+}

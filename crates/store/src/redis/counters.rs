@@ -168,9 +168,8 @@ impl WindowCounters for RedisCounters {
             *state = None;
         }
         let state = state.get_or_insert_with(|| State::new(window));
-        let mut own = Vec::with_capacity(batch.len());
+        let own = state.own.add(&batch);
         for count in &batch {
-            own.push(state.own.add(count));
             let lost = state.wait(count);
             self.lost.fetch_add(lost, Ordering::Relaxed);
         }

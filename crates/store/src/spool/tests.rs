@@ -3,7 +3,7 @@ mod recovery;
 mod replay;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use sentinel_core::binding::Networks;
@@ -51,6 +51,7 @@ fn options(bytes_max: u64) -> SpoolOptions {
         profile: "new-api".to_owned(),
         replica: "one".to_owned(),
         clock: Arc::new(SystemClock),
+        watch: None,
     }
 }
 
@@ -160,6 +161,40 @@ fn what_is_settled_is_in_the_log_and_says_who_recorded_it() {
         ("new-api", "one")
     );
     assert_eq!(batch.mark, spool.shared.tail());
+}
+
+/// Counts what it sees.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+impl InterceptWatch for Counting {
+    fn saw(&self, intercepts: &[Intercept]) {
+        self.0.fetch_add(total(intercepts), Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn the_watch_sees_each_record_before_it_is_settled_and_not_again_at_the_next_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let watch = Arc::<Counting>::default();
+    let watched = || SpoolOptions {
+        watch: Some(watch.clone()),
+        ..options(0)
+    };
+    let (spool, _reader) = Spool::open(folder.path(), watched()).expect("a spool");
+    let ticket = (0..100).map(|_| spool.record(intercept(RefusalReason::KeyMissing)));
+    let ticket = ticket.max().expect("a hundred");
+    wait_until("the records to be settled", || spool.settled() >= ticket);
+    assert_eq!(watch.0.load(Ordering::SeqCst), 100);
+    drop(spool);
+    let (spool, mut reader) = Spool::open(folder.path(), watched()).expect("a spool");
+    assert_eq!(total(&reader.read(1_000).expect("it can be read").rows), 100);
+    drop(spool);
+    assert_eq!(
+        watch.0.load(Ordering::SeqCst),
+        100,
+        "read again, and not seen again"
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use sentinel_core::event::Intercept;
+use sentinel_core::ports::InterceptWatch;
 use sentinel_core::time::Clock;
 
 use super::entry::Entry;
@@ -38,6 +39,7 @@ pub(super) struct Writer {
     inbox: Arc<Inbox>,
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
+    watch: Option<Arc<dyn InterceptWatch>>,
     log: Log,
     fold: Fold,
     /// Room for the next records.
@@ -51,11 +53,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(inbox: Arc<Inbox>, shared: Arc<Shared>, clock: Arc<dyn Clock>, log: Log) -> Self {
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        shared: Arc<Shared>,
+        (clock, watch): (Arc<dyn Clock>, Option<Arc<dyn InterceptWatch>>),
+        log: Log,
+    ) -> Self {
         Self {
             inbox,
             shared,
             clock,
+            watch,
             log,
             fold: Fold::default(),
             buffer: Vec::new(),
@@ -100,6 +108,9 @@ impl Writer {
             self.log.seal();
             self.fold.close_rows();
             self.shared.more.notify_one();
+        }
+        if let Some(watch) = &self.watch {
+            watch.saw(&records);
         }
         let mut entries = Vec::new();
         self.fold.begin_batch();

@@ -1,6 +1,7 @@
 //! Alerts in the embedded store: the port, each call one question to a reader or one command to the writer, and nothing else.
 
 mod deliveries;
+mod links;
 mod transitions;
 
 use std::time::Duration;

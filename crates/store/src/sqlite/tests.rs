@@ -35,3 +35,12 @@ mod alerts {
 
     sentinel_core::alert_store_conformance!(fixture);
 }
+
+mod accounts {
+    #[expect(clippy::unused_async, reason = "other stores' fixtures wait")]
+    async fn fixture() -> (crate::SqliteStore, tempfile::TempDir) {
+        super::fixture()
+    }
+
+    sentinel_core::account_store_conformance!(fixture);
+}

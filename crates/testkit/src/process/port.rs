@@ -8,13 +8,14 @@ use tokio::net::TcpSocket;
 /// A socket that is bound and never listens. The system gives its port to nobody who asks for a free one, yet a
 /// server that sets `SO_REUSEADDR`, as all of them do, may listen on it; while none does, connecting is refused. So
 /// a server finds its port free at every start, and nobody else answers there in between.
-pub(crate) struct HeldPort {
+pub struct HeldPort {
     address: SocketAddr,
     _socket: TcpSocket,
 }
 
 impl HeldPort {
-    pub(crate) fn new() -> Self {
+    /// Takes a port that is free now.
+    pub fn new() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket
             .set_reuseaddr(true)
@@ -29,7 +30,14 @@ impl HeldPort {
         }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// The port, on `127.0.0.1`.
+    pub fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+impl Default for HeldPort {
+    fn default() -> Self {
+        Self::new()
     }
 }

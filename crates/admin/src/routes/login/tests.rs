@@ -7,7 +7,10 @@ use sentinel_core::network::PeerAddr;
 use sentinel_core::ports::StoreError;
 use serde_json::{Value, json};
 
+use super::{BEGIN_WAIT_MAX, OTP_BYTES_MAX};
 use crate::auth::password::PASSWORD_BYTES_MAX;
+use crate::auth::sign_in::LOOKUP_WAIT_MAX;
+use crate::middleware::REQUEST_TIME_MAX;
 use crate::testing::{Answer, Console, PASSWORD, START, USERNAME, ip};
 use sentinel_core::attempts::FREE_FAILURES_PER_ACCOUNT_MAX;
 
@@ -127,11 +130,34 @@ async fn failures_lock_the_pair_out_and_only_those_before_leave_events() {
 async fn the_operator_gets_in_while_the_store_is_away() {
     let console = Console::new();
     console.store.lock().failure = Some(StoreError::Unavailable("down".to_owned()));
-    assert_eq!(console.login(USERNAME, PASSWORD).await.status, StatusCode::OK);
+    let answer = console.login(USERNAME, PASSWORD).await;
+    assert_eq!(
+        (answer.status, &answer.body["expires_in"]),
+        (StatusCode::OK, &json!(600))
+    );
+    assert_eq!(
+        answer.cookie(),
+        "sentinel_refresh=",
+        "there is nothing to refresh"
+    );
     console
         .login(USERNAME, "wrong")
         .await
         .is_problem(StatusCode::UNAUTHORIZED, "credentials_invalid");
+    console
+        .login("ann", PASSWORD)
+        .await
+        .is_problem(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable");
+
+    let token = answer.body["token"].as_str().expect("a token");
+    let settings = async || {
+        let answer = console.call(Method::GET, "/admin/api/settings", Some(token), &Value::Null);
+        answer.await.status
+    };
+    assert_eq!(settings().await, StatusCode::OK);
+    let end = console.call(Method::POST, "/admin/api/session/end", Some(token), &Value::Null);
+    assert_eq!(end.await.status, StatusCode::NO_CONTENT);
+    assert_eq!(settings().await, StatusCode::UNAUTHORIZED, "it was signed out");
 }
 
 #[tokio::test]
@@ -144,8 +170,16 @@ async fn what_is_sent_is_bounded_and_never_repeated() {
         (json!({"username": USERNAME, "password": [PASSWORD]}), "password"),
         (json!({"username": [PASSWORD], "password": PASSWORD}), "username"),
         (
-            json!({"username": USERNAME, "password": PASSWORD, "otp": PASSWORD}),
+            json!({"username": USERNAME, "password": PASSWORD, "otp": [PASSWORD]}),
             "otp",
+        ),
+        (
+            json!({"username": USERNAME, "password": PASSWORD, "otp": "0".repeat(OTP_BYTES_MAX + 1)}),
+            "otp",
+        ),
+        (
+            json!({"username": USERNAME, "password": PASSWORD, "token": PASSWORD}),
+            "token",
         ),
         (
             json!({"username": PASSWORD.repeat(10), "password": PASSWORD}),
@@ -163,6 +197,24 @@ async fn what_is_sent_is_bounded_and_never_repeated() {
     let longest = "x".repeat(PASSWORD_BYTES_MAX);
     console
         .login(USERNAME, &longest)
+        .await
+        .is_problem(StatusCode::UNAUTHORIZED, "credentials_invalid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_costs_the_operator_a_bounded_time() {
+    assert!(LOOKUP_WAIT_MAX * 2 + BEGIN_WAIT_MAX < REQUEST_TIME_MAX);
+    let console = Console::new();
+    console.accounts.fall_silent();
+    let begun = tokio::time::Instant::now();
+    let answer = console.login(USERNAME, PASSWORD).await;
+    assert_eq!(
+        (answer.status, &answer.body["expires_in"]),
+        (StatusCode::OK, &json!(600))
+    );
+    assert!(begun.elapsed() < REQUEST_TIME_MAX);
+    console
+        .login(USERNAME, "wrong")
         .await
         .is_problem(StatusCode::UNAUTHORIZED, "credentials_invalid");
 }

@@ -15,7 +15,8 @@ async fn settings_say_where_they_come_from_and_whether_they_may_change() {
     assert_eq!(
         answer.body,
         json!({"version": 0, "items": [{
-            "name": "policy.slots", "value": 1, "source": "default", "live": true, "default": "1",
+            "name": "policy.slots", "value": 1, "source": "default", "live": true, "default": "1", "is_secret": false,
+            "schema": {"type": "integer", "enum": null, "minimum": 1, "maximum": 64},
             "wanted": "a whole number", "help": "How many networks."
         }]})
     );

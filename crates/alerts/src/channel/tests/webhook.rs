@@ -75,6 +75,13 @@ async fn it_is_signed_under_every_secret_and_says_what_it_is_about() {
     ] {
         assert_eq!(body[name], expected, "{name}");
     }
+    for name in ["ban_url", "allow_network_url", "ignore_url"] {
+        let url = body[name].as_str().unwrap_or_default();
+        assert!(
+            url.starts_with("https://sentinel.example.com/base/admin/ui/alerts/act?token="),
+            "{name}: {url}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -78,12 +78,16 @@ impl Fleet {
     }
 
     pub(super) async fn signal(&mut self, replica: usize, signals: &[Signal]) {
-        self.replicas[replica].take(signals).await;
+        self.replicas[replica].take(signals, Sightings::default()).await;
+    }
+
+    pub(super) async fn record(&mut self, replica: usize, records: &[Intercept]) {
+        self.replicas[replica].take(&[], Sightings::of(records)).await;
     }
 
     pub(super) async fn refuse(&mut self, replica: usize, binding: i64, from: &str, count: u32) {
-        let signal = refusal(binding, from, self.clock.now(), count);
-        self.signal(replica, &[signal]).await;
+        let record = refusal(binding, from, self.clock.now(), count);
+        self.record(replica, &[record]).await;
     }
 
     /// Moves the clock; every replica makes a round when one is due.

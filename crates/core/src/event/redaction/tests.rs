@@ -188,3 +188,26 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn what_is_not_searched_would_not_be_changed(
+        text in "([ -~]|sk-|SK-|chat/|[a-z0-9]{6}|a1B2c3D4){0,12}",
+        presented in prop_oneof![
+            Just(KEY.to_owned()), Just(String::new()), "[a-zA-Z0-9 /-]{1,8}", "(sk-|SK-)?(a1B2|ab|chat)-?[a-z0-9]{0,40}"
+        ],
+        characters_max in 0_usize..80,
+    ) {
+        if let Some(shown) = harmless(text.as_bytes(), characters_max, &presented) {
+            prop_assert_eq!(shown, searched(text.as_bytes(), characters_max, Some(&presented)));
+        }
+    }
+}
+
+#[test]
+fn ordinary_text_is_not_searched() {
+    for text in ["/v1/chat/completions", "OpenAI/Python 1.99.9 (Linux; x86_64)", ""] {
+        assert_eq!(harmless(text.as_bytes(), 256, KEY), Some(text));
+    }
+    assert_eq!(harmless(b"/v1/chat/completions", 256, "chat"), None);
+}

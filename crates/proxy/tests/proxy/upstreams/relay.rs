@@ -2,35 +2,38 @@
 
 use std::net::SocketAddr;
 
+use sentinel_testkit::HeldPort;
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 /// Passes every connection on.
 pub(super) struct Relay {
-    address: SocketAddr,
-    accepting: JoinHandle<()>,
+    port: HeldPort,
+    /// One task; it ends with this.
+    accepting: JoinSet<()>,
 }
 
 impl Relay {
     pub(super) async fn start(to: SocketAddr) -> Self {
-        Self::start_on(([127, 0, 0, 1], 0).into(), to).await
+        Self::start_on(HeldPort::new(), to).await
     }
 
-    pub(super) async fn start_on(on: SocketAddr, to: SocketAddr) -> Self {
-        let listener = TcpListener::bind(on).await.expect("the port is free");
-        Self::run(listener, to, None)
+    pub(super) async fn start_on(port: HeldPort, to: SocketAddr) -> Self {
+        Self::run(port, to, None).await
     }
 
     pub(super) async fn start_tls(to: SocketAddr, acceptor: TlsAcceptor) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
-        Self::run(listener, to, Some(acceptor))
+        Self::run(HeldPort::new(), to, Some(acceptor)).await
     }
 
-    fn run(listener: TcpListener, to: SocketAddr, acceptor: Option<TlsAcceptor>) -> Self {
-        let address = listener.local_addr().expect("it is bound");
-        let accepting = tokio::spawn(async move {
+    async fn run(port: HeldPort, to: SocketAddr, acceptor: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind(port.address())
+            .await
+            .expect("the port is held for us");
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
             // Dropped with the task, and with it every connection.
             let mut connections = JoinSet::new();
             loop {
@@ -48,27 +51,22 @@ impl Relay {
                 });
             }
         });
-        Self { address, accepting }
+        Self { port, accepting }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.address())
     }
 
-    /// Stops listening and closes every connection; returns when that is done.
-    pub(super) async fn stop(mut self) {
-        self.accepting.abort();
-        let _ = (&mut self.accepting).await;
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.accepting.abort();
+    /// Stops listening and closes every connection. Gives the port, on which nobody answers until somebody starts there again.
+    pub(super) async fn stop(self) -> HeldPort {
+        let Self { port, mut accepting } = self;
+        accepting.shutdown().await;
+        port
     }
 }
 

@@ -96,6 +96,7 @@ impl Bench {
             profile: "new-api".to_owned(),
             replica: "one".to_owned(),
             clock: clock.clone(),
+            watch: None,
         };
         let (spool, reader) = Spool::open(folder.path(), options).expect("a spool");
         let spool = Arc::new(spool);

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::ports::{
     AdminEventStore, ArchiveRun, ArchiveStore as _, Archived, BindingAdmin, BindingFilter, BindingStore,
     InterceptFilter, InterceptStore, SettingStore as _,
@@ -332,32 +333,36 @@ async fn an_address_is_looked_up_in_the_index() {
 #[tokio::test]
 async fn a_file_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
     let (path, _folder) = new_path();
-    let store = SqliteStore::open(&path).unwrap();
-    let binding = claimed(&store, 1, "192.0.2.1").await;
-    store.close().unwrap();
-    // Back to how the first version left it.
-    outside(&path)
-        .execute_batch(
-            "DROP TABLE traffic; DROP TABLE top_refused; DROP TABLE replicas;
-             DROP TABLE alert_deliveries; DROP TABLE alert_transitions; DROP TABLE alerts;
-             CREATE TABLE alerts (id INTEGER PRIMARY KEY);
-             DROP INDEX bindings_by_last_sign; DROP INDEX bindings_marked; DROP TABLE settings_version;
-             ALTER TABLE bindings DROP COLUMN archive_marked_at;
-             DROP INDEX intercept_logs_once; CREATE INDEX intercept_logs_by_reference ON intercept_logs (reference);
-             ALTER TABLE intercept_logs DROP COLUMN last_at; ALTER TABLE intercept_logs DROP COLUMN networks;
-             ALTER TABLE intercept_logs DROP COLUMN profile; ALTER TABLE intercept_logs DROP COLUMN replica;
-             INSERT INTO intercept_logs (reference, at, reason, outcome, client_ip, method, path, user_agent, count)
-             SELECT 'sr_' || value, 1000, 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1
-             FROM json_each('[1, 2, 2]');
-             DELETE FROM refinery_schema_history WHERE version > 1",
-        )
+    let (today, _other_folder) = new_path();
+    SqliteStore::open(&today).unwrap().close().unwrap();
+    let file = outside(&path);
+    file.execute_batch(include_str!("../../../migrations/sqlite/V1__initial.sql"))
         .unwrap();
+    file.execute("ATTACH ? AS today", [today.to_str().unwrap()])
+        .unwrap();
+    file.execute_batch(
+        "CREATE TABLE refinery_schema_history AS SELECT * FROM today.refinery_schema_history WHERE version = 1;
+         INSERT INTO bindings (id, fingerprint, hint, status, policy, version, bound_at, updated_at)
+         VALUES (7, zeroblob(32), 'sk-ab…wxyz', 'active', '{}', 1, 1000, 1000);
+         INSERT INTO binding_networks VALUES
+         (7, 0, '192.0.2.1/32', 4, x'00000000000000000000ffffc0000201', x'00000000000000000000ffffc0000201');
+         INSERT INTO intercept_logs (reference, at, reason, outcome, client_ip, method, path, user_agent, count)
+         SELECT 'sr_' || value, 1000, 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1
+         FROM json_each('[1, 2, 2]');",
+    )
+    .unwrap();
+    drop(file);
     assert!(matches!(
         SqliteStore::check(&path),
         Err(OpenError::SchemaOlder { found: 1, .. })
     ));
     let store = SqliteStore::open(&path).unwrap();
-    assert_eq!(store.find(&fingerprint(1)).await.unwrap(), Some(binding.into()));
+    let found = store.find(&KeyFingerprint::from_bytes([0; 32])).await.unwrap();
+    let binding = found.unwrap().binding;
+    assert_eq!(
+        (binding.id.0, binding.networks[0].to_string()),
+        (7, "192.0.2.1/32".to_owned())
+    );
     assert_eq!(store.settings().await.unwrap().version, 0);
     // What stood there twice was the same.
     let filter = InterceptFilter {
