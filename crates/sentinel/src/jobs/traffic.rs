@@ -124,9 +124,10 @@ impl Running {
     /// Reports all there is, and at least that this replica is there; says whether the store took it.
     async fn report_all(&mut self, is_last: bool) -> bool {
         loop {
+            let replica = self.replica(is_last);
             let (number, minutes) = self.pending.next();
             let report = TrafficReport {
-                replica: self.replica(is_last),
+                replica,
                 number,
                 minutes: minutes.to_vec(),
             };
