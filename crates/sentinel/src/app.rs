@@ -1,6 +1,7 @@
 //! The server put together: store, lookup, jobs, data plane and admin listener, started in an order in which whatever can fail
 //! fails early, and stopped in an order in which nothing is lost.
 
+mod admin_task;
 mod data_plane;
 
 use std::net::SocketAddr;
@@ -22,8 +23,6 @@ use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use crate::alerts::{AlertParts, Alerting, AlertsError};
 use crate::config::{Config, Loaded, Secret};
@@ -32,6 +31,7 @@ use crate::metrics::{ChannelMetrics, Metrics, TrafficMetrics};
 use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Authority, Stores, StoresError};
+use admin_task::AdminTask;
 use data_plane::proxy_config;
 
 /// Why the server did not start.
@@ -257,36 +257,6 @@ impl Health for Draining {
             return Err(StoreError::Unavailable("the server is stopping".to_owned()));
         }
         Ok(())
-    }
-}
-
-/// The admin listener's task.
-struct AdminTask {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl AdminTask {
-    fn start(listener: TcpListener, parts: AdminParts) -> Result<Self, AppError> {
-        let address = listener
-            .local_addr()
-            .map_err(|error| AppError::AdminListen(([0, 0, 0, 0], 0).into(), error))?;
-        let (stop, stopping) = oneshot::channel();
-        let task = tokio::spawn(sentinel_admin::serve(
-            listener,
-            sentinel_admin::router(parts),
-            async {
-                let _ = stopping.await;
-            },
-        ));
-        Ok(Self { address, stop, task })
-    }
-
-    async fn stop(self) {
-        // It may have ended already.
-        let _ = self.stop.send(());
-        let _ = self.task.await;
     }
 }
 

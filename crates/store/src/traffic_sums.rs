@@ -29,15 +29,15 @@ mod tests {
 
     #[test]
     fn minutes_add_up_to_hours_and_days_and_no_report_is_longer_than_its_maximum() {
-        let minutes = REPORT_MINUTES_MAX + 1;
-        let counted = (0..minutes).map(|number| minute(number as i64, TrafficMeasure::Allowed, 2));
+        let minutes_max = i64::try_from(REPORT_MINUTES_MAX).unwrap();
+        let counted = (0..=minutes_max).map(|number| minute(number, TrafficMeasure::Allowed, 2));
         let sums = sums(&report(1, counted.collect()));
         let of_span = |span| {
             let rows = sums.iter().filter(|((of, ..), _)| *of == span);
             rows.map(|(_, count)| *count).collect::<Vec<_>>()
         };
         assert_eq!(of_span(TrafficSpan::Minute), [2; REPORT_MINUTES_MAX]);
-        assert_eq!(of_span(TrafficSpan::Hour), [2 * REPORT_MINUTES_MAX as i64]);
-        assert_eq!(of_span(TrafficSpan::Day), [2 * REPORT_MINUTES_MAX as i64]);
+        assert_eq!(of_span(TrafficSpan::Hour), [2 * minutes_max]);
+        assert_eq!(of_span(TrafficSpan::Day), [2 * minutes_max]);
     }
 }

@@ -213,7 +213,7 @@ async fn dashboard(State(admin): State<Arc<Admin>>) -> Result<Json<Dashboard>, P
         newest_intercepts: newest?.into_iter().map(InterceptView::from).collect(),
         health: parts.iter().map(PartHealth::from).collect(),
         parts,
-        replicas: Replica::running(replicas?)
+        replicas: Replica::running(&replicas?)
             .into_iter()
             .map(RunningReplica::from)
             .collect(),

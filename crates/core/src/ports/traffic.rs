@@ -207,7 +207,7 @@ pub struct Replica {
 
 impl Replica {
     /// Those that run, or should: without the ones that have ended in order, and without what a later run of the same name has replaced.
-    pub fn running(replicas: Vec<Self>) -> Vec<Self> {
+    pub fn running(replicas: &[Self]) -> Vec<Self> {
         let is_replaced = |replica: &Self| {
             replicas.iter().any(|other| {
                 other.run != replica.run && other.name == replica.name && other.started_at > replica.seen_at
@@ -368,7 +368,7 @@ mod tests {
         };
         let mut stopped = replica("e", "two", 1, 90);
         stopped.is_stopped = true;
-        let running = Replica::running(vec![
+        let running = Replica::running(&[
             replica("a", "one", 50, 90),
             // Killed, and started again as the one above.
             replica("b", "one", 1, 40),

@@ -41,7 +41,8 @@ pub(crate) fn report(number: u64, minutes: Vec<TrafficStretch>) -> TrafficReport
     report_of("one", number, minutes)
 }
 
-fn report_of(run: &str, number: u64, minutes: Vec<TrafficStretch>) -> TrafficReport {
+/// Report number `number` of any replica.
+pub(crate) fn report_of(run: &str, number: u64, minutes: Vec<TrafficStretch>) -> TrafficReport {
     TrafficReport {
         replica: replica(run, 5_000 * i64::try_from(number).expect("small")),
         number,
@@ -278,7 +279,7 @@ pub(crate) async fn a_batch_written_again_counts_its_refusals_once(store: impl A
 }
 
 /// So many addresses, each refused once, from `first` on; within one hour.
-fn many(first: u32, count: u32) -> Vec<Intercept> {
+pub(crate) fn many(first: u32, count: u32) -> Vec<Intercept> {
     (first..first + count)
         .map(|number| {
             let mut one = intercept(number);
@@ -308,7 +309,9 @@ pub(crate) async fn who_comes_late_and_often_gets_a_place(store: impl AnyStore) 
     // A thousand that were there first have twenty each. Then come many that are there once, and among each thousand of them one four times:
     // never often enough at once to take a place, but more often than any other in the end.
     let mut first = many(1, TOP_SUBJECTS_MAX);
-    first.iter_mut().for_each(|one| one.count = 20);
+    for one in &mut first {
+        one.count = 20;
+    }
     InterceptStore::append(&store, first).await.unwrap();
     let late = address("192.0.2.200");
     let mut number = TOP_SUBJECTS_MAX + 1;

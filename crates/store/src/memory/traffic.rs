@@ -189,3 +189,52 @@ impl TrafficStore for MemoryStore {
         Ok(Some(self.state().traffic.forget(&kept)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sentinel_core::ports::InterceptStore;
+
+    use super::*;
+    use crate::conformance::at;
+    use crate::conformance::traffic::{many, minute, report, report_of};
+
+    #[tokio::test]
+    async fn as_many_stretches_as_the_bound_are_all_given() {
+        let store = MemoryStore::new();
+        for number in 1..=u64::from(STRETCHES_MAX) {
+            let minute = minute(i64::try_from(number).unwrap(), TrafficMeasure::Allowed, 1);
+            store.report(report(number, vec![minute])).await.unwrap();
+        }
+        let stretches = store.traffic(TrafficSpan::Minute, at(0)).await.unwrap();
+        assert_eq!(stretches.len(), STRETCHES_MAX as usize);
+        assert_eq!(stretches[0].from, at(60_000));
+    }
+
+    #[tokio::test]
+    async fn as_many_replicas_as_the_bound_are_all_given() {
+        let store = MemoryStore::new();
+        for number in 1..=REPLICAS_MAX {
+            let report = report_of(&number.to_string(), u64::from(number), Vec::new());
+            store.report(report).await.unwrap();
+        }
+        assert_eq!(store.replicas(at(0)).await.unwrap().len(), REPLICAS_MAX as usize);
+    }
+
+    #[tokio::test]
+    async fn a_list_is_cut_only_past_its_bound_and_then_to_its_maximum() {
+        let store = MemoryStore::new();
+        let list = async || {
+            let top = store.top_refused(TrafficSpan::Hour, at(0), u32::MAX).await;
+            top.unwrap()
+        };
+        InterceptStore::append(&store, many(1, TOP_SUBJECTS_CUT_MAX))
+            .await
+            .unwrap();
+        assert_eq!(list().await.other_addresses, 0);
+        InterceptStore::append(&store, many(TOP_SUBJECTS_CUT_MAX + 1, 1))
+            .await
+            .unwrap();
+        let cut = u64::from(TOP_SUBJECTS_CUT_MAX + 1 - TOP_SUBJECTS_MAX);
+        assert_eq!(list().await.other_addresses, cut);
+    }
+}
