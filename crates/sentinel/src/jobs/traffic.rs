@@ -62,8 +62,9 @@ impl Reporter {
         let mut running = Running::new(self);
         loop {
             tokio::select! {
-                () = sleep(running.pause()) => {}
+                biased;
                 _ = stopping.wait_for(|stop| *stop) => break,
+                () = sleep(running.pause()) => {}
             }
             running.count();
             running.report_all(false).await;

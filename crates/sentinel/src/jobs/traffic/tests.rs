@@ -200,10 +200,10 @@ async fn the_end_waits_for_a_store_that_hangs_no_longer_than_its_bounds() {
     bench.does(Does::Hangs);
     bench.allow(1);
     let (_, waited) = bench.stop().await;
-    assert!(
-        waited >= REPORT_WAIT_MAX && waited <= LAST_REPORTS_MAX,
-        "{waited:?}"
-    );
+    // A report that is under way then has its own time.
+    let longest = REPORT_WAIT_MAX + LAST_REPORTS_MAX;
+    assert!(waited >= REPORT_WAIT_MAX && waited <= longest, "{waited:?}");
+    assert!(longest < crate::jobs::FLUSH_MAX);
 }
 
 #[tokio::test(start_paused = true)]
