@@ -6,7 +6,9 @@ use std::sync::Arc;
 use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::event::printable;
-use sentinel_core::ports::{AccountStore, AdminEventStore, BindingAdmin, Health, InterceptStore};
+use sentinel_core::ports::{
+    AccountStore, AdminEventStore, BindingAdmin, Health, InterceptStore, TrafficStore,
+};
 use sentinel_core::time::Clock;
 
 use crate::alerts::Alerts;
@@ -57,6 +59,8 @@ pub struct AdminParts {
     pub bindings: Arc<dyn BindingAdmin>,
     /// The audit log.
     pub intercepts: Arc<dyn InterceptStore>,
+    /// How much goes through all replicas.
+    pub traffic: Arc<dyn TrafficStore>,
     /// The log of what operators did.
     pub events: Arc<dyn AdminEventStore>,
     /// The parts that `/readyz` asks, each by its name towards callers.
@@ -91,6 +95,7 @@ pub struct AdminParts {
 pub(crate) struct Admin {
     pub(crate) bindings: Arc<dyn BindingAdmin>,
     pub(crate) intercepts: Arc<dyn InterceptStore>,
+    pub(crate) traffic: Arc<dyn TrafficStore>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
@@ -115,6 +120,7 @@ impl From<AdminParts> for Admin {
         Self {
             bindings: parts.bindings,
             intercepts: parts.intercepts,
+            traffic: parts.traffic,
             events: parts.events,
             health: parts.health,
             dispensable_health: parts.dispensable_health,

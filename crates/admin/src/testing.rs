@@ -24,7 +24,9 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::auth::password::tests::{cheap_hash, cheap_text};
-use crate::{Account, AdminParts, Figures, JwtSecret, SealingSecret, TokenLife, TrafficFigures, router};
+use crate::{
+    Account, AdminParts, Figures, JwtSecret, Propagation, SealingSecret, TokenLife, TrafficFigures, router,
+};
 
 pub(crate) mod alerts;
 mod settings;
@@ -88,8 +90,17 @@ impl Figures for FakeFigures {
             allowed: 9,
             refused: vec![(RefusalReason::KeyIpMismatch, 2), (RefusalReason::KeyBanned, 1)],
             cache_entries: 4,
+            live_connections: 5,
+            live_streams: 2,
             ..TrafficFigures::default()
         }
+    }
+
+    fn propagation(&self) -> Option<Propagation> {
+        Some(Propagation {
+            p50: Duration::from_micros(1_500),
+            p99: Duration::from_millis(20),
+        })
     }
 
     fn metrics_text(&self) -> String {
@@ -171,6 +182,7 @@ impl Console {
         let parts = AdminParts {
             bindings: store.clone(),
             intercepts: store.clone(),
+            traffic: store.clone(),
             events: store.clone(),
             health: health.into_iter().map(shared).collect(),
             dispensable_health: dispensable.into_iter().map(shared).collect(),

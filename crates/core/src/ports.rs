@@ -6,6 +6,7 @@
 mod accounts;
 mod records;
 mod retention;
+mod traffic;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,11 @@ use crate::usage::Uses;
 pub use accounts::{AccountStore, AdministratorAdded, InUse};
 pub use records::{InterceptSink, InterceptWatch, RecordTicket};
 pub use retention::InterceptRetention;
+pub use traffic::{
+    REPLICAS_MAX, REPORT_MINUTES_MAX, Replica, STRETCHES_MAX, TOP_SUBJECTS_CUT_MAX, TOP_SUBJECTS_MAX,
+    TopAddress, TopKey, TopRefused, TrafficCounts, TrafficKept, TrafficMeasure, TrafficReport, TrafficSpan,
+    TrafficStore, TrafficStretch,
+};
 pub use transfer::{
     ArchivedBinding, Existing, MovedBinding, Taken, TakenIn, TransferItem, TransferKind, TransferStore,
 };

@@ -1,6 +1,7 @@
 //! The server put together: store, lookup, jobs, data plane and admin listener, started in an order in which whatever can fail
 //! fails early, and stopped in an order in which nothing is lost.
 
+mod admin_task;
 mod data_plane;
 
 use std::net::SocketAddr;
@@ -22,16 +23,15 @@ use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use crate::alerts::{AlertParts, Alerting, AlertsError};
 use crate::config::{Config, Loaded, Secret};
-use crate::jobs::{JobParts, Jobs};
-use crate::metrics::{ChannelMetrics, Metrics};
+use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
+use crate::metrics::{ChannelMetrics, Metrics, TrafficMetrics};
 use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Authority, Stores, StoresError};
+use admin_task::AdminTask;
 use data_plane::proxy_config;
 
 /// Why the server did not start.
@@ -129,15 +129,16 @@ impl App {
 
         let draining = Arc::new(Draining::default());
         let bindings = changeable(&stores, &lookup, engine.watcher());
-        let channels = ChannelMetrics::default();
+        let (channels, traffic) = (ChannelMetrics::default(), TrafficMetrics::default());
         let shared = stores.shared.clone();
         let metrics = Metrics::new(
             engine.figures(),
             Arc::clone(&lookup),
             Arc::clone(&spool),
-            (&channels, &alerting.metrics()),
+            (&channels, &alerting.metrics(), &traffic),
             shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         );
+        jobs.report(reporter(&config, &stores, &engine, &channels, traffic, &clock));
         for feed in &feeds {
             // One that never worked is no less lost than one that did.
             channels.is_up(feed.channel(), false);
@@ -158,6 +159,7 @@ impl App {
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
             intercepts: Arc::clone(&authority.intercepts),
+            traffic: Arc::clone(&authority.traffic),
             events: Arc::clone(&authority.events),
             health,
             dispensable_health: stores.dispensable_health.clone(),
@@ -258,36 +260,6 @@ impl Health for Draining {
     }
 }
 
-/// The admin listener's task.
-struct AdminTask {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl AdminTask {
-    fn start(listener: TcpListener, parts: AdminParts) -> Result<Self, AppError> {
-        let address = listener
-            .local_addr()
-            .map_err(|error| AppError::AdminListen(([0, 0, 0, 0], 0).into(), error))?;
-        let (stop, stopping) = oneshot::channel();
-        let task = tokio::spawn(sentinel_admin::serve(
-            listener,
-            sentinel_admin::router(parts),
-            async {
-                let _ = stopping.await;
-            },
-        ));
-        Ok(Self { address, stop, task })
-    }
-
-    async fn stop(self) {
-        // It may have ended already.
-        let _ = self.stop.send(());
-        let _ = self.task.await;
-    }
-}
-
 /// Where the data plane records. Nothing is served without it.
 fn open_spool(
     config: &Config,
@@ -341,6 +313,26 @@ fn job_parts(
         archive: Arc::clone(&authority.archive),
         shared: stores.shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         settings: Arc::clone(settings),
+        clock: Arc::clone(clock),
+    }
+}
+
+/// What tells the store how much goes through here.
+fn reporter(
+    config: &Config,
+    stores: &Stores,
+    engine: &Engine,
+    channels: &ChannelMetrics,
+    metrics: TrafficMetrics,
+    clock: &Arc<dyn Clock>,
+) -> Reporter {
+    let (figures, channels) = (engine.figures(), channels.clone());
+    Reporter {
+        counted: Box::new(move || traffic_counts(&figures.snapshot())),
+        propagation: Box::new(move || channels.propagation().map(|late| late.p99)),
+        store: Arc::clone(&stores.authority.traffic),
+        replica: config.audit.replica_name.clone(),
+        metrics,
         clock: Arc::clone(clock),
     }
 }

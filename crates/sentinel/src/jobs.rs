@@ -1,4 +1,4 @@
-//! What runs beside the requests: writing uses and audit records, following settings, archiving, forgetting. No request waits for any of it.
+//! What runs beside the requests: writing uses, audit records and figures, following settings, archiving, forgetting. No request waits for any of it.
 //!
 //! A job that ends by itself takes the server down: a server that no longer writes its records must not look well.
 
@@ -8,6 +8,7 @@ mod last_used;
 mod renewals;
 mod retention;
 mod settings;
+mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,8 @@ use tokio::time::timeout;
 
 use crate::alerts::{Alerting, LostRecords};
 use crate::settings::LiveSettings;
+
+pub(crate) use traffic::{Reporter, traffic_counts};
 
 /// How long the jobs may take at the end to write what they hold.
 pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(15);
@@ -113,6 +116,18 @@ impl Jobs {
     pub(crate) fn alert(&mut self, alerting: Alerting, lost: LostRecords) {
         let running = alerting.run(lost, self.stop.subscribe());
         self.tasks.spawn(named("alerts", running));
+    }
+
+    /// Reports what this replica counts, and has old figures forgotten.
+    pub(crate) fn report(&mut self, reporter: Reporter) {
+        let forgetting = traffic::forget(
+            Arc::clone(&reporter.store),
+            Arc::clone(&reporter.clock),
+            self.stop.subscribe(),
+        );
+        self.tasks.spawn(named("traffic_retention", forgetting));
+        let reporting = reporter.run(self.stop.subscribe());
+        self.tasks.spawn(named("traffic", reporting));
     }
 
     /// Returns the name of a job that ended, which none does before [`Jobs::stop`].

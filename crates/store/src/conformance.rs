@@ -9,6 +9,7 @@ pub(crate) mod bindings;
 pub(crate) mod intercepts;
 pub(crate) mod retention;
 pub(crate) mod settings;
+pub(crate) mod traffic;
 pub(crate) mod transfer;
 pub(crate) mod uses;
 
@@ -18,7 +19,7 @@ use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{
     AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Claim, Health, InterceptRetention,
-    InterceptStore, SettingStore, TransferStore, UseStore,
+    InterceptStore, SettingStore, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -33,6 +34,7 @@ pub(crate) trait AnyStore:
     + InterceptStore
     + InterceptRetention
     + TransferStore
+    + TrafficStore
     + AdminEventStore
     + Health
     + Clone
@@ -48,6 +50,7 @@ impl<S> AnyStore for S where
         + SettingStore
         + InterceptRetention
         + TransferStore
+        + TrafficStore
         + InterceptStore
         + AdminEventStore
         + Health
@@ -124,6 +127,18 @@ macro_rules! conformance_suite {
             intercepts::intercepts_are_counted_per_stretch
             intercepts::stretches_have_a_maximum
             intercepts::the_store_is_healthy
+            traffic::reports_add_up_by_minute_hour_and_day
+            traffic::a_report_that_comes_again_counts_once
+            traffic::replicas_that_report_at_once_sum_up
+            traffic::counts_stop_at_their_largest
+            traffic::stretches_of_time_have_a_maximum
+            traffic::replicas_are_seen_as_they_reported_last
+            traffic::replicas_have_a_maximum
+            traffic::who_is_refused_most_is_known_by_hour_and_day
+            traffic::a_batch_written_again_counts_its_refusals_once
+            traffic::a_list_has_a_maximum_and_loses_no_count
+            traffic::who_comes_late_and_often_gets_a_place
+            traffic::what_is_old_is_forgotten
         }
     };
     (@each $fixture:expr; $($part:ident::$promise:ident)+) => {

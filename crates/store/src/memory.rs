@@ -6,6 +6,7 @@ mod archive;
 mod ports;
 mod settings;
 mod state;
+mod traffic;
 mod transfer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -10,8 +10,9 @@ use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingFilter, InterceptBucket, InterceptFilter, InterceptStore,
-    StoreError, StoredIntercept,
+    AdminEventStore, BindingAdmin, BindingFilter, InterceptBucket, InterceptFilter, InterceptStore, Replica,
+    StoreError, StoredIntercept, TopRefused, TrafficKept, TrafficReport, TrafficSpan, TrafficStore,
+    TrafficStretch,
 };
 use sentinel_core::time::Timestamp;
 
@@ -74,8 +75,12 @@ pub(crate) fn intercept(id: i64) -> StoredIntercept {
 pub(crate) struct Stored {
     pub(crate) bindings: Vec<BindingRecord>,
     pub(crate) intercepts: Vec<StoredIntercept>,
-    pub(crate) buckets: Vec<InterceptBucket>,
-    pub(crate) buckets_asked: Option<(Timestamp, i64)>,
+    pub(crate) hours: Vec<TrafficStretch>,
+    pub(crate) days: Vec<TrafficStretch>,
+    pub(crate) traffic_asked: Vec<(TrafficSpan, Timestamp)>,
+    pub(crate) top: TopRefused,
+    pub(crate) top_asked: Option<(TrafficSpan, Timestamp, u32)>,
+    pub(crate) replicas: Vec<Replica>,
     pub(crate) events: Vec<AdminEvent>,
     pub(crate) actors: Vec<Actor>,
     pub(crate) binding_filters: Vec<BindingFilter>,
@@ -202,10 +207,45 @@ impl InterceptStore for FakeStore {
         Ok(rows)
     }
 
-    async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {
+    async fn buckets(&self, _since: Timestamp, _bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {
+        unreachable!("the admin listener counts no intercepts")
+    }
+}
+
+#[async_trait]
+impl TrafficStore for FakeStore {
+    async fn report(&self, _report: TrafficReport) -> Result<bool, StoreError> {
+        unreachable!("the admin listener reports no traffic")
+    }
+
+    async fn traffic(&self, span: TrafficSpan, since: Timestamp) -> Result<Vec<TrafficStretch>, StoreError> {
         let mut stored = self.working()?;
-        stored.buckets_asked = Some((since, bucket_ms));
-        Ok(stored.buckets.clone())
+        stored.traffic_asked.push((span, since));
+        Ok(match span {
+            TrafficSpan::Day => stored.days.clone(),
+            TrafficSpan::Hour | TrafficSpan::Minute => stored.hours.clone(),
+        })
+    }
+
+    async fn top_refused(
+        &self,
+        span: TrafficSpan,
+        from: Timestamp,
+        limit: u32,
+    ) -> Result<TopRefused, StoreError> {
+        let mut stored = self.working()?;
+        stored.top_asked = Some((span, from, limit));
+        Ok(stored.top.clone())
+    }
+
+    async fn replicas(&self, since: Timestamp) -> Result<Vec<Replica>, StoreError> {
+        let stored = self.working()?;
+        let seen = stored.replicas.iter().filter(|replica| replica.seen_at >= since);
+        Ok(seen.cloned().collect())
+    }
+
+    async fn forget(&self, _kept: TrafficKept) -> Result<Option<u64>, StoreError> {
+        unreachable!("the admin listener forgets nothing")
     }
 }
 

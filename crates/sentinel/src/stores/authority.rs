@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
     AccountStore, AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention,
-    InterceptStore, SettingStore, StoreError, TransferStore, UseStore,
+    InterceptStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::{OpenError, PostgresOptions, PostgresStore, SqliteStore};
@@ -25,6 +25,7 @@ pub(crate) struct Authority {
     pub(crate) settings: Arc<dyn SettingStore>,
     pub(crate) archive: Arc<dyn ArchiveStore>,
     pub(crate) transfer: Arc<dyn TransferStore>,
+    pub(crate) traffic: Arc<dyn TrafficStore>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) alerts: Arc<dyn AlertStore>,
     pub(crate) used_links: Arc<dyn UsedLinks>,
@@ -100,6 +101,7 @@ impl Authority {
             + SettingStore
             + ArchiveStore
             + TransferStore
+            + TrafficStore
             + Health
             + AlertStore
             + UsedLinks
@@ -118,6 +120,7 @@ impl Authority {
             settings: shared.clone(),
             archive: shared.clone(),
             transfer: shared.clone(),
+            traffic: shared.clone(),
             health: shared.clone(),
             alerts: shared.clone(),
             used_links: shared.clone(),

@@ -15,6 +15,7 @@ use sentinel_core::ports::{
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
+use super::traffic::TrafficState;
 use crate::bounds::{BUCKETS_MAX, page_rows};
 use crate::change::{self, Action};
 
@@ -30,6 +31,7 @@ pub(super) struct State {
     /// By which an intercept is known to be here already.
     pub(super) written: HashSet<(Reference, Timestamp)>,
     pub(super) last_id: i64,
+    pub(super) traffic: TrafficState,
     last_version: i64,
 }
 
@@ -176,6 +178,7 @@ impl State {
             if !self.written.insert((intercept.reference.clone(), intercept.at)) {
                 continue;
             }
+            self.traffic.count(&intercept);
             let id = self.intercepts.last().map_or(0, |last| last.id) + 1;
             self.intercepts.push(StoredIntercept { id, intercept });
         }

@@ -35,6 +35,9 @@ const TABLES: &[&str] = &[
     "api_tokens",
     "settings",
     "settings_version",
+    "traffic",
+    "top_refused",
+    "replicas",
 ];
 
 /// The schema that this version reads and writes.

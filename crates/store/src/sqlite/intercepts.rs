@@ -10,7 +10,7 @@ use sentinel_core::time::Timestamp;
 
 use super::failure::Failure;
 use super::filter::Conditions;
-use super::rows;
+use super::{rows, top};
 use crate::bounds::{BUCKETS_MAX, page_rows};
 use crate::network_list;
 
@@ -23,8 +23,9 @@ pub(super) fn append(connection: &Connection, batch: &[Intercept]) -> Result<(),
          client_ip, method, path, user_agent, count, profile, replica) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (reference, at) DO NOTHING",
     )?;
+    let mut written = Vec::with_capacity(batch.len());
     for intercept in batch {
-        insert.execute(params![
+        let rows = insert.execute(params![
             intercept.reference.as_str(),
             intercept.at.unix_ms(),
             intercept.last_at.unix_ms(),
@@ -42,8 +43,11 @@ pub(super) fn append(connection: &Connection, batch: &[Intercept]) -> Result<(),
             &*intercept.profile,
             &*intercept.replica,
         ])?;
+        if rows > 0 {
+            written.push(intercept);
+        }
     }
-    Ok(())
+    top::add(connection, &written)
 }
 
 pub(super) fn list(
