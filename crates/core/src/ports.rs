@@ -4,6 +4,7 @@
 //! request, and asynchronous ones for what happens once per key.
 
 mod accounts;
+mod bindings;
 mod records;
 mod retention;
 mod transfer;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::binding::{Binding, BindingCounts, BindingId, BindingRecord, BindingStatus, NewBinding, Version};
+use crate::binding::{Binding, BindingId, NewBinding, Version};
 use crate::decision::RefusalReason;
 use crate::event::{Actor, AdminEvent, Intercept};
 use crate::fingerprint::KeyFingerprint;
@@ -23,6 +24,10 @@ use crate::time::Timestamp;
 use crate::usage::Uses;
 
 pub use accounts::{AccountStore, AdministratorAdded, InUse};
+pub use bindings::{
+    BINDINGS_COUNTED_MAX, BindingAdmin, BindingCursor, BindingFilter, BindingOrder, BindingPage,
+    CountedBindings, NEVER_USED,
+};
 pub use records::{InterceptSink, InterceptWatch, RecordTicket};
 pub use retention::InterceptRetention;
 pub use transfer::{
@@ -147,57 +152,6 @@ pub trait BindingStore: Send + Sync {
         networks_max: u16,
         now: Timestamp,
     ) -> Result<Option<Binding>, StoreError>;
-}
-
-/// Which bindings are asked for.
-#[derive(Clone, Debug, Default)]
-pub struct BindingFilter {
-    /// Only this status.
-    pub status: Option<BindingStatus>,
-    /// Only keys whose hint contains this text, without regard to case.
-    pub hint: Option<String>,
-    /// Only bindings with a network that contains this address.
-    pub address: Option<ClientIp>,
-    /// Only bindings with a smaller id: the last one of the page before.
-    pub before: Option<BindingId>,
-    /// At most this many, newest first.
-    pub limit: u32,
-}
-
-/// What operators do with bindings. Every change leaves an admin event in the same transaction, and gives the record
-/// as it is afterwards (for [`BindingAdmin::unbind`]: as it was); none when there is no such binding.
-#[async_trait]
-pub trait BindingAdmin: Send + Sync {
-    /// One page of bindings, newest first.
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError>;
-
-    /// One binding.
-    async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError>;
-
-    /// How many there are.
-    async fn counts(&self) -> Result<BindingCounts, StoreError>;
-
-    /// Moves the binding to the archive; the key's next use binds it again.
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError>;
-
-    /// Refuses the key from everywhere; `reason` is kept for operators.
-    async fn ban(
-        &self,
-        id: BindingId,
-        reason: String,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError>;
-
-    /// Lets the key be used from its networks again.
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError>;
-
-    /// Replaces the networks; the caller has checked that there are 1 to [`crate::binding::BINDING_NETWORKS_MAX`].
-    async fn set_networks(
-        &self,
-        id: BindingId,
-        networks: Vec<Network>,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError>;
 }
 
 /// Takes the coalesced uses.

@@ -128,6 +128,7 @@ impl App {
         let draining = Arc::new(Draining::default());
         let bindings = InvalidatingAdmin::new(Arc::clone(&stores.admin), Arc::clone(&lookup));
         let bindings: Arc<dyn BindingAdmin> = Arc::new(bindings.watched_by(engine.watcher()));
+        jobs.lift_bans(Arc::clone(&bindings), Arc::clone(&clock));
         let channels = ChannelMetrics::default();
         let shared = stores.shared.clone();
         let metrics = Metrics::new(

@@ -5,39 +5,63 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use sentinel_core::binding::BindingRecord;
+use sentinel_core::binding::{BindingEdit, BindingRecord, BindingStatus};
 use sentinel_core::event::{Actor, AdminEvent};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{ArchiveRun, StoredSettings};
+use sentinel_core::time::Timestamp;
 use serde_json::{Value, json};
 
 /// Why a binding is in the archive that nobody unbound.
 pub(crate) const UNUSED: &str = "unused";
 
-/// The words for what operators do, as the admin events spell them.
-#[derive(Clone, Copy)]
-pub(crate) enum Action {
-    Unbind,
-    Ban,
-    Unban,
-    SetNetworks,
+/// The word for a change, as the admin events spell it.
+pub(crate) const fn action(edit: &BindingEdit) -> &'static str {
+    match edit {
+        BindingEdit::Unbind => "unbind",
+        BindingEdit::Ban { .. } => "ban",
+        BindingEdit::Unban => "unban",
+        BindingEdit::Networks(_) => "set_networks",
+        BindingEdit::Remarks { .. } => "set_remarks",
+        BindingEdit::AddLabel(_) => "add_label",
+        BindingEdit::RemoveLabel(_) => "remove_label",
+    }
 }
 
-impl Action {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unbind => "unbind",
-            Self::Ban => "ban",
-            Self::Unban => "unban",
-            Self::SetNetworks => "set_networks",
+/// The binding as the change leaves it, all but its version. Every store writes exactly this.
+pub(crate) fn applied(edit: &BindingEdit, before: &BindingRecord, at: Timestamp) -> BindingRecord {
+    let mut after = before.clone();
+    after.updated_at = at;
+    match edit {
+        BindingEdit::Ban { reason, expires_at } => {
+            after.binding.status = BindingStatus::Banned;
+            after.ban_reason.clone_from(reason);
+            after.ban_expires_at = *expires_at;
         }
+        BindingEdit::Unban => {
+            after.binding.status = BindingStatus::Active;
+            after.ban_reason.clear();
+            after.ban_expires_at = None;
+        }
+        BindingEdit::Networks(networks) => {
+            after.binding.networks = without_repetition(networks.clone()).into();
+        }
+        BindingEdit::Remarks { note: Some(note), .. } => after.remarks.note.clone_from(note),
+        BindingEdit::Unbind
+        | BindingEdit::Remarks { note: None, .. }
+        | BindingEdit::AddLabel(_)
+        | BindingEdit::RemoveLabel(_) => {}
     }
+    if let Some(labels) = edit.labels_after(&before.remarks.labels) {
+        after.remarks.labels = labels;
+    }
+    after
 }
 
 /// The event of one change; `after` is none when the binding is gone.
 pub(crate) fn event(
-    action: Action,
+    edit: &BindingEdit,
     actor: &Actor,
     before: &BindingRecord,
     after: Option<&BindingRecord>,
@@ -52,7 +76,7 @@ pub(crate) fn event(
         at: actor.at,
         actor: actor.name.clone(),
         client_ip: actor.client_ip,
-        action: action.as_str().to_owned(),
+        action: action(edit).to_owned(),
         detail: detail.to_string(),
     }
 }
@@ -105,9 +129,13 @@ pub(crate) fn archived(record: &BindingRecord) -> Value {
         "version": record.binding.version.0,
         "bound_at": record.binding.bound_at.unix_ms(),
         "updated_at": record.updated_at.unix_ms(),
-        "last_used_at": record.last_used_at.map(sentinel_core::time::Timestamp::unix_ms),
+        "last_used_at": record.last_used_at.map(Timestamp::unix_ms),
         "use_count": record.use_count,
         "ban_reason": record.ban_reason,
+        "ban_expires_at": record.ban_expires_at.map(Timestamp::unix_ms),
+        "note": record.remarks.note,
+        "labels": record.remarks.labels,
+        "profile": record.profile,
     })
 }
 
@@ -128,6 +156,9 @@ fn state(record: &BindingRecord) -> Value {
         "networks": networks(&record.binding.networks),
         "version": record.binding.version.0,
         "ban_reason": record.ban_reason,
+        "ban_expires_at": record.ban_expires_at.map(Timestamp::rfc3339),
+        "note": record.remarks.note,
+        "labels": record.remarks.labels,
     })
 }
 

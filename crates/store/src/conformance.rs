@@ -6,8 +6,10 @@
 pub(crate) mod admin;
 pub(crate) mod archive;
 pub(crate) mod bindings;
+pub(crate) mod edits;
 pub(crate) mod intercepts;
 pub(crate) mod retention;
+pub(crate) mod searches;
 pub(crate) mod settings;
 pub(crate) mod transfer;
 pub(crate) mod uses;
@@ -85,6 +87,16 @@ macro_rules! conformance_suite {
             admin::bindings_are_filtered_by_status_and_counted
             admin::hints_are_searched_literally
             admin::bindings_around_an_address_are_found
+            edits::a_change_needs_the_version_that_is_stored
+            edits::of_many_changes_of_one_version_one_is_made
+            edits::a_ban_ends_with_its_expiry
+            edits::remarks_are_written_and_decide_nothing
+            edits::the_profile_of_a_claim_is_kept
+            searches::bindings_that_share_addresses_with_a_network_are_found
+            searches::bindings_are_found_by_what_was_written_on_them
+            searches::bindings_are_found_by_their_last_use
+            searches::bindings_come_in_every_order_page_by_page
+            searches::bindings_are_counted_as_they_are_filtered
             uses::uses_add_up
             uses::bindings_that_are_gone_are_passed_over
             uses::a_count_stops_at_its_largest
@@ -161,6 +173,7 @@ pub(crate) fn new_binding(number: u32, from: &str) -> NewBinding {
         hint: KeyHint::from_stored(format!("sk-{number:03}…end")),
         network: network(from),
         bound_at: at(1_000 + i64::from(number)),
+        profile: "".into(),
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) enum Code {
     LoginBusy,
     NotFound,
     BindingNotFound,
+    BindingChanged,
     SettingsOutdated,
     DeliveryNotDead,
     ChannelNotFound,
@@ -39,7 +40,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 31] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnsupportedMediaType,
@@ -60,6 +61,7 @@ impl Code {
         Self::LoginBusy,
         Self::NotFound,
         Self::BindingNotFound,
+        Self::BindingChanged,
         Self::SettingsOutdated,
         Self::DeliveryNotDead,
         Self::ChannelNotFound,
@@ -120,6 +122,11 @@ impl Code {
             Self::LoginBusy => ("login_busy", S::SERVICE_UNAVAILABLE, "Too many sign-ins at once"),
             Self::NotFound => ("not_found", S::NOT_FOUND, "There is nothing at this path"),
             Self::BindingNotFound => ("binding_not_found", S::NOT_FOUND, "There is no such binding"),
+            Self::BindingChanged => (
+                "binding_changed",
+                S::PRECONDITION_FAILED,
+                "The binding has changed meanwhile",
+            ),
             Self::SettingsOutdated => (
                 "settings_outdated",
                 S::CONFLICT,

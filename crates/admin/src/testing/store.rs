@@ -3,15 +3,17 @@
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use sentinel_core::binding::{Binding, BindingCounts, BindingId, BindingRecord, BindingStatus, Version};
+use sentinel_core::binding::{
+    Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus, Edited, Remarks, Version,
+};
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{Actor, AdminEvent, Intercept, InterceptOutcome, Reference};
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingFilter, InterceptBucket, InterceptFilter, InterceptStore,
-    StoreError, StoredIntercept,
+    AdminEventStore, BindingAdmin, BindingFilter, BindingOrder, BindingPage, CountedBindings,
+    InterceptBucket, InterceptFilter, InterceptStore, StoreError, StoredIntercept,
 };
 use sentinel_core::time::Timestamp;
 
@@ -41,6 +43,9 @@ pub(crate) fn binding(id: i64) -> BindingRecord {
         last_used_at: None,
         use_count: 3,
         ban_reason: String::new(),
+        ban_expires_at: None,
+        remarks: Remarks::default(),
+        profile: String::new(),
     }
 }
 
@@ -78,6 +83,7 @@ pub(crate) struct Stored {
     pub(crate) buckets_asked: Option<(Timestamp, i64)>,
     pub(crate) events: Vec<AdminEvent>,
     pub(crate) actors: Vec<Actor>,
+    pub(crate) edits: Vec<BindingEdit>,
     pub(crate) binding_filters: Vec<BindingFilter>,
     pub(crate) intercept_filters: Vec<InterceptFilter>,
     pub(crate) failure: Option<StoreError>,
@@ -99,39 +105,32 @@ impl FakeStore {
             None => Ok(stored),
         }
     }
-
-    fn change(
-        &self,
-        id: BindingId,
-        actor: Actor,
-        change: impl FnOnce(&mut BindingRecord),
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        let mut stored = self.working()?;
-        stored.actors.push(actor);
-        Ok(stored
-            .bindings
-            .iter_mut()
-            .find(|record| record.binding.id == id)
-            .map(|record| {
-                change(record);
-                record.clone()
-            }))
-    }
 }
 
 #[async_trait]
 impl BindingAdmin for FakeStore {
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
+    async fn list_ordered(
+        &self,
+        filter: BindingFilter,
+        page: BindingPage,
+    ) -> Result<Vec<BindingRecord>, StoreError> {
         let mut stored = self.working()?;
         let limit = usize::try_from(filter.limit).expect("small");
-        let rows = stored
+        let mut rows: Vec<BindingRecord> = stored
             .bindings
             .iter()
             .rev()
             .filter(|record| filter.before.is_none_or(|before| record.binding.id < before))
-            .take(limit)
             .cloned()
             .collect();
+        if page.order == BindingOrder::Oldest {
+            rows.reverse();
+        }
+        if let Some(after) = page.after {
+            let seen = rows.iter().position(|record| record.binding.id == after.id);
+            rows.drain(..=seen.expect("a cursor that was given"));
+        }
+        rows.truncate(limit);
         stored.binding_filters.push(filter);
         Ok(rows)
     }
@@ -149,35 +148,47 @@ impl BindingAdmin for FakeStore {
         self.working().map(|_| BindingCounts { active: 7, banned: 2 })
     }
 
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        let record = self.change(id, actor, |_| ())?;
-        self.lock().bindings.retain(|record| record.binding.id != id);
-        Ok(record)
-    }
-
-    async fn ban(
-        &self,
-        id: BindingId,
-        reason: String,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        self.change(id, actor, |record| {
-            record.binding.status = BindingStatus::Banned;
-            record.ban_reason = reason;
+    async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
+        self.working()?.binding_filters.push(filter);
+        Ok(CountedBindings {
+            counts: BindingCounts { active: 7, banned: 2 },
+            is_exact: false,
         })
     }
 
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        self.change(id, actor, |record| record.binding.status = BindingStatus::Active)
-    }
-
-    async fn set_networks(
+    async fn edit(
         &self,
         id: BindingId,
-        networks: Vec<Network>,
+        edit: BindingEdit,
+        known: Option<Version>,
         actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        self.change(id, actor, |record| record.binding.networks = networks.into())
+    ) -> Result<Edited, StoreError> {
+        let mut stored = self.working()?;
+        stored.actors.push(actor.clone());
+        stored.edits.push(edit.clone());
+        let Some(place) = stored.bindings.iter().position(|record| record.binding.id == id) else {
+            return Ok(Edited::Missing);
+        };
+        let record = &mut stored.bindings[place];
+        if known.is_some_and(|known| known != record.binding.version) {
+            return Ok(Edited::Outdated(Box::new(record.clone())));
+        }
+        match edit {
+            BindingEdit::Unbind => return Ok(Edited::Done(Box::new(stored.bindings.remove(place)))),
+            BindingEdit::Ban { reason, expires_at } => {
+                record.binding.status = BindingStatus::Banned;
+                (record.ban_reason, record.ban_expires_at) = (reason, expires_at);
+            }
+            BindingEdit::Unban => record.binding.status = BindingStatus::Active,
+            BindingEdit::Networks(networks) => record.binding.networks = networks.into(),
+            BindingEdit::Remarks { note, labels } => {
+                record.remarks.note = note.unwrap_or_default();
+                record.remarks.labels = labels.unwrap_or_default();
+            }
+            BindingEdit::AddLabel(label) => record.remarks.labels.push(label),
+            BindingEdit::RemoveLabel(_) => record.remarks.labels.clear(),
+        }
+        Ok(Edited::Done(Box::new(record.clone())))
     }
 }
 

@@ -5,10 +5,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sentinel_core::binding::{BindingCounts, BindingId, BindingRecord};
+use sentinel_core::binding::{BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, Version};
 use sentinel_core::event::Actor;
-use sentinel_core::network::Network;
-use sentinel_core::ports::{BindingAdmin, BindingFilter, StoreError};
+use sentinel_core::ports::{BindingAdmin, BindingFilter, BindingPage, CountedBindings, StoreError};
 use sentinel_store::shared::SharedStore;
 
 /// [`BindingAdmin`] over another one.
@@ -23,18 +22,25 @@ impl SharingAdmin {
         Self { admin, shared }
     }
 
-    async fn tell(&self, record: Option<BindingRecord>) -> Option<BindingRecord> {
-        if let Some(record) = &record {
-            self.shared.changed(&record.binding).await;
+    async fn tell(&self, is_removal: bool, record: &BindingRecord) {
+        let binding = &record.binding;
+        if is_removal {
+            let absence = binding.version.of_absence();
+            self.shared.removed(&binding.fingerprint, absence).await;
+        } else {
+            self.shared.changed(binding).await;
         }
-        record
     }
 }
 
 #[async_trait]
 impl BindingAdmin for SharingAdmin {
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
-        self.admin.list(filter).await
+    async fn list_ordered(
+        &self,
+        filter: BindingFilter,
+        page: BindingPage,
+    ) -> Result<Vec<BindingRecord>, StoreError> {
+        self.admin.list_ordered(filter, page).await
     }
 
     async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError> {
@@ -45,37 +51,23 @@ impl BindingAdmin for SharingAdmin {
         self.admin.counts().await
     }
 
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        let record = self.admin.unbind(id, actor).await?;
-        if let Some(BindingRecord { binding, .. }) = &record {
-            let absence = binding.version.of_absence();
-            self.shared.removed(&binding.fingerprint, absence).await;
+    async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
+        self.admin.count_some(filter).await
+    }
+
+    async fn edit(
+        &self,
+        id: BindingId,
+        edit: BindingEdit,
+        known: Option<Version>,
+        actor: Actor,
+    ) -> Result<Edited, StoreError> {
+        let is_removal = edit == BindingEdit::Unbind;
+        let edited = self.admin.edit(id, edit, known, actor).await?;
+        if let Edited::Done(record) = &edited {
+            self.tell(is_removal, record).await;
         }
-        Ok(record)
-    }
-
-    async fn ban(
-        &self,
-        id: BindingId,
-        reason: String,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(self.tell(self.admin.ban(id, reason, actor).await?).await)
-    }
-
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(self.tell(self.admin.unban(id, actor).await?).await)
-    }
-
-    async fn set_networks(
-        &self,
-        id: BindingId,
-        networks: Vec<Network>,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(self
-            .tell(self.admin.set_networks(id, networks, actor).await?)
-            .await)
+        Ok(edited)
     }
 }
 
@@ -126,6 +118,7 @@ mod tests {
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: Timestamp::from_unix_ms(1),
+            profile: "".into(),
         };
         let Ok(Claim::Won(binding)) = store.claim(new).await else {
             panic!("nobody else claims");

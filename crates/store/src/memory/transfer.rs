@@ -123,6 +123,9 @@ impl State {
             last_used_at: moved.last_used_at,
             use_count: moved.use_count,
             ban_reason: moved.ban_reason,
+            ban_expires_at: moved.ban_expires_at,
+            remarks: moved.remarks,
+            profile: moved.profile,
         };
         self.bindings.insert(id, record);
         self.marks.remove(&id);

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use sentinel_core::binding::{Binding, BindingCounts, BindingId, BindingRecord, NewBinding, Version};
+use sentinel_core::binding::{
+    Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, NewBinding, Version,
+};
 use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingStore, Claim,
-    Existing, Found, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore,
-    SettingStore, SettingsChanged, StoreError, StoredIntercept, StoredSettings, TakenIn, TransferItem,
-    TransferKind, TransferStore, UseStore,
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingPage,
+    BindingStore, Claim, CountedBindings, Existing, Found, Health, InterceptBucket, InterceptFilter,
+    InterceptRetention, InterceptStore, SettingStore, SettingsChanged, StoreError, StoredIntercept,
+    StoredSettings, TakenIn, TransferItem, TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -83,8 +85,12 @@ impl BindingStore for PostgresStore {
 
 #[async_trait]
 impl BindingAdmin for PostgresStore {
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
-        run!(self, Scope::Report, |session| admin::list(session, &filter))
+    async fn list_ordered(
+        &self,
+        filter: BindingFilter,
+        page: BindingPage,
+    ) -> Result<Vec<BindingRecord>, StoreError> {
+        run!(self, Scope::Report, |session| admin::list(session, &filter, page))
     }
 
     async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError> {
@@ -95,33 +101,19 @@ impl BindingAdmin for PostgresStore {
         run!(self, Scope::Report, |session| admin::counts(session))
     }
 
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        run!(self, Scope::Change, |session| admin::unbind(session, id, &actor))
+    async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
+        run!(self, Scope::Report, |session| admin::count_some(session, &filter))
     }
 
-    async fn ban(
+    async fn edit(
         &self,
         id: BindingId,
-        reason: String,
+        edit: BindingEdit,
+        known: Option<Version>,
         actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        run!(self, Scope::Change, |session| admin::ban(
-            session, id, &reason, &actor
-        ))
-    }
-
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        run!(self, Scope::Change, |session| admin::unban(session, id, &actor))
-    }
-
-    async fn set_networks(
-        &self,
-        id: BindingId,
-        networks: Vec<Network>,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        run!(self, Scope::Change, |session| admin::set_networks(
-            session, id, networks, &actor
+    ) -> Result<Edited, StoreError> {
+        run!(self, Scope::Change, |session| admin::edit(
+            session, id, &edit, known, &actor
         ))
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use sentinel_core::binding::{Binding, BindingCounts, BindingId, BindingRecord, NewBinding, Version};
+use sentinel_core::binding::{
+    Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, NewBinding, Version,
+};
 use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingStore, Claim,
-    Existing, Found, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore,
-    SettingStore, SettingsChanged, StoreError, StoredIntercept, StoredSettings, TakenIn, TransferItem,
-    TransferKind, TransferStore, UseStore,
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingPage,
+    BindingStore, Claim, CountedBindings, Existing, Found, Health, InterceptBucket, InterceptFilter,
+    InterceptRetention, InterceptStore, SettingStore, SettingsChanged, StoreError, StoredIntercept,
+    StoredSettings, TakenIn, TransferItem, TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -67,8 +69,12 @@ impl BindingStore for SqliteStore {
 
 #[async_trait]
 impl BindingAdmin for SqliteStore {
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
-        self.read(move |connection| admin::list(connection, &filter))
+    async fn list_ordered(
+        &self,
+        filter: BindingFilter,
+        page: BindingPage,
+    ) -> Result<Vec<BindingRecord>, StoreError> {
+        self.read(move |connection| admin::list(connection, &filter, page))
             .await
     }
 
@@ -80,33 +86,19 @@ impl BindingAdmin for SqliteStore {
         self.read(admin::counts).await
     }
 
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        self.write(move |connection| admin::unbind(connection, id, &actor))
+    async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
+        self.read(move |connection| admin::count_some(connection, &filter))
             .await
     }
 
-    async fn ban(
+    async fn edit(
         &self,
         id: BindingId,
-        reason: String,
+        edit: BindingEdit,
+        known: Option<Version>,
         actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        self.write(move |connection| admin::ban(connection, id, &reason, &actor))
-            .await
-    }
-
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        self.write(move |connection| admin::unban(connection, id, &actor))
-            .await
-    }
-
-    async fn set_networks(
-        &self,
-        id: BindingId,
-        networks: Vec<Network>,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        self.write(move |connection| admin::set_networks(connection, id, networks, &actor))
+    ) -> Result<Edited, StoreError> {
+        self.write(move |connection| admin::edit(connection, id, &edit, known, &actor))
             .await
     }
 }

@@ -16,7 +16,7 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, SECRET, USERNAME, ip};
 
 /// Every route, and what it takes to call it; empty for everybody.
-const ROUTES: [(&str, &str); 42] = [
+const ROUTES: [(&str, &str); 44] = [
     ("DELETE /admin/api/account/second-factor", "account.own"),
     ("DELETE /admin/api/administrators/{id}", "administrators.manage"),
     ("DELETE /admin/api/sessions/{id}", "sessions.own"),
@@ -26,6 +26,7 @@ const ROUTES: [(&str, &str); 42] = [
     ("GET /admin/api/alerts/channels", "alerts.read"),
     ("GET /admin/api/alerts/deliveries", "alerts.read"),
     ("GET /admin/api/bindings", "bindings.read"),
+    ("GET /admin/api/bindings/counts", "bindings.read"),
     ("GET /admin/api/bindings/{id}", "bindings.read"),
     ("GET /admin/api/dashboard", "dashboard.read"),
     ("GET /admin/api/logs", "logs.read"),
@@ -41,6 +42,7 @@ const ROUTES: [(&str, &str); 42] = [
     ("GET /metrics", ""),
     ("GET /readyz", ""),
     ("PATCH /admin/api/administrators/{id}", "administrators.manage"),
+    ("PATCH /admin/api/bindings/{id}", "bindings.change"),
     ("POST /admin/api/account/second-factor", "account.own"),
     ("POST /admin/api/account/second-factor/confirm", "account.own"),
     ("POST /admin/api/administrators", "administrators.manage"),

@@ -60,6 +60,9 @@ impl KeyReader<'_> {
             last_used_at: None,
             use_count: 0,
             ban_reason: String::new(),
+            ban_expires_at: None,
+            remarks: sentinel_core::binding::Remarks::default(),
+            profile: String::new(),
         })
     }
 
