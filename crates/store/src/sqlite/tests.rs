@@ -1,6 +1,7 @@
 //! The conformance suite on SQLite, and what only a store with a file and threads has to promise.
 
 mod bounds;
+mod counts;
 mod file;
 mod plans;
 mod threads;

@@ -251,12 +251,7 @@ async fn a_busy_or_damaged_store_is_told_apart() {
     ] {
         console.store.lock().failure = Some(failure);
         let answer = console
-            .call(
-                Method::GET,
-                "/admin/api/bindings",
-                Some(&token),
-                &Value::Null,
-            )
+            .call(Method::GET, "/admin/api/bindings", Some(&token), &Value::Null)
             .await;
         answer.is_problem(status, code);
     }
