@@ -6,8 +6,9 @@ use std::sync::Arc;
 use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::event::printable;
-use sentinel_core::ports::{AccountStore, AdminEventStore, BindingAdmin, Health, InterceptStore};
+use sentinel_core::ports::{AccountStore, AdminEventStore, AuditStore, BindingAdmin, Health, InterceptStore};
 use sentinel_core::time::Clock;
+use tokio::sync::Semaphore;
 
 use crate::alerts::Alerts;
 use crate::auth::password::PasswordHash;
@@ -59,6 +60,8 @@ pub struct AdminParts {
     pub intercepts: Arc<dyn InterceptStore>,
     /// The log of what operators did.
     pub events: Arc<dyn AdminEventStore>,
+    /// The same log, for reading.
+    pub audit: Arc<dyn AuditStore>,
     /// The parts that `/readyz` asks, each by its name towards callers.
     pub health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Those among them that requests do without: when one fails, `/readyz` says degraded and stays ready.
@@ -92,6 +95,9 @@ pub(crate) struct Admin {
     pub(crate) bindings: Arc<dyn BindingAdmin>,
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) events: Arc<dyn AdminEventStore>,
+    pub(crate) audit: Arc<dyn AuditStore>,
+    /// Held by whoever looks through the whole log.
+    pub(crate) verifying: Semaphore,
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) figures: Arc<dyn Figures>,
@@ -116,6 +122,8 @@ impl From<AdminParts> for Admin {
             bindings: parts.bindings,
             intercepts: parts.intercepts,
             events: parts.events,
+            audit: parts.audit,
+            verifying: Semaphore::new(1),
             health: parts.health,
             dispensable_health: parts.dispensable_health,
             figures: parts.figures,

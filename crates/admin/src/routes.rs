@@ -14,6 +14,7 @@ mod account;
 mod administrators;
 mod alert_links;
 mod alerts;
+mod audit;
 mod bindings;
 mod dashboard;
 mod health;
@@ -104,6 +105,7 @@ pub(crate) fn all() -> Vec<Route> {
         dashboard::routes(),
         bindings::routes(),
         logs::routes(),
+        audit::routes(),
         settings::routes(),
         alerts::routes(),
         alert_links::routes(),
@@ -123,6 +125,7 @@ pub(crate) fn documents() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("dashboard", dashboard::Documented::openapi()),
         ("bindings", bindings::Documented::openapi()),
         ("logs", logs::Documented::openapi()),
+        ("audit", audit::Documented::openapi()),
         ("settings", settings::Documented::openapi()),
         ("alerts", alerts::Documented::openapi()),
         ("session", session::Documented::openapi()),

@@ -172,6 +172,7 @@ impl Console {
             bindings: store.clone(),
             intercepts: store.clone(),
             events: store.clone(),
+            audit: store.clone(),
             health: health.into_iter().map(shared).collect(),
             dispensable_health: dispensable.into_iter().map(shared).collect(),
             figures: Arc::new(FakeFigures),

@@ -4,6 +4,7 @@
 //! request, and asynchronous ones for what happens once per key.
 
 mod accounts;
+mod audit;
 mod bindings;
 mod records;
 mod retention;
@@ -24,6 +25,7 @@ use crate::time::Timestamp;
 use crate::usage::Uses;
 
 pub use accounts::{AccountStore, AdministratorAdded, InUse};
+pub use audit::{AuditStore, EventFilter, StoredEvent, verify};
 pub use bindings::{
     BINDINGS_COUNTED_MAX, BindingAdmin, BindingCursor, BindingFilter, BindingOrder, BindingPage,
     CountedBindings, NEVER_USED,

@@ -160,6 +160,7 @@ impl App {
             bindings: Arc::clone(&bindings),
             intercepts: Arc::clone(&authority.intercepts),
             events: Arc::clone(&authority.events),
+            audit: Arc::clone(&authority.audit),
             health,
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),

@@ -5,6 +5,7 @@
 
 pub(crate) mod admin;
 pub(crate) mod archive;
+pub(crate) mod audit;
 pub(crate) mod bindings;
 pub(crate) mod edits;
 pub(crate) mod intercepts;
@@ -19,7 +20,7 @@ use sentinel_core::event::Actor;
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Claim, Health, InterceptRetention,
+    AdminEventStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Claim, Health, InterceptRetention,
     InterceptStore, SettingStore, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
@@ -36,6 +37,7 @@ pub(crate) trait AnyStore:
     + InterceptRetention
     + TransferStore
     + AdminEventStore
+    + AuditStore
     + Health
     + Clone
     + 'static
@@ -52,6 +54,7 @@ impl<S> AnyStore for S where
         + TransferStore
         + InterceptStore
         + AdminEventStore
+        + AuditStore
         + Health
         + Clone
         + 'static
@@ -87,6 +90,9 @@ macro_rules! conformance_suite {
             admin::bindings_are_filtered_by_status_and_counted
             admin::hints_are_searched_literally
             admin::bindings_around_an_address_are_found
+            audit::an_empty_chain_is_whole
+            audit::every_event_is_chained_whoever_writes_it
+            audit::events_are_filtered_page_by_page
             edits::a_change_needs_the_version_that_is_stored
             edits::of_many_changes_of_one_version_one_is_made
             edits::a_ban_ends_with_its_expiry

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use sentinel_core::audit::{ChainHash, ChainHead, ChainedEvent};
 use sentinel_core::binding::{
     Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus, Edited, Remarks, Version,
 };
@@ -12,8 +13,8 @@ use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingFilter, BindingOrder, BindingPage, CountedBindings,
-    InterceptBucket, InterceptFilter, InterceptStore, StoreError, StoredIntercept,
+    AdminEventStore, AuditStore, BindingAdmin, BindingFilter, BindingOrder, BindingPage, CountedBindings,
+    EventFilter, InterceptBucket, InterceptFilter, InterceptStore, StoreError, StoredEvent, StoredIntercept,
 };
 use sentinel_core::time::Timestamp;
 
@@ -84,6 +85,9 @@ pub(crate) struct Stored {
     pub(crate) events: Vec<AdminEvent>,
     pub(crate) actors: Vec<Actor>,
     pub(crate) edits: Vec<BindingEdit>,
+    pub(crate) event_filters: Vec<EventFilter>,
+    /// The place of an event that somebody touched, from 1.
+    pub(crate) broken_event: Option<i64>,
     pub(crate) binding_filters: Vec<BindingFilter>,
     pub(crate) intercept_filters: Vec<InterceptFilter>,
     pub(crate) failure: Option<StoreError>,
@@ -229,5 +233,53 @@ impl AdminEventStore for FakeStore {
 
     async fn newest(&self, _limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
         unreachable!("nothing shows the events yet")
+    }
+}
+
+#[async_trait]
+impl AuditStore for FakeStore {
+    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut stored = self.working()?;
+        let places = (1..).zip(&stored.events);
+        let mut events: Vec<StoredEvent> = places
+            .map(|(id, event)| StoredEvent {
+                id,
+                event: event.clone(),
+            })
+            .collect();
+        events.reverse();
+        stored.event_filters.push(filter);
+        Ok(events)
+    }
+
+    async fn chain_head(&self) -> Result<ChainHead, StoreError> {
+        let last = self.chained(0, u32::MAX).await?.pop();
+        Ok(ChainHead {
+            began_after: 0,
+            length: last.as_ref().map_or(0, |last| last.id.unsigned_abs()),
+            last_id: last.as_ref().map_or(0, |last| last.id),
+            hash: last
+                .and_then(|last| last.hashes)
+                .map_or(ChainHash::BEGINNING, |(_, hash)| hash),
+        })
+    }
+
+    async fn chained(&self, after: i64, _limit: u32) -> Result<Vec<ChainedEvent>, StoreError> {
+        let stored = self.working()?;
+        let mut hash = ChainHash::BEGINNING;
+        let chained = (1..).zip(&stored.events).map(|(id, event)| {
+            let before = hash;
+            hash = before.followed_by(event);
+            let mut event = event.clone();
+            if stored.broken_event == Some(id) {
+                event.actor.push('x');
+            }
+            ChainedEvent {
+                id,
+                event,
+                hashes: Some((before, hash)),
+            }
+        });
+        Ok(chained.filter(|chained| chained.id > after).collect())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use sentinel_core::audit::{ChainHead, ChainedEvent};
 use sentinel_core::binding::{
     Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, NewBinding, Version,
 };
@@ -10,10 +11,11 @@ use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingPage,
-    BindingStore, Claim, CountedBindings, Existing, Found, Health, InterceptBucket, InterceptFilter,
-    InterceptRetention, InterceptStore, SettingStore, SettingsChanged, StoreError, StoredIntercept,
-    StoredSettings, TakenIn, TransferItem, TransferKind, TransferStore, UseStore,
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, AuditStore, BindingAdmin, BindingFilter,
+    BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health, InterceptBucket,
+    InterceptFilter, InterceptRetention, InterceptStore, SettingStore, SettingsChanged, StoreError,
+    StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem, TransferKind, TransferStore,
+    UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -164,6 +166,23 @@ impl AdminEventStore for PostgresStore {
 
     async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
         run!(self, Scope::Question, |session| events::newest(session, limit))
+    }
+}
+
+#[async_trait]
+impl AuditStore for PostgresStore {
+    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
+        run!(self, Scope::Report, |session| events::list(session, filter))
+    }
+
+    async fn chain_head(&self) -> Result<ChainHead, StoreError> {
+        run!(self, Scope::Question, |session| events::head(session))
+    }
+
+    async fn chained(&self, after: i64, limit: u32) -> Result<Vec<ChainedEvent>, StoreError> {
+        run!(self, Scope::Report, |session| events::chained(
+            session, after, limit
+        ))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use sentinel_core::audit::{ChainHead, ChainedEvent};
 use sentinel_core::binding::{
     Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, NewBinding, Version,
 };
@@ -10,10 +11,11 @@ use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingPage,
-    BindingStore, Claim, CountedBindings, Existing, Found, Health, InterceptBucket, InterceptFilter,
-    InterceptRetention, InterceptStore, SettingStore, SettingsChanged, StoreError, StoredIntercept,
-    StoredSettings, TakenIn, TransferItem, TransferKind, TransferStore, UseStore,
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, AuditStore, BindingAdmin, BindingFilter,
+    BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health, InterceptBucket,
+    InterceptFilter, InterceptRetention, InterceptStore, SettingStore, SettingsChanged, StoreError,
+    StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem, TransferKind, TransferStore,
+    UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -137,6 +139,23 @@ impl AdminEventStore for SqliteStore {
 
     async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
         self.read(move |connection| events::newest(connection, limit))
+            .await
+    }
+}
+
+#[async_trait]
+impl AuditStore for SqliteStore {
+    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read(move |connection| events::list(connection, filter))
+            .await
+    }
+
+    async fn chain_head(&self) -> Result<ChainHead, StoreError> {
+        self.read(events::head).await
+    }
+
+    async fn chained(&self, after: i64, limit: u32) -> Result<Vec<ChainedEvent>, StoreError> {
+        self.read(move |connection| events::chained(connection, after, limit))
             .await
     }
 }

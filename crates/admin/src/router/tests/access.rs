@@ -16,7 +16,7 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, SECRET, USERNAME, ip};
 
 /// Every route, and what it takes to call it; empty for everybody.
-const ROUTES: [(&str, &str); 44] = [
+const ROUTES: [(&str, &str); 46] = [
     ("DELETE /admin/api/account/second-factor", "account.own"),
     ("DELETE /admin/api/administrators/{id}", "administrators.manage"),
     ("DELETE /admin/api/sessions/{id}", "sessions.own"),
@@ -25,6 +25,8 @@ const ROUTES: [(&str, &str); 44] = [
     ("GET /admin/api/alerts", "alerts.read"),
     ("GET /admin/api/alerts/channels", "alerts.read"),
     ("GET /admin/api/alerts/deliveries", "alerts.read"),
+    ("GET /admin/api/audit", "audit.read"),
+    ("GET /admin/api/audit/verify", "audit.read"),
     ("GET /admin/api/bindings", "bindings.read"),
     ("GET /admin/api/bindings/counts", "bindings.read"),
     ("GET /admin/api/bindings/{id}", "bindings.read"),
