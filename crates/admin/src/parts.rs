@@ -20,6 +20,7 @@ use crate::auth::token::{JwtSecret, TokenLife, Tokens};
 use crate::auth::verification::Verification;
 use crate::error::AdminError;
 use crate::figures::Figures;
+use crate::routes::EXPORTS_MAX;
 use crate::settings::Settings;
 
 /// The most characters of an account's name.
@@ -98,6 +99,8 @@ pub(crate) struct Admin {
     pub(crate) audit: Arc<dyn AuditStore>,
     /// Held by whoever looks through the whole log.
     pub(crate) verifying: Semaphore,
+    /// A place for each export of the audit log.
+    pub(crate) exporting: Arc<Semaphore>,
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) figures: Arc<dyn Figures>,
@@ -124,6 +127,7 @@ impl From<AdminParts> for Admin {
             events: parts.events,
             audit: parts.audit,
             verifying: Semaphore::new(1),
+            exporting: Arc::new(Semaphore::new(EXPORTS_MAX)),
             health: parts.health,
             dispensable_health: parts.dispensable_health,
             figures: parts.figures,

@@ -27,6 +27,8 @@ mod sessions;
 mod settings;
 mod tokens;
 
+pub(crate) use logs::EXPORTS_MAX;
+
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 
 use crate::binding::{Binding, BindingId, NewBinding, Version};
 use crate::decision::RefusalReason;
-use crate::event::{Actor, AdminEvent, Intercept};
+use crate::event::{Actor, AdminEvent, Intercept, InterceptOutcome};
 use crate::fingerprint::KeyFingerprint;
 use crate::known::{Known, KnownBinding};
 use crate::network::{ClientIp, Network};
@@ -174,6 +174,18 @@ pub struct InterceptFilter {
     pub binding: Option<BindingId>,
     /// Only from this address.
     pub client_ip: Option<ClientIp>,
+    /// Only from addresses in this network.
+    pub network: Option<Network>,
+    /// Only this outcome.
+    pub outcome: Option<InterceptOutcome>,
+    /// Only paths that contain this text, without regard to case; so the next three.
+    pub path: Option<String>,
+    /// In the client's name for itself.
+    pub user_agent: Option<String>,
+    /// In the key's hint.
+    pub hint: Option<String>,
+    /// In the path or in the client's name.
+    pub text: Option<String>,
     /// Only at or after this moment.
     pub since: Option<Timestamp>,
     /// Only before this moment.
@@ -182,6 +194,14 @@ pub struct InterceptFilter {
     pub before: Option<i64>,
     /// At most this many, newest first.
     pub limit: u32,
+}
+
+impl InterceptFilter {
+    /// Whether rows have to be looked at one by one, as no index leads to them.
+    pub fn looks_at_each(&self) -> bool {
+        let texts = [&self.path, &self.user_agent, &self.hint, &self.text];
+        self.network.is_some() || texts.into_iter().any(Option::is_some)
+    }
 }
 
 /// An intercept with its place in the log.

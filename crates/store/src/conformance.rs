@@ -139,6 +139,7 @@ macro_rules! conformance_suite {
             intercepts::intercepts_come_page_by_page
             intercepts::a_page_of_intercepts_has_a_maximum
             intercepts::intercepts_are_filtered
+            intercepts::intercepts_are_searched
             intercepts::intercepts_are_counted_per_stretch
             intercepts::stretches_have_a_maximum
             intercepts::the_store_is_healthy

@@ -18,7 +18,7 @@ use crate::page;
 use crate::parts::Admin;
 use crate::problem::Problem;
 use query::BindingQuery;
-use view::BindingView;
+pub(super) use view::BindingView;
 
 pub(super) fn routes() -> Vec<Route> {
     let read = Access::Needs(Permission::BindingsRead);

@@ -248,10 +248,6 @@ impl State {
 
 /// All that the filter says, its place and its limit aside.
 fn lets_through(filter: &BindingFilter, record: &BindingRecord) -> bool {
-    let contains = |text: &str, part: &Option<String>| {
-        part.as_ref()
-            .is_none_or(|part| text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()))
-    };
     let some_network = |wanted: Option<Network>, fits: fn(&Network, &Network) -> bool| {
         wanted.is_none_or(|wanted| {
             record
@@ -262,8 +258,8 @@ fn lets_through(filter: &BindingFilter, record: &BindingRecord) -> bool {
         })
     };
     filter.status.is_none_or(|status| record.binding.status == status)
-        && contains(record.hint.as_str(), &filter.hint)
-        && contains(&record.remarks.note, &filter.note)
+        && contains(record.hint.as_str(), filter.hint.as_deref())
+        && contains(&record.remarks.note, filter.note.as_deref())
         && filter
             .address
             .is_none_or(|address| record.binding.covers(address))
@@ -301,7 +297,23 @@ fn matches(stored: &StoredIntercept, filter: &InterceptFilter) -> bool {
         && filter
             .client_ip
             .is_none_or(|address| intercept.client_ip == address)
+        && filter
+            .network
+            .is_none_or(|network| network.contains(intercept.client_ip))
+        && filter.outcome.is_none_or(|outcome| intercept.outcome == outcome)
+        && contains(&intercept.path, filter.path.as_deref())
+        && contains(&intercept.user_agent, filter.user_agent.as_deref())
+        && filter.hint.as_deref().is_none_or(|part| {
+            let hint = intercept.hint.as_ref();
+            hint.is_some_and(|hint| contains(hint.as_str(), Some(part)))
+        })
+        && (contains(&intercept.path, filter.text.as_deref())
+            || contains(&intercept.user_agent, filter.text.as_deref()))
         && filter.since.is_none_or(|since| intercept.at >= since)
         && filter.until.is_none_or(|until| intercept.at < until)
         && filter.before.is_none_or(|before| stored.id < before)
+}
+
+fn contains(text: &str, part: Option<&str>) -> bool {
+    part.is_none_or(|part| text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()))
 }

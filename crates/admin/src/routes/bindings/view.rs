@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// One binding.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct BindingView {
+pub(in crate::routes) struct BindingView {
     id: i64,
     hint: String,
     status: &'static str,

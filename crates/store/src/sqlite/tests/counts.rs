@@ -1,9 +1,12 @@
-//! A filtered count looks at so many bindings and no more.
+//! A filtered count looks at so many bindings and no more, a search at so many rows.
 
-use sentinel_core::ports::{BINDINGS_COUNTED_MAX, BindingAdmin as _, BindingFilter};
+use sentinel_core::ports::{
+    BINDINGS_COUNTED_MAX, BindingAdmin as _, BindingFilter, InterceptFilter, InterceptStore,
+};
 
 use super::{new_path, outside};
 use crate::SqliteStore;
+use crate::sqlite::intercepts;
 
 #[tokio::test]
 async fn a_count_stops_at_bindings_counted_max_and_says_so() {
@@ -26,4 +29,29 @@ async fn a_count_stops_at_bindings_counted_max_and_says_so() {
     assert_eq!(counted().await, (BINDINGS_COUNTED_MAX, true));
     insert(2);
     assert_eq!(counted().await, (BINDINGS_COUNTED_MAX + 1, false));
+}
+
+#[tokio::test]
+async fn a_search_looks_at_searched_rows_max_rows() {
+    let (path, _folder) = new_path();
+    let store = SqliteStore::open(&path).unwrap();
+    let newest = intercepts::SEARCHED_ROWS_MAX + 1;
+    let insert = format!(
+        "INSERT INTO intercept_logs (id, reference, at, last_at, reason, outcome, client_ip, method, path, user_agent, count)
+         SELECT value, 'sr_' || value, 1, 1, 'key_missing', 'refused', '192.0.2.1', 'GET', '/wanted', '', 1
+         FROM json_each('[1, 2, {newest}]')"
+    );
+    outside(&path).execute_batch(&insert).unwrap();
+    let found = async |before| {
+        let filter = InterceptFilter {
+            path: Some("wanted".to_owned()),
+            before,
+            limit: 10,
+            ..InterceptFilter::default()
+        };
+        let page = InterceptStore::list(&store, filter).await.unwrap();
+        page.iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found(None).await, [newest, 2]);
+    assert_eq!(found(Some(newest)).await, [2, 1]);
 }
