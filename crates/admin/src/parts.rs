@@ -20,6 +20,7 @@ use crate::auth::token::{JwtSecret, TokenLife, Tokens};
 use crate::auth::verification::Verification;
 use crate::error::AdminError;
 use crate::figures::Figures;
+use crate::keys::Keys;
 use crate::routes::EXPORTS_MAX;
 use crate::settings::Settings;
 
@@ -57,6 +58,8 @@ impl fmt::Debug for Account {
 pub struct AdminParts {
     /// What operators do with bindings.
     pub bindings: Arc<dyn BindingAdmin>,
+    /// Knows keys as the proxy does.
+    pub keys: Arc<dyn Keys>,
     /// The audit log.
     pub intercepts: Arc<dyn InterceptStore>,
     /// The log of what operators did.
@@ -94,6 +97,7 @@ pub struct AdminParts {
 /// What handlers share.
 pub(crate) struct Admin {
     pub(crate) bindings: Arc<dyn BindingAdmin>,
+    pub(crate) keys: Arc<dyn Keys>,
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) audit: Arc<dyn AuditStore>,
@@ -123,6 +127,7 @@ impl From<AdminParts> for Admin {
         let factors = Arc::new(SecondFactors::new(&parts.sealing_secret));
         Self {
             bindings: parts.bindings,
+            keys: parts.keys,
             intercepts: parts.intercepts,
             events: parts.events,
             audit: parts.audit,

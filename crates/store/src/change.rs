@@ -81,6 +81,29 @@ pub(crate) fn event(
     }
 }
 
+/// The event of a key that was bound before its first use.
+pub(crate) fn created_event(actor: &Actor, after: &BindingRecord) -> AdminEvent {
+    let detail = json!({
+        "binding": after.binding.id.0,
+        "hint": after.hint.as_str(),
+        "before": null,
+        "after": state(after),
+    });
+    AdminEvent {
+        at: actor.at,
+        actor: actor.name.clone(),
+        client_ip: actor.client_ip,
+        action: "bind".to_owned(),
+        detail: detail.to_string(),
+    }
+}
+
+/// The binding that an event was about, as its detail says.
+pub(crate) fn binding_of(event: &AdminEvent) -> Option<i64> {
+    let detail: Value = serde_json::from_str(&event.detail).ok()?;
+    detail.get("binding")?.as_i64()
+}
+
 /// The event of one batch that the archive moved.
 pub(crate) fn archive_event(run: ArchiveRun, moved: usize) -> AdminEvent {
     let detail = json!({"moved": moved, "unused_since": run.unused_since.rfc3339()});

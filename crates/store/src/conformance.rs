@@ -97,6 +97,8 @@ macro_rules! conformance_suite {
             edits::of_many_changes_of_one_version_one_is_made
             edits::a_ban_ends_with_its_expiry
             edits::remarks_are_written_and_decide_nothing
+            edits::a_key_is_bound_before_its_first_use_and_once
+            edits::what_a_binding_went_through_is_found
             edits::the_profile_of_a_claim_is_kept
             searches::bindings_that_share_addresses_with_a_network_are_found
             searches::bindings_are_found_by_what_was_written_on_them

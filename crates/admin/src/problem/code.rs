@@ -26,6 +26,7 @@ pub(crate) enum Code {
     NotFound,
     BindingNotFound,
     BindingChanged,
+    BindingExists,
     SettingsOutdated,
     DeliveryNotDead,
     ChannelNotFound,
@@ -40,7 +41,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 31] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnsupportedMediaType,
@@ -62,6 +63,7 @@ impl Code {
         Self::NotFound,
         Self::BindingNotFound,
         Self::BindingChanged,
+        Self::BindingExists,
         Self::SettingsOutdated,
         Self::DeliveryNotDead,
         Self::ChannelNotFound,
@@ -127,6 +129,7 @@ impl Code {
                 S::PRECONDITION_FAILED,
                 "The binding has changed meanwhile",
             ),
+            Self::BindingExists => ("binding_exists", S::CONFLICT, "The key has a binding already"),
             Self::SettingsOutdated => (
                 "settings_outdated",
                 S::CONFLICT,

@@ -104,6 +104,7 @@ impl EventQuery {
         Ok(EventFilter {
             actor: self.actor,
             action: self.action,
+            binding: None,
             since: moment("since", self.since)?,
             until: moment("until", self.until)?,
             before: self

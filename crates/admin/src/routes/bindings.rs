@@ -1,7 +1,10 @@
 //! `/admin/api/bindings`: looking at bindings and changing them. Every change is written down by the store in the same
 //! transaction. A row never carries the key's fingerprint.
 
+mod bulk;
 mod changes;
+mod create;
+mod history;
 mod query;
 mod view;
 
@@ -27,6 +30,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/admin/api/bindings", read, list),
         Route::get("/admin/api/bindings/counts", read, counts),
         Route::get("/admin/api/bindings/{id}", read, show),
+        Route::get("/admin/api/bindings/{id}/history", read, history::history),
+        Route::post("/admin/api/bindings", change, create::create),
+        Route::post("/admin/api/bindings/bulk", change, bulk::bulk),
         Route::patch("/admin/api/bindings/{id}", change, changes::set_remarks),
         Route::post("/admin/api/bindings/unbind", change, changes::unbind),
         Route::post("/admin/api/bindings/ban", change, changes::ban),
@@ -40,6 +46,9 @@ pub(super) fn routes() -> Vec<Route> {
     list,
     counts,
     show,
+    history::history,
+    create::create,
+    bulk::bulk,
     changes::set_remarks,
     changes::unbind,
     changes::ban,

@@ -13,15 +13,16 @@ use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
-    AdminEventStore, AuditStore, BindingAdmin, BindingFilter, BindingOrder, BindingPage, CountedBindings,
-    EventFilter, InterceptBucket, InterceptFilter, InterceptStore, StoreError, StoredEvent, StoredIntercept,
+    AdminEventStore, ArchivedBinding, AuditStore, BindingAdmin, BindingFilter, BindingOrder, BindingPage,
+    CountedBindings, EventFilter, InterceptBucket, InterceptFilter, InterceptStore, MovedBinding, StoreError,
+    StoredEvent, StoredIntercept,
 };
 use sentinel_core::time::Timestamp;
 
 use super::START;
 
 /// The fingerprint of every binding and intercept in tests; no answer may show it.
-const FINGERPRINT: KeyFingerprint = KeyFingerprint::from_bytes([0xab; 32]);
+pub(crate) const FINGERPRINT: KeyFingerprint = KeyFingerprint::from_bytes([0xab; 32]);
 
 pub(crate) fn ip(text: &str) -> ClientIp {
     ClientIp::new(text.parse().expect("an address"))
@@ -85,6 +86,8 @@ pub(crate) struct Stored {
     pub(crate) events: Vec<AdminEvent>,
     pub(crate) actors: Vec<Actor>,
     pub(crate) edits: Vec<BindingEdit>,
+    pub(crate) created: Vec<MovedBinding>,
+    pub(crate) archived: Vec<ArchivedBinding>,
     pub(crate) event_filters: Vec<EventFilter>,
     /// The place of an event that somebody touched, from 1.
     pub(crate) broken_event: Option<i64>,
@@ -125,6 +128,12 @@ impl BindingAdmin for FakeStore {
             .iter()
             .rev()
             .filter(|record| filter.before.is_none_or(|before| record.binding.id < before))
+            .filter(|record| {
+                filter
+                    .ids
+                    .as_ref()
+                    .is_none_or(|ids| ids.contains(&record.binding.id))
+            })
             .cloned()
             .collect();
         if page.order == BindingOrder::Oldest {
@@ -158,6 +167,38 @@ impl BindingAdmin for FakeStore {
             counts: BindingCounts { active: 7, banned: 2 },
             is_exact: false,
         })
+    }
+
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        let mut stored = self.working()?;
+        stored.actors.push(actor);
+        if stored
+            .bindings
+            .iter()
+            .any(|record| record.binding.fingerprint == new.fingerprint)
+        {
+            return Ok(None);
+        }
+        let mut made = binding(77);
+        made.hint = new.hint.clone();
+        made.binding.networks = new.networks.clone().into();
+        made.remarks = new.remarks.clone();
+        made.profile.clone_from(&new.profile);
+        stored.created.push(new);
+        stored.bindings.push(made.clone());
+        Ok(Some(made))
+    }
+
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        let earlier = self.working()?.archived.clone().into_iter();
+        Ok(earlier
+            .filter(|archived| archived.fingerprint == fingerprint)
+            .take(limit as usize)
+            .collect())
     }
 
     async fn edit(

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::audit::{ChainHead, ChainedEvent, Verdict, Verifier};
+use crate::binding::BindingId;
 use crate::event::AdminEvent;
 use crate::time::Timestamp;
 
@@ -17,6 +18,8 @@ pub struct EventFilter {
     pub actor: Option<String>,
     /// Only this action.
     pub action: Option<String>,
+    /// Only what was done to this binding.
+    pub binding: Option<BindingId>,
     /// Only at or after this moment.
     pub since: Option<Timestamp>,
     /// Only before this moment.

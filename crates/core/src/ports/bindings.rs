@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{ArchivedBinding, MovedBinding, StoreError};
 use crate::binding::{BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus, Edited, Version};
 use crate::event::Actor;
+use crate::fingerprint::KeyFingerprint;
 use crate::network::{ClientIp, Network};
 use crate::time::Timestamp;
 
@@ -14,6 +15,8 @@ pub const BINDINGS_COUNTED_MAX: u64 = 100_000;
 /// Which bindings are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BindingFilter {
+    /// Only these.
+    pub ids: Option<Vec<BindingId>>,
     /// Only this status.
     pub status: Option<BindingStatus>,
     /// Only keys whose hint contains this text, without regard to case.
@@ -142,6 +145,16 @@ pub trait BindingAdmin: Send + Sync {
 
     /// How many of them the filter lets through; its `before` and `limit` count for nothing.
     async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError>;
+
+    /// Binds a key before its first use; none when it has a binding, which stays as it is.
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError>;
+
+    /// The bindings that this key had and that were put away, the last ones first.
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError>;
 
     /// Makes one change, if the binding still has the version that the caller knows. The version is looked at in the transaction of the
     /// change.

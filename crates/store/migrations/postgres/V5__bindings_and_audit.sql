@@ -22,3 +22,8 @@ CREATE TABLE audit_chain (
 );
 INSERT INTO audit_chain (began_after, length, last_id, hash)
     SELECT coalesce(max(id), 0), 0, coalesce(max(id), 0), decode(repeat('00', 32), 'hex') FROM admin_events;
+
+-- The binding that an event was about, so that a binding's history is found.
+ALTER TABLE admin_events ADD COLUMN binding_id bigint;
+UPDATE admin_events SET binding_id = substring(detail FROM '"binding": ?([0-9]{1,18})[,}]')::bigint WHERE detail LIKE '{%';
+CREATE INDEX admin_events_by_binding ON admin_events (binding_id, id) WHERE binding_id IS NOT NULL;

@@ -18,3 +18,9 @@ CREATE TABLE audit_chain (
     hash        BLOB    NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
 INSERT INTO audit_chain SELECT 1, coalesce(max(id), 0), 0, coalesce(max(id), 0), zeroblob(32) FROM admin_events;
+
+-- The binding that an event was about, so that a binding's history is found.
+ALTER TABLE admin_events ADD COLUMN binding_id INTEGER;
+UPDATE admin_events SET binding_id = json_extract(detail, '$.binding')
+    WHERE json_valid(detail) AND json_type(detail, '$.binding') = 'integer';
+CREATE INDEX admin_events_by_binding ON admin_events (binding_id, id) WHERE binding_id IS NOT NULL;

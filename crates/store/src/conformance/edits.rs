@@ -1,7 +1,7 @@
 //! Promises about single changes of bindings: what they leave, and when they are not made.
 
 use sentinel_core::binding::{BindingEdit, BindingId, BindingRecord, BindingStatus, Edited, Version};
-use sentinel_core::ports::BindingAdmin;
+use sentinel_core::ports::{BindingAdmin, Claim, EventFilter};
 
 use super::{AnyStore, actor, at, claimed, new_binding};
 
@@ -132,4 +132,49 @@ pub(crate) async fn the_profile_of_a_claim_is_kept(store: impl AnyStore) {
     };
     let found = BindingAdmin::list(&store, filter).await.unwrap();
     assert_eq!(found[0].profile, "new-api");
+}
+
+pub(crate) async fn a_key_is_bound_before_its_first_use_and_once(store: impl AnyStore) {
+    let mut new = super::transfer::binding(1);
+    new.status = BindingStatus::Active;
+    new.bound_at = at(5_000);
+    let made = store
+        .create(new.clone(), actor(5_000))
+        .await
+        .unwrap()
+        .expect("it is new");
+    assert_eq!(*made.binding.networks, new.networks[..]);
+    assert_eq!((&made.remarks, made.profile.as_str()), (&new.remarks, "new-api"));
+    assert_eq!(store.show(made.binding.id).await.unwrap(), Some(made.clone()));
+    assert_eq!(store.create(new, actor(6_000)).await, Ok(None));
+    let lost = store.claim(new_binding(1, "192.0.2.9")).await;
+    assert!(matches!(lost, Ok(Claim::Lost(stored)) if stored == made.binding));
+    let events = store.newest(10).await.unwrap();
+    assert_eq!((events.len(), events[0].action.as_str()), (1, "bind"));
+}
+
+pub(crate) async fn what_a_binding_went_through_is_found(store: impl AnyStore) {
+    let first = claimed(&store, 1, "192.0.2.1").await;
+    let other = claimed(&store, 2, "192.0.2.2").await;
+    store.ban(other.id, String::new(), actor(1)).await.unwrap();
+    store.ban(first.id, String::new(), actor(2)).await.unwrap();
+    store.unbind(first.id, actor(3)).await.unwrap();
+    let again = claimed(&store, 1, "192.0.2.9").await;
+    store.unbind(again.id, actor(4)).await.unwrap();
+    let of = async |id| -> Vec<String> {
+        let filter = EventFilter {
+            binding: Some(id),
+            limit: 10,
+            ..EventFilter::default()
+        };
+        let events = store.events(filter).await.unwrap();
+        events.into_iter().map(|stored| stored.event.action).collect()
+    };
+    assert_eq!(of(first.id).await, ["unbind", "ban"]);
+    assert_eq!(of(again.id).await, ["unbind"]);
+    let earlier = store.earlier(first.fingerprint, 10).await.unwrap();
+    let moments: Vec<_> = earlier.iter().map(|archived| archived.archived_at).collect();
+    assert_eq!(moments, [at(4), at(3)]);
+    assert_eq!(store.earlier(first.fingerprint, 1).await.unwrap(), earlier[..1]);
+    assert_eq!(store.earlier(other.fingerprint, 10).await, Ok(Vec::new()));
 }

@@ -98,6 +98,16 @@ pub(crate) async fn bindings_are_found_by_what_was_written_on_them(store: impl A
         (vec![two, one], vec![one])
     );
     assert_eq!(noted("bATCH").await, [one]);
+    let named = BindingFilter {
+        ids: Some(vec![one, BindingId(404)]),
+        ..all()
+    };
+    assert_eq!(found(&store, named).await, [one]);
+    let none = BindingFilter {
+        ids: Some(Vec::new()),
+        ..all()
+    };
+    assert_eq!(found(&store, none).await, []);
     let labelled = async |label: &str| {
         let filter = BindingFilter {
             label: Some(label.to_owned()),

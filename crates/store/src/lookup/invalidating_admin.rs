@@ -9,8 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sentinel_core::binding::{BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, Version};
 use sentinel_core::event::Actor;
+use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::ports::{
-    BindingAdmin, BindingChange, BindingFilter, BindingPage, BindingWatcher, CountedBindings, StoreError,
+    ArchivedBinding, BindingAdmin, BindingChange, BindingFilter, BindingPage, BindingWatcher,
+    CountedBindings, MovedBinding, StoreError,
 };
 use sentinel_core::time::Timestamp;
 
@@ -149,6 +151,23 @@ impl BindingAdmin for InvalidatingAdmin {
 
     async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
         self.admin.count_some(filter).await
+    }
+
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        let admin = Arc::clone(&self.admin);
+        let edited = self.change(Leaves::Binding, actor.at, async move {
+            let made = admin.create(new, actor).await?;
+            Ok(made.map_or(Edited::Missing, |record| Edited::Done(Box::new(record))))
+        });
+        edited.await.map(Edited::done)
+    }
+
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        self.admin.earlier(fingerprint, limit).await
     }
 
     async fn edit(

@@ -8,6 +8,7 @@ use sentinel_core::ports::{AuditStore, EventFilter, StoreError, StoredEvent};
 use super::MemoryStore;
 use super::state::State;
 use crate::bounds::page_rows;
+use crate::change;
 
 #[async_trait]
 impl AuditStore for MemoryStore {
@@ -65,6 +66,9 @@ fn lets_through(filter: &EventFilter, event: &AdminEvent) -> bool {
             .action
             .as_ref()
             .is_none_or(|action| event.action == *action)
+        && filter
+            .binding
+            .is_none_or(|id| change::binding_of(event) == Some(id.0))
         && filter.since.is_none_or(|since| event.at >= since)
         && filter.until.is_none_or(|until| event.at < until)
 }

@@ -8,9 +8,9 @@ use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, BINDINGS_COUNTED_MAX, BindingAdmin, BindingFilter, BindingPage, BindingStore, Claim,
-    CountedBindings, Found, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore,
-    StoreError, StoredIntercept, UseStore,
+    AdminEventStore, ArchivedBinding, BINDINGS_COUNTED_MAX, BindingAdmin, BindingFilter, BindingPage,
+    BindingStore, Claim, CountedBindings, Found, Health, InterceptBucket, InterceptFilter,
+    InterceptRetention, InterceptStore, MovedBinding, StoreError, StoredIntercept, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -67,6 +67,24 @@ impl BindingAdmin for MemoryStore {
             counts,
             is_exact: counts.total() <= BINDINGS_COUNTED_MAX,
         })
+    }
+
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        Ok(self.state().create(new, &actor))
+    }
+
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        let state = self.state();
+        let earlier = state
+            .archived
+            .iter()
+            .rev()
+            .filter(|archived| archived.fingerprint == fingerprint);
+        Ok(earlier.take(page_rows(limit) as usize).cloned().collect())
     }
 
     async fn edit(

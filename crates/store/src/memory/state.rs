@@ -266,6 +266,10 @@ fn lets_through(filter: &BindingFilter, record: &BindingRecord) -> bool {
         && some_network(filter.network, Network::overlaps)
         && some_network(filter.within, Network::is_within)
         && filter
+            .ids
+            .as_ref()
+            .is_none_or(|ids| ids.contains(&record.binding.id))
+        && filter
             .profile
             .as_ref()
             .is_none_or(|profile| record.profile == *profile)

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use sentinel_core::binding::{Binding, BindingId, BindingRecord};
+use sentinel_core::event::Actor;
 use sentinel_core::ports::{
     ArchivedBinding, Existing, MovedBinding, StoreError, StoredIntercept, Taken, TakenIn, TransferItem,
     TransferKind, TransferStore,
@@ -10,6 +11,7 @@ use sentinel_core::ports::{
 use super::MemoryStore;
 use super::state::State;
 use crate::bounds::page_rows;
+use crate::change;
 
 #[async_trait]
 impl TransferStore for MemoryStore {
@@ -95,6 +97,18 @@ impl State {
                 take(&mut self.events, event, is_here, is_rehearsal)
             }
         }
+    }
+
+    /// A key that has a binding keeps it.
+    pub(super) fn create(&mut self, new: MovedBinding, actor: &Actor) -> Option<BindingRecord> {
+        let fingerprint = new.fingerprint;
+        if self.take_binding(new, Existing::Keep, false) != Taken::Added {
+            return None;
+        }
+        let id = self.find(&fingerprint)?.id;
+        let record = self.bindings.get(&id)?.clone();
+        self.events.push(change::created_event(actor, &record));
+        Some(record)
     }
 
     fn take_binding(&mut self, moved: MovedBinding, existing: Existing, is_rehearsal: bool) -> Taken {

@@ -5,9 +5,11 @@ use sentinel_core::binding::{
     BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus, Edited, Version,
 };
 use sentinel_core::event::Actor;
+use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::ClientIp;
 use sentinel_core::ports::{
-    BINDINGS_COUNTED_MAX, BindingCursor, BindingFilter, BindingOrder, BindingPage, CountedBindings,
+    ArchivedBinding, BINDINGS_COUNTED_MAX, BindingCursor, BindingFilter, BindingOrder, BindingPage,
+    CountedBindings, Existing, MovedBinding, Taken,
 };
 use tokio_postgres::Row;
 
@@ -17,7 +19,7 @@ use super::failure::Failure;
 use super::filter::Conditions;
 use super::rows::{self, SELECT_RECORD, column};
 use super::values::{self, Moment};
-use super::{archive, bindings, events};
+use super::{archive, bindings, events, transfer};
 use crate::bounds::page_rows;
 use crate::change;
 
@@ -56,6 +58,11 @@ fn conditions(filter: &BindingFilter) -> Conditions {
     conditions.add(r"hint ILIKE ? ESCAPE '\'", part(&filter.hint));
     conditions.add(r"note ILIKE ? ESCAPE '\'", part(&filter.note));
     conditions.add("profile = ?", text(&filter.profile));
+    let ids = filter.ids.as_ref();
+    conditions.add(
+        "id = ANY(?)",
+        ids.map(|ids| ids.iter().map(|id| id.0).collect::<Vec<i64>>()),
+    );
     conditions.add("labels @> ARRAY[?]", text(&filter.label));
     conditions.add("last_used_at >= ?", filter.used_after.map(Moment));
     conditions.add("last_used_at < ?", filter.used_before.map(Moment));
@@ -106,6 +113,37 @@ fn by_status(rows: &[Row]) -> Result<BindingCounts, Failure> {
         }
     }
     Ok(counts)
+}
+
+/// A key that has a binding keeps it.
+pub(super) async fn create(
+    session: &Session,
+    new: &MovedBinding,
+    actor: &Actor,
+) -> Result<Option<BindingRecord>, Failure> {
+    if transfer::take_binding(session, new, Existing::Keep, false, actor.at).await? != Taken::Added {
+        return Ok(None);
+    }
+    let Some(id) = bindings::id_of(session, &new.fingerprint).await? else {
+        return Ok(None);
+    };
+    let made = bindings::by_id(session, id).await?;
+    if let Some(record) = &made {
+        events::append(session, &change::created_event(actor, record)).await?;
+    }
+    Ok(made)
+}
+
+pub(super) async fn earlier(
+    session: &Session,
+    fingerprint: &KeyFingerprint,
+    limit: u32,
+) -> Result<Vec<ArchivedBinding>, Failure> {
+    let select = "SELECT fingerprint, record::text AS record, reason, archived_at FROM archived_bindings \
+         WHERE fingerprint = $1 ORDER BY id DESC LIMIT $2";
+    let values: &rows::Values<'_> = &[&fingerprint.as_bytes().as_slice(), &i64::from(page_rows(limit))];
+    let rows = rows::query(session, select, values).await?;
+    rows.iter().map(transfer::read_archived).collect()
 }
 
 /// One change: a new version, the change itself, the event with what was before and what is after, and word to the other replicas.

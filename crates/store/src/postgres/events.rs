@@ -15,6 +15,7 @@ use super::filter::Conditions;
 use super::rows::{self, column};
 use super::values::{self, Moment};
 use crate::bounds::page_rows;
+use crate::change;
 
 const SELECT: &str = "SELECT id, at, actor, client_ip, action, detail, previous_hash, hash FROM admin_events";
 const SELECT_HEAD: &str = "SELECT began_after, length, last_id, hash FROM audit_chain";
@@ -33,8 +34,8 @@ pub(super) async fn append(session: &Session, event: &AdminEvent) -> Result<(), 
         .hash;
     let hash = before.followed_by(event);
     let insert = "WITH made AS ( \
-             INSERT INTO admin_events (at, actor, client_ip, action, detail, previous_hash, hash) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id) \
+             INSERT INTO admin_events (at, actor, client_ip, action, detail, previous_hash, hash, binding_id) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id) \
          UPDATE audit_chain SET length = length + 1, last_id = made.id, hash = $7 FROM made";
     let values: &rows::Values<'_> = &[
         &Moment(event.at),
@@ -44,6 +45,7 @@ pub(super) async fn append(session: &Session, event: &AdminEvent) -> Result<(), 
         &event.detail,
         &before.as_bytes().as_slice(),
         &hash.as_bytes().as_slice(),
+        &change::binding_of(event),
     ];
     rows::execute(session, insert, values).await.map(drop)
 }
@@ -90,6 +92,7 @@ pub(super) async fn list(session: &Session, filter: EventFilter) -> Result<Vec<S
     let text = |text: Option<String>| text.map(|text| values::text(&text).into_owned());
     conditions.add("actor = ?", text(filter.actor));
     conditions.add("action = ?", text(filter.action));
+    conditions.add("binding_id = ?", filter.binding.map(|id| id.0));
     conditions.add("at >= ?", filter.since.map(Moment));
     conditions.add("at < ?", filter.until.map(Moment));
     conditions.add("id < ?", filter.before);

@@ -11,11 +11,11 @@ use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveRun, ArchiveStore, Archived, AuditStore, BindingAdmin, BindingFilter,
-    BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health, InterceptBucket,
-    InterceptFilter, InterceptRetention, InterceptStore, SettingStore, SettingsChanged, StoreError,
-    StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem, TransferKind, TransferStore,
-    UseStore,
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, ArchivedBinding, AuditStore, BindingAdmin,
+    BindingFilter, BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health,
+    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingStore,
+    SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem,
+    TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -105,6 +105,24 @@ impl BindingAdmin for PostgresStore {
 
     async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
         run!(self, Scope::Report, |session| admin::count_some(session, &filter))
+    }
+
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        run!(self, Scope::Change, |session| admin::create(
+            session, &new, &actor
+        ))
+    }
+
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        run!(self, Scope::Question, |session| admin::earlier(
+            session,
+            &fingerprint,
+            limit
+        ))
     }
 
     async fn edit(

@@ -52,7 +52,7 @@ pub(super) async fn page(
         .collect()
 }
 
-fn read_archived(row: &Row) -> Result<ArchivedBinding, Failure> {
+pub(super) fn read_archived(row: &Row) -> Result<ArchivedBinding, Failure> {
     Ok(ArchivedBinding {
         fingerprint: rows::fingerprint(row, "fingerprint")?.ok_or_else(|| Failure::damaged("fingerprint"))?,
         record: column(row, "record")?,
@@ -82,7 +82,7 @@ pub(super) async fn take_in(
     Ok(taken_in)
 }
 
-async fn take_binding(
+pub(super) async fn take_binding(
     session: &Session,
     moved: &MovedBinding,
     existing: Existing,

@@ -6,16 +6,18 @@ use sentinel_core::binding::{
     BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus, Edited, Version,
 };
 use sentinel_core::event::Actor;
+use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{
-    BINDINGS_COUNTED_MAX, BindingCursor, BindingFilter, BindingOrder, BindingPage, CountedBindings,
+    ArchivedBinding, BINDINGS_COUNTED_MAX, BindingCursor, BindingFilter, BindingOrder, BindingPage,
+    CountedBindings, Existing, MovedBinding, Taken,
 };
 use sentinel_core::time::Timestamp;
 
 use super::failure::Failure;
 use super::filter::{Conditions, containing};
 use super::rows::{self, SELECT_RECORD};
-use super::{archive, bindings, events};
+use super::{archive, bindings, events, transfer};
 use crate::bounds::page_rows;
 use crate::change;
 
@@ -57,6 +59,16 @@ fn conditions(filter: &BindingFilter) -> Conditions {
     conditions.add(r"hint LIKE ? ESCAPE '\'", text(&filter.hint));
     conditions.add(r"note LIKE ? ESCAPE '\'", text(&filter.note));
     conditions.add("profile = ?", filter.profile.clone());
+    let ids = filter.ids.as_ref();
+    conditions.add(
+        "id IN (SELECT value FROM json_each(?))",
+        ids.map(|ids| {
+            ids.iter()
+                .map(|id| id.0)
+                .collect::<serde_json::Value>()
+                .to_string()
+        }),
+    );
     conditions.add(
         "EXISTS (SELECT 1 FROM json_each(bindings.labels) AS label WHERE label.value = ?)",
         filter.label.clone(),
@@ -160,6 +172,39 @@ fn grouped(connection: &Connection, statement: &str, values: Vec<Value>) -> Resu
         }
     }
     Ok(counts)
+}
+
+/// A key that has a binding keeps it.
+pub(super) fn create(
+    connection: &Connection,
+    new: &MovedBinding,
+    actor: &Actor,
+) -> Result<Option<BindingRecord>, Failure> {
+    if transfer::take_binding(connection, new, Existing::Keep, false)? != Taken::Added {
+        return Ok(None);
+    }
+    let made = bindings::by_fingerprint(connection, &new.fingerprint)?;
+    if let Some(record) = &made {
+        events::append(connection, &change::created_event(actor, record))?;
+    }
+    Ok(made)
+}
+
+pub(super) fn earlier(
+    connection: &Connection,
+    fingerprint: &KeyFingerprint,
+    limit: u32,
+) -> Result<Vec<ArchivedBinding>, Failure> {
+    connection
+        .prepare_cached(
+            "SELECT fingerprint, record, reason, archived_at FROM archived_bindings WHERE fingerprint = ? \
+             ORDER BY id DESC LIMIT ?",
+        )?
+        .query_and_then(
+            params![fingerprint.as_bytes(), page_rows(limit)],
+            transfer::read_archived,
+        )?
+        .collect()
 }
 
 /// One change: a new version, the change itself, and the event with what was before and what is after.

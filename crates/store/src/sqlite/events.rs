@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::filter::Conditions;
 use super::rows;
 use crate::bounds::page_rows;
+use crate::change;
 
 const SELECT: &str = "SELECT id, at, actor, client_ip, action, detail, previous_hash, hash FROM admin_events";
 
@@ -20,8 +21,8 @@ pub(super) fn append(connection: &Connection, event: &AdminEvent) -> Result<(), 
     let hash = before.followed_by(event);
     connection
         .prepare_cached(
-            "INSERT INTO admin_events (at, actor, client_ip, action, detail, previous_hash, hash) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO admin_events (at, actor, client_ip, action, detail, previous_hash, hash, binding_id) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             event.at.unix_ms(),
@@ -31,6 +32,7 @@ pub(super) fn append(connection: &Connection, event: &AdminEvent) -> Result<(), 
             event.detail,
             before.as_bytes(),
             hash.as_bytes(),
+            change::binding_of(event),
         ])?;
     connection
         .prepare_cached("UPDATE audit_chain SET length = length + 1, last_id = ?, hash = ?")?
@@ -71,6 +73,7 @@ pub(super) fn list(connection: &Connection, filter: EventFilter) -> Result<Vec<S
     let mut conditions = Conditions::default();
     conditions.add("actor = ?", filter.actor);
     conditions.add("action = ?", filter.action);
+    conditions.add("binding_id = ?", filter.binding.map(|id| id.0));
     conditions.add("at >= ?", filter.since.map(Timestamp::unix_ms));
     conditions.add("at < ?", filter.until.map(Timestamp::unix_ms));
     conditions.add("id < ?", filter.before);

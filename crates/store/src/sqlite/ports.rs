@@ -11,11 +11,11 @@ use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveRun, ArchiveStore, Archived, AuditStore, BindingAdmin, BindingFilter,
-    BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health, InterceptBucket,
-    InterceptFilter, InterceptRetention, InterceptStore, SettingStore, SettingsChanged, StoreError,
-    StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem, TransferKind, TransferStore,
-    UseStore,
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, ArchivedBinding, AuditStore, BindingAdmin,
+    BindingFilter, BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health,
+    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingStore,
+    SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem,
+    TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -90,6 +90,20 @@ impl BindingAdmin for SqliteStore {
 
     async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
         self.read(move |connection| admin::count_some(connection, &filter))
+            .await
+    }
+
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        self.write(move |connection| admin::create(connection, &new, &actor))
+            .await
+    }
+
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        self.read(move |connection| admin::earlier(connection, &fingerprint, limit))
             .await
     }
 

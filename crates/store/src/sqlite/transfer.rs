@@ -48,7 +48,7 @@ pub(super) fn page(
         .collect()
 }
 
-fn read_archived(row: &Row<'_>) -> Result<ArchivedBinding, Failure> {
+pub(super) fn read_archived(row: &Row<'_>) -> Result<ArchivedBinding, Failure> {
     Ok(ArchivedBinding {
         fingerprint: KeyFingerprint::from_bytes(row.get("fingerprint")?),
         record: row.get("record")?,
@@ -76,7 +76,7 @@ pub(super) fn take_in(
     Ok(taken_in)
 }
 
-fn take_binding(
+pub(super) fn take_binding(
     connection: &Connection,
     moved: &MovedBinding,
     existing: Existing,

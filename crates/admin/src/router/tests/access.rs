@@ -16,7 +16,7 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, SECRET, USERNAME, ip};
 
 /// Every route, and what it takes to call it; empty for everybody.
-const ROUTES: [(&str, &str); 48] = [
+const ROUTES: [(&str, &str); 51] = [
     ("DELETE /admin/api/account/second-factor", "account.own"),
     ("DELETE /admin/api/administrators/{id}", "administrators.manage"),
     ("DELETE /admin/api/sessions/{id}", "sessions.own"),
@@ -30,6 +30,7 @@ const ROUTES: [(&str, &str); 48] = [
     ("GET /admin/api/bindings", "bindings.read"),
     ("GET /admin/api/bindings/counts", "bindings.read"),
     ("GET /admin/api/bindings/{id}", "bindings.read"),
+    ("GET /admin/api/bindings/{id}/history", "bindings.read"),
     ("GET /admin/api/dashboard", "dashboard.read"),
     ("GET /admin/api/logs", "logs.read"),
     ("GET /admin/api/logs/by-reference/{reference}", "logs.read"),
@@ -60,7 +61,9 @@ const ROUTES: [(&str, &str); 48] = [
     ),
     ("POST /admin/api/alerts/deliveries/retry", "alerts.change"),
     ("POST /admin/api/alerts/test", "alerts.change"),
+    ("POST /admin/api/bindings", "bindings.change"),
     ("POST /admin/api/bindings/ban", "bindings.change"),
+    ("POST /admin/api/bindings/bulk", "bindings.change"),
     ("POST /admin/api/bindings/unban", "bindings.change"),
     ("POST /admin/api/bindings/unbind", "bindings.change"),
     ("POST /admin/api/login", ""),

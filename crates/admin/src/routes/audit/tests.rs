@@ -64,6 +64,7 @@ async fn every_filter_reaches_the_store_and_a_bad_one_is_named() {
     let wanted = EventFilter {
         actor: Some("root".to_owned()),
         action: Some("ban".to_owned()),
+        binding: None,
         since: moment("2027-01-01T00:00:00Z"),
         until: moment("2027-02-01T00:00:00Z"),
         before: Some(9),

@@ -89,7 +89,7 @@ impl NetworkChange {
     fn networks(&self) -> Result<Vec<Network>, Problem> {
         match (&self.bound_ip, &self.bound_ips) {
             (Some(text), None) => Ok(vec![parse_network("bound_ip", text)?]),
-            (None, Some(texts)) => parse_networks(texts),
+            (None, Some(texts)) => parse_networks("bound_ips", texts),
             (None, None) => Err(Problem::field(
                 "bound_ip",
                 "It is required, or 'bound_ips' in its place.",
@@ -99,14 +99,15 @@ impl NetworkChange {
     }
 }
 
-fn parse_networks(texts: &[String]) -> Result<Vec<Network>, Problem> {
+/// The networks of a binding, each once, in the order given.
+pub(super) fn parse_networks(field: &str, texts: &[String]) -> Result<Vec<Network>, Problem> {
     if texts.is_empty() || texts.len() > BINDING_NETWORKS_MAX {
         let detail = format!("It must hold 1 to {BINDING_NETWORKS_MAX} networks.");
-        return Err(Problem::field("bound_ips", detail));
+        return Err(Problem::field(field, detail));
     }
     let mut networks = Vec::with_capacity(texts.len());
     for (index, text) in texts.iter().enumerate() {
-        let network = parse_network(&format!("bound_ips[{index}]"), text)?;
+        let network = parse_network(&format!("{field}[{index}]"), text)?;
         if !networks.contains(&network) {
             networks.push(network);
         }

@@ -12,7 +12,7 @@ pub(super) const PART_CHARACTERS_MAX: usize = 64;
 /// The longest cursor, in bytes.
 const CURSOR_BYTES_MAX: usize = 64;
 
-#[derive(Deserialize, utoipa::IntoParams)]
+#[derive(Default, Deserialize, utoipa::IntoParams, utoipa::ToSchema)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BindingQuery {
@@ -47,6 +47,32 @@ pub(super) struct BindingQuery {
 }
 
 impl BindingQuery {
+    /// The filter, where neither an order nor a place makes sense. One that lets everything through is taken for a mistake.
+    pub(super) fn filter_alone(self, limit: u32) -> Result<BindingFilter, Problem> {
+        for (name, text) in [
+            ("filter.sort", &self.sort),
+            ("filter.after", &self.after),
+            ("filter.before", &self.before),
+            ("filter.limit", &self.limit),
+        ] {
+            if text.is_some() {
+                return Err(Problem::field(name, "There is no such field."));
+            }
+        }
+        let (filter, _) = self.page(limit)?;
+        let everything = BindingFilter {
+            limit,
+            ..BindingFilter::default()
+        };
+        if filter == everything {
+            return Err(Problem::field(
+                "filter",
+                "It must say something: it lets every binding through.",
+            ));
+        }
+        Ok(filter)
+    }
+
     /// What to ask the store for.
     pub(super) fn page(self, limit: u32) -> Result<(BindingFilter, BindingPage), Problem> {
         let moment = |name, text: Option<String>| text.map(|text| parse_moment(name, &text)).transpose();
@@ -71,6 +97,7 @@ impl BindingQuery {
         }
         let after = self.after.as_deref().map(|text| parse_cursor(order, text));
         let filter = BindingFilter {
+            ids: None,
             status: self.status.as_deref().map(parse_status).transpose()?,
             hint: self.hint,
             address: self

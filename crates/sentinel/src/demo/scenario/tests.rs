@@ -15,7 +15,7 @@ use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::policy::OwnPolicy;
-use sentinel_core::ports::{BindingPage, CountedBindings, InterceptBucket};
+use sentinel_core::ports::{ArchivedBinding, BindingPage, CountedBindings, InterceptBucket, MovedBinding};
 use sentinel_core::time::{SystemClock, Timestamp};
 use serde_json::json;
 
@@ -173,6 +173,14 @@ impl BindingAdmin for StandIn {
 
     async fn count_some(&self, _: BindingFilter) -> Result<CountedBindings, StoreError> {
         unreachable!("the show counts nothing")
+    }
+
+    async fn create(&self, _: MovedBinding, _: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        unreachable!("the show binds by use only")
+    }
+
+    async fn earlier(&self, _: KeyFingerprint, _: u32) -> Result<Vec<ArchivedBinding>, StoreError> {
+        unreachable!("the show looks at no archive")
     }
 
     async fn edit(

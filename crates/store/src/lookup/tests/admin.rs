@@ -7,8 +7,10 @@ use sentinel_core::binding::{
     BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus, Edited, Version,
 };
 use sentinel_core::event::Actor;
+use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::ports::{
-    BindingAdmin, BindingFilter, BindingLookup, BindingPage, BindingStore, Claim, CountedBindings, StoreError,
+    ArchivedBinding, BindingAdmin, BindingFilter, BindingLookup, BindingPage, BindingStore, Claim,
+    CountedBindings, MovedBinding, StoreError,
 };
 
 use super::super::{CachedLookup, InvalidatingAdmin};
@@ -174,6 +176,18 @@ impl BindingAdmin for Unreliable {
 
     async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
         self.store.memory.count_some(filter).await
+    }
+
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        self.store.memory.create(new, actor).await
+    }
+
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        self.store.memory.earlier(fingerprint, limit).await
     }
 
     async fn edit(
