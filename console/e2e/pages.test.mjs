@@ -57,7 +57,7 @@ for (const look of LOOKS) {
     for (const [name, path] of Object.entries(PAGES)) {
       await context.test(name, async () => {
         await window.go(path);
-        await window.page.locator('main h1, main h2').first().waitFor();
+        await window.page.locator('#main h1, #main h2').first().waitFor();
         await window.page.locator('.el-skeleton').first().waitFor({ state: 'detached' });
         if (name === 'dashboard') await window.page.locator('.chart canvas').waitFor();
         await judge(window.page, name);
