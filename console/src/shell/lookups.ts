@@ -7,7 +7,7 @@ export interface Lookup {
 }
 
 /** A reference as a refused client is shown it. */
-const REFERENCE = /^[0-9a-z-]{8,40}$/i;
+const REFERENCE = /^sr_[0-9a-z]{8,40}$/i;
 
 /** Where what was typed may be looked up. */
 export function lookupsFor(text: string): Lookup[] {

@@ -4,6 +4,7 @@
 
 use axum::Router;
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
@@ -18,7 +19,7 @@ const PAGE: &str = "index.html";
 const HASHED: &str = "assets/";
 /// The compressed copies, best first: the coding, and what a file's name ends in.
 const CODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
-/// A text as long as a file's hash would be, in hexadecimal digits.
+/// How much of a file's hash names its content.
 const ETAG_BYTES: usize = 16;
 
 /// Nothing but the console's own files; no code or style in a page's text, and no text that becomes code.
@@ -53,8 +54,8 @@ async fn page(headers: HeaderMap) -> Response {
     answer(PAGE, &headers).unwrap_or_else(placeholder)
 }
 
-async fn file_or_page(path: Option<Path<String>>, uri: Uri, headers: HeaderMap) -> Response {
-    let Some(Path(path)) = path else {
+async fn file_or_page(path: Result<Path<String>, PathRejection>, uri: Uri, headers: HeaderMap) -> Response {
+    let Ok(Path(path)) = path else {
         return missing(&uri);
     };
     let is_copy = CODINGS.iter().any(|(_, ending)| path.ends_with(ending));
