@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 .PHONY: build
 build: console ## Build the release binary with the console in it, target/release/sentinel
@@ -42,6 +42,14 @@ check: ## The fast part of the tests: formatting, lints, the tidy test
 .PHONY: bench
 bench: build ## Measure against nginx on this machine (ARGS="--help" shows the options)
 	@bench/run $(ARGS)
+
+.PHONY: deploy-secrets
+deploy-secrets: ## Fill what deploy/compose.yaml needs: .env, secrets, a certificate (HOST=name)
+	@scripts/deploy-secrets $(HOST)
+
+.PHONY: test-deploy
+test-deploy: ## Bring the deployment up in real containers and check it (podman, as root; minutes)
+	@deploy/test/run
 
 .PHONY: tools
 tools: ## Install cargo-deny and cargo-machete into target/tools, if missing

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
 use sentinel_alerts::links::LinkSigner;
 use sentinel_core::policy::LiveRules;
-use sentinel_core::ports::{BindingAdmin, Health, InterceptStore, InterceptWatch, StoreError};
+use sentinel_core::ports::{
+    BindingAdmin, BindingWatcher, Health, InterceptStore, InterceptWatch, StoreError,
+};
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Dependencies, Engine, StartError};
 use sentinel_store::listener::{ChangeListener, ChannelObserver as _, ListenerParts};
@@ -126,8 +128,7 @@ impl App {
         let engine = Engine::start(proxy_config(&config, settings.rules()), dependencies)?;
 
         let draining = Arc::new(Draining::default());
-        let bindings = InvalidatingAdmin::new(Arc::clone(&stores.admin), Arc::clone(&lookup));
-        let bindings: Arc<dyn BindingAdmin> = Arc::new(bindings.watched_by(engine.watcher()));
+        let bindings = changeable(&stores, &lookup, engine.watcher());
         let channels = ChannelMetrics::default();
         let shared = stores.shared.clone();
         let metrics = Metrics::new(
@@ -365,6 +366,20 @@ fn alert_parts<'c>(
         replica: config.audit.replica_name.clone(),
         live: settings.follow(),
         clock: Arc::clone(clock),
+    }
+}
+
+/// The bindings as operators change them: the caches, the other replicas and the requests under way hear of each change.
+fn changeable(
+    stores: &Stores,
+    lookup: &Arc<CachedLookup>,
+    watcher: Arc<dyn BindingWatcher>,
+) -> Arc<dyn BindingAdmin> {
+    let admin = InvalidatingAdmin::new(Arc::clone(&stores.authority.admin), Arc::clone(lookup));
+    let admin = admin.watched_by(watcher);
+    match &stores.shared {
+        Some(shared) => Arc::new(admin.shared_through(Arc::clone(&shared.store))),
+        None => Arc::new(admin),
     }
 }
 

@@ -11,6 +11,7 @@ mod secrets;
 mod serve;
 mod settings;
 mod stores;
+mod supervision;
 mod telemetry;
 
 use std::process::ExitCode;

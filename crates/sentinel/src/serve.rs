@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::cli::{self, CliError};
 use crate::config::{Config, Sources};
 use crate::demo::{DEMO_KEY, DemoKeys, DemoUpstream};
-use crate::telemetry;
+use crate::{supervision, telemetry};
 
 /// Threads for the admin listener, the jobs and the stores' answers; requests have their own.
 const BACKGROUND_THREADS: usize = 2;
@@ -35,6 +35,7 @@ pub(crate) fn run(mut sources: Sources, demo_upstream: bool) -> Result<(), CliEr
         let config = loaded.config.clone();
         let mut app = App::start(loaded).await?;
         greet(&mut anstream::stdout().lock(), &app, &config, demo.is_some())?;
+        let _watchdog = supervision::serving();
         let broken = tokio::select! {
             stopped = stop_signal() => { stopped?; None }
             broken = app.broken() => Some(broken),
@@ -44,6 +45,7 @@ pub(crate) fn run(mut sources: Sources, demo_upstream: bool) -> Result<(), CliEr
         } else {
             tracing::info!("stopping: requests under way may finish; a second signal ends them");
         }
+        supervision::stopping();
         let in_order = tokio::select! {
             in_order = app.stop() => in_order,
             again = stop_signal() => { again?; false }

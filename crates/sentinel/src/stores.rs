@@ -2,14 +2,13 @@
 //! the Redis that replicas share. Nothing outside of here may know which ones they are.
 
 mod authority;
-mod sharing_admin;
 
 use std::sync::Arc;
 
 use sentinel_alerts::watch::MakeCounters;
 use sentinel_core::alert::Part;
 use sentinel_core::attempts::{AttemptLimiter, InProcessAttempts};
-use sentinel_core::ports::{BindingAdmin, BindingStore, Health};
+use sentinel_core::ports::{BindingStore, Health};
 use sentinel_core::time::Clock;
 use sentinel_store::changes::{ChangeAnnouncer, ChangeFeed};
 use sentinel_store::counting::MemoryCounters;
@@ -23,7 +22,6 @@ use crate::config::{Config, RedisConfig};
 use crate::secrets::SecretsError;
 
 pub(crate) use authority::Authority;
-use sharing_admin::SharingAdmin;
 
 /// Why there is no store to work with.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +42,6 @@ pub(crate) struct Stores {
     pub(crate) authority: Authority,
     /// Where keys are looked up: the authority, behind the shared cache when there is one.
     pub(crate) bindings: Arc<dyn BindingStore>,
-    /// Where operators change them: the authority; the shared cache hears of it.
-    pub(crate) admin: Arc<dyn BindingAdmin>,
     /// What serving needs, by name.
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
     /// What serving does without, if need be.
@@ -76,7 +72,6 @@ impl Stores {
         let authority = Authority::open(config).await?;
         let mut stores = Self {
             bindings: Arc::clone(&authority.bindings),
-            admin: Arc::clone(&authority.admin),
             health: vec![("store", Arc::clone(&authority.health))],
             dispensable_health: Vec::new(),
             attempts: Arc::new(InProcessAttempts::default()),
@@ -112,7 +107,6 @@ impl Stores {
         let counted_at = link.clone();
         self.make_counters = Arc::new(move || Ok(Arc::new(RedisCounters::new(counted_at.clone())?)));
         self.bindings = store.clone();
-        self.admin = Arc::new(SharingAdmin::new(Arc::clone(&self.admin), Arc::clone(&store)));
         self.dispensable_health.push(("redis", Arc::new(link)));
         self.feeds
             .push(Box::new(RedisChanges::listen(redis.settings.clone())));

@@ -110,6 +110,10 @@ async fn exchange(stream: &mut TlsStream<TcpStream>, request: &[u8]) -> String {
     bounded("a request", stream.write_all(request))
         .await
         .expect("it goes");
+    // What the socket had no room for waits inside of the TLS connection, and reading does not send it.
+    bounded("the rest of a request", stream.flush())
+        .await
+        .expect("it goes");
     let mut answer = Vec::new();
     bounded("an answer", stream.read_to_end(&mut answer))
         .await

@@ -1,4 +1,4 @@
-//! The example file, made from the table of settings; the committed one must be what is made here.
+//! The example files, made from the table of settings; the committed ones must be what is made here.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -8,6 +8,45 @@ use super::table;
 
 /// Where the example is, from this crate's folder.
 const EXAMPLE: &str = "../../sentinel.example.toml";
+/// Where the environment of the deployment is explained, from this crate's folder.
+const DEPLOYMENT_EXAMPLE: &str = "../../deploy/.env.example";
+/// What that file begins with: what Compose itself reads, and the one setting that everybody has to make.
+const DEPLOYMENT_HEAD: &str = "\
+# What the deployment in this folder can be told. Copy it to .env (make deploy-secrets does) and take the # off what is to differ.
+# Made from the table in crates/sentinel/src/config/table.rs: UPDATE_GENERATED=1 cargo test -p sentinel the_example
+
+# The gateway that is protected. One on this machine is reached as host.docker.internal.
+UPSTREAM_URL=http://host.docker.internal:3000
+
+# ---- What Compose reads ----
+# Which image, and on which ports Nginx listens.
+#IMAGE_TAG=latest
+#HTTP_PORT=80
+#HTTPS_PORT=443
+# How much memory each container may take, and how many files Sentinel may have open.
+#MEMORY_SENTINEL=1g
+#MEMORY_POSTGRES=1g
+#MEMORY_REDIS=512m
+#OPEN_FILES=65536
+
+# ---- What Sentinel reads; each with its default ----
+# Set in compose.yaml already: the two listeners, the trusted proxy and its header, the data folder, and all secrets, which are in files
+# of the folder secrets.
+";
+/// What compose.yaml sets itself.
+const SET_BY_COMPOSE: [&str; 11] = [
+    "UPSTREAM_URL",
+    "SENTINEL_LISTEN",
+    "SENTINEL_ADMIN_LISTEN",
+    "SENTINEL_TRUSTED_PROXIES",
+    "SENTINEL_CLIENT_IP_HEADER",
+    "SENTINEL_DATA_DIR",
+    "PG_DSN",
+    "REDIS_URL",
+    "SENTINEL_HMAC_SECRET",
+    "ADMIN_JWT_SECRET",
+    "ADMIN_PASSWORD",
+];
 /// Set when the file is to be written anew instead of compared.
 const UPDATE_VARIABLE: &str = "UPDATE_GENERATED";
 /// How wide the comments are.
@@ -103,6 +142,24 @@ fn example() -> String {
     text + ALERT_TABLES + OWN_PROFILE
 }
 
+/// The environment of the deployment: every setting that it leaves to the operator, commented out.
+fn deployment_example() -> String {
+    let left = table::ALL
+        .iter()
+        .filter(|setting| !SET_BY_COMPOSE.contains(&setting.environment[0]));
+    left.fold(String::from(DEPLOYMENT_HEAD), |mut text, setting| {
+        text.push('\n');
+        text.extend(wrapped(setting.help).iter().map(|line| format!("# {line}\n")));
+        let _ = writeln!(
+            text,
+            "#{}={}",
+            setting.environment[0],
+            setting.default.unwrap_or_default()
+        );
+        text
+    })
+}
+
 /// The profile of the example, as somebody would write it.
 pub(super) fn own_profile() -> String {
     uncommented(OWN_PROFILE)
@@ -155,18 +212,32 @@ fn written(setting: &Setting) -> String {
     }
 }
 
-#[test]
-fn the_example_file_is_what_the_table_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(EXAMPLE);
-    let made = example();
+/// Compares the committed file with what is made here, or writes it.
+fn compare(file: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os(UPDATE_VARIABLE).is_some() {
-        std::fs::write(&path, &made).expect("the repository can be written");
+        std::fs::write(&path, made).expect("the repository can be written");
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == made,
-        "stale: run {UPDATE_VARIABLE}=1 cargo test -p sentinel the_example_file"
+        "{file} is stale: run {UPDATE_VARIABLE}=1 cargo test -p sentinel the_example"
     );
+}
+
+#[test]
+fn the_example_of_the_deployment_is_what_the_table_says() {
+    for name in SET_BY_COMPOSE {
+        let is_known = table::ALL.iter().any(|setting| setting.environment[0] == name);
+        assert!(is_known, "{name} is no setting");
+    }
+    compare(DEPLOYMENT_EXAMPLE, &deployment_example());
+}
+
+#[test]
+fn the_example_file_is_what_the_table_says() {
+    let made = example();
+    compare(EXAMPLE, &made);
     // With every comment that is a setting taken as one, it is a file of defaults.
     let uncommented = made
         .replace("\n#", "\n")

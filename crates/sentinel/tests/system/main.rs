@@ -16,6 +16,7 @@ mod records;
 mod replica;
 mod replicas;
 mod settings;
+mod supervision;
 
 use std::net::{IpAddr, Ipv4Addr};
 

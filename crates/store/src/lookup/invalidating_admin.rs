@@ -1,7 +1,8 @@
-//! Operators' changes, with the cache of this replica told before the answer is given: after a ban has been answered, the
-//! next request is refused.
+//! Operators' changes, of which the caches hear before the answer is given, this replica's own and the one that replicas share: after a ban has
+//! been answered, the next request is refused.
 //!
-//! A change runs to its end even when its caller goes away, so that the store and the cache cannot part.
+//! A change runs to its end even when its caller goes away, so that the store and the caches cannot part. What the shared cache and the
+//! other replicas cannot be told, they notice within the life that all caches share.
 
 use std::sync::Arc;
 
@@ -13,12 +14,14 @@ use sentinel_core::ports::{BindingAdmin, BindingChange, BindingFilter, BindingWa
 use sentinel_core::time::Timestamp;
 
 use super::CachedLookup;
+use crate::shared::SharedStore;
 
 /// [`BindingAdmin`] over another one. Needs a tokio runtime.
 #[derive(Clone)]
 pub struct InvalidatingAdmin {
     admin: Arc<dyn BindingAdmin>,
     lookup: Arc<CachedLookup>,
+    shared: Option<Arc<SharedStore>>,
     watcher: Option<Arc<dyn BindingWatcher>>,
 }
 
@@ -37,8 +40,16 @@ impl InvalidatingAdmin {
         Self {
             admin,
             lookup,
+            shared: None,
             watcher: None,
         }
+    }
+
+    /// Tells the shared cache and the other replicas of each change, too.
+    #[must_use]
+    pub fn shared_through(mut self, shared: Arc<SharedStore>) -> Self {
+        self.shared = Some(shared);
+        self
     }
 
     /// Tells `watcher` of each change too, once the cache knows it.
@@ -55,9 +66,13 @@ impl InvalidatingAdmin {
         change: impl Future<Output = Result<Option<BindingRecord>, StoreError>> + Send + 'static,
     ) -> Result<Option<BindingRecord>, StoreError> {
         let lookup = Arc::clone(&self.lookup);
+        let shared = self.shared.clone();
         let watcher = self.watcher.clone();
         let task = tokio::spawn(async move {
             let outcome = change.await;
+            if let (Some(shared), Ok(Some(record))) = (shared, &outcome) {
+                share(&shared, leaves, record).await;
+            }
             let change = tell(&lookup, leaves, at, &outcome);
             if let (Some(watcher), Some(change)) = (watcher, change) {
                 watcher.changed(change);
@@ -70,6 +85,19 @@ impl InvalidatingAdmin {
                 "the change did not end: {error}"
             )))
         })
+    }
+}
+
+/// Tells the shared cache, and through it the other replicas.
+async fn share(shared: &SharedStore, leaves: Leaves, record: &BindingRecord) {
+    let binding = &record.binding;
+    match leaves {
+        Leaves::Binding => shared.changed(binding).await,
+        Leaves::Nothing => {
+            shared
+                .removed(&binding.fingerprint, binding.version.of_absence())
+                .await;
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod ordering;
 mod reading;
 mod renewing;
 mod scripted;
+mod sharing;
 mod uses;
 
 use std::sync::Arc;
