@@ -15,7 +15,7 @@ async function sendSigned(request: Request): Promise<Response> {
     return fetch(one).catch(() => Promise.reject(unreachable()));
   };
   const response = await send(request);
-  if (response.status !== 401) return response;
+  if (response.status !== 401 || session.state !== 'signed_in') return response;
   if (await session.renew()) return send(again);
   session.expire();
   return response;
