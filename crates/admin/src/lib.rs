@@ -7,6 +7,7 @@
 
 mod alerts;
 mod auth;
+mod console;
 mod error;
 mod extract;
 mod figures;
