@@ -221,7 +221,7 @@ async fn lists_of_addresses_are_read_past_trusted_proxies() {
         true,
     );
     let sentinel = start_with(AuthConvention::Forwarded, |options| {
-        options.forward_auth = Some(asked)
+        options.forward_auth = Some(asked);
     })
     .await;
     let mut proxy = sentinel.asking_proxy().await;
