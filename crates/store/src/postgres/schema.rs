@@ -30,11 +30,15 @@ const TABLES: &[&str] = &[
     "alert_transitions",
     "alert_deliveries",
     "admin_events",
+    "audit_chain",
     "administrators",
     "admin_sessions",
     "api_tokens",
     "settings",
     "settings_version",
+    "traffic",
+    "top_refused",
+    "replicas",
 ];
 
 /// The schema that this version reads and writes.
