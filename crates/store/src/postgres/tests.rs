@@ -2,6 +2,7 @@
 
 mod bounds;
 mod changes;
+mod counters;
 mod faults;
 mod opening;
 mod partitions;
