@@ -29,6 +29,8 @@ mod schema;
 mod sessions;
 mod settings;
 mod tls;
+mod top;
+mod traffic;
 mod transfer;
 mod uses;
 mod values;
