@@ -34,6 +34,7 @@ async fn message(receiver: &ScriptedUpstream, number: usize) {
     assert_eq!(message["rule"], "refusals_per_binding");
 }
 
+#[expect(clippy::print_stdout, reason = "a measurement, for whoever runs this test")]
 async fn latency(what: &str, builder: ClusterBuilder) {
     let receiver = receiver().await;
     let builder = sending_to(builder, receiver.address()).variable("ALERT_THRESHOLD_COUNT", "2");

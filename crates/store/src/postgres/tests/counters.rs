@@ -233,7 +233,7 @@ async fn what_no_window_reaches_any_more_goes() {
 #[tokio::test]
 async fn rows_are_bounded_and_the_oldest_go_first() {
     let mut on = start().await;
-    assert!(COUNT_ROWS_MAX > COUNT_ROWS_SWEPT_MAX);
+    const { assert!(COUNT_ROWS_MAX > COUNT_ROWS_SWEPT_MAX) };
     let few = 10;
     on.store.counts_upkeep = Arc::new(CountsUpkeep::new(few));
     add(&on.counters, "old", 1).await;
