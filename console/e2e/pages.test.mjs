@@ -17,6 +17,7 @@ const PAGES = {
   dashboard: '/dashboard',
   bindings: '/bindings',
   binding: '/bindings?binding=1',
+  'bindings-filters': '/bindings?network=127.0.0.0/8',
   intercepts: '/intercepts',
   alerts: '/alerts',
   deliveries: '/alerts?tab=deliveries',
