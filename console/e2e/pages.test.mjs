@@ -22,6 +22,7 @@ const PAGES = {
   alerts: '/alerts',
   deliveries: '/alerts?tab=deliveries',
   channels: '/alerts?tab=channels',
+  audit: '/audit',
   settings: '/settings',
   account: '/access',
   sessions: '/access?tab=sessions',
