@@ -1,5 +1,6 @@
 // What an operator does, with the true API behind it.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { launch, open, signIn } from './browser.mjs';
 import { startServer, until, use } from './server.mjs';
@@ -19,12 +20,6 @@ after(async () => {
 
 const binding = async () => (await server.api('GET', '/bindings/1')).json();
 const click = (name, options) => window.page.getByRole('button', { name, ...options }).click();
-/** What is chosen now lies over the field itself. */
-async function choose(field, option) {
-  await window.page.getByRole('combobox', { name: field }).click({ force: true });
-  await window.page.getByRole('option', { name: option }).click();
-}
-
 test('a ban is made with a reason, and undone', async () => {
   const { page } = window;
   await window.go('/bindings?binding=1');
@@ -53,98 +48,6 @@ test('networks are explained while they are typed, and what is none cannot be sa
   await until('the other address is let in', async () => (await use(server.proxy, { from: '127.0.0.2' })) === 200);
 });
 
-test('a note and labels are kept, found by, and stand in the history', async () => {
-  const { page } = window;
-  await window.go('/bindings?binding=1');
-  await click('Edit note and labels');
-  await page.getByLabel('Note', { exact: true }).fill('the billing <b>job</b>');
-  await page.getByLabel('Labels, separated by commas').fill('team a, prod');
-  await click('Save');
-  await page.getByText('Note and labels are saved.').waitFor();
-  assert.deepEqual((await binding()).labels, ['team a', 'prod']);
-  await page.getByText('Note or labels changed').first().waitFor();
-  await page.getByText('the billing <b>job</b>').first().waitFor();
-  await window.go('/bindings?label=prod');
-  await page.getByText('1 bindings: 1 active, 0 banned').waitFor();
-  await window.go('/bindings?label=nobody');
-  await page.getByText('Nothing found').waitFor();
-});
-
-test('filters and the order are kept in the address bar', async () => {
-  const { page } = window;
-  await window.go('/bindings');
-  await click('More filters');
-  await page.getByLabel('Part of the note').fill('billing');
-  await page.waitForURL(/note=billing/);
-  await page.getByLabel('Shares addresses with the network').fill('127.0.0.0/8');
-  await page.waitForURL(/network=127/);
-  await page.getByLabel('Last used on or after').fill('2020-01-01');
-  await page.waitForURL(/used_after=2020-01-01/);
-  await choose('Order', 'Most used first');
-  await page.waitForURL(/sort=most_used/);
-  await page.reload();
-  await page.getByText('1 bindings: 1 active, 0 banned').waitFor();
-  assert.equal(await page.getByLabel('Part of the note').inputValue(), 'billing');
-  await click('Clear the filters');
-  await page.waitForURL((url) => url.search === '?sort=most_used');
-});
-
-test('what somebody changed meanwhile is not written over', async () => {
-  const { page } = window;
-  await window.go('/bindings?binding=1');
-  await click('Edit note and labels');
-  await page.getByLabel('Note', { exact: true }).fill('mine');
-  await server.api('PATCH', '/bindings/1', { note: 'theirs' });
-  await click('Save');
-  await page.getByText('Somebody changed it meanwhile').waitFor();
-  assert.equal((await binding()).note, 'theirs');
-  await click('Load it anew');
-  await page.locator('dd', { hasText: 'theirs' }).first().waitFor();
-  const taken = (text) => !/412/.test(text);
-  window.errors.splice(0, window.errors.length, ...window.errors.filter(taken));
-});
-
-test('a ban may end by itself', async () => {
-  const { page } = window;
-  await window.go('/bindings?binding=1');
-  await click('Ban', { exact: true });
-  await choose('For how long', '7 days');
-  await page.locator('form').getByRole('button', { name: 'Ban' }).click();
-  await page.getByText('The ban ends by itself').waitFor();
-  assert.ok(Date.parse((await binding()).ban_expires_at) > Date.now());
-  await click('Lift the ban');
-  await until('the ban is lifted', async () => (await binding()).status === 'active');
-});
-
-test('many are changed alike, after a look at how many', async () => {
-  const { page } = window;
-  await server.api('POST', '/bindings', { fingerprint: 'ab'.repeat(32), networks: ['198.51.100.7'], labels: ['batch'] });
-  await server.api('POST', '/bindings', { fingerprint: 'cd'.repeat(32), networks: ['198.51.100.8'], labels: ['batch'] });
-  await window.go('/bindings?network=198.51.100.0/24');
-  await click('Change all of them…');
-  const dialog = page.getByRole('dialog').filter({ has: page.getByText('What to do') });
-  await dialog.getByRole('button', { name: 'See what it would do' }).click();
-  await dialog.getByText('Bindings that would change: 2').waitFor();
-  const banned = async () => (await (await server.api('GET', '/bindings/counts?status=banned')).json()).total;
-  assert.equal(await banned(), 0);
-  await dialog.getByRole('button', { name: 'Change 2' }).click();
-  await page.getByText('Bindings changed: 2').waitFor();
-  assert.equal(await banned(), 2);
-
-  await page.getByText('2 bindings: 0 active, 2 banned').waitFor();
-  await page.locator('tbody .el-checkbox').first().click();
-  await click('Change the 1 ticked…');
-  await choose('What to do', 'Unbind');
-  await dialog.getByRole('button', { name: 'See what it would do' }).click();
-  await dialog.getByRole('button', { name: 'Unbind' }).click();
-  const confirmation = page.getByRole('dialog').filter({ has: page.getByText('cannot be undone') });
-  assert.ok(await confirmation.getByRole('button', { name: 'Unbind' }).isDisabled());
-  await confirmation.getByRole('textbox').fill('unbind 1');
-  await confirmation.getByRole('button', { name: 'Unbind' }).click();
-  await page.getByText('1 bindings: 0 active, 1 banned').waitFor();
-  assert.equal(await banned(), 1);
-});
-
 test('one intercept is explained, and its address allowed', async () => {
   const { page } = window;
   await window.go('/intercepts?client_ip=127.0.0.3');
@@ -152,6 +55,31 @@ test('one intercept is explained, and its address allowed', async () => {
   await page.getByText('bound to another network').waitFor();
   await click('Allow this address too');
   await until('the address is allowed', async () => (await binding()).networks.some((one) => one.startsWith('127.0.0.3')));
+});
+
+test('a reference is looked up and explained, whatever else is filtered', async () => {
+  const { page } = window;
+  const { items } = await (await server.api('GET', '/logs?client_ip=127.0.0.9')).json();
+  await window.go(`/intercepts?reference=${items[0].reference}&reason=key_banned`);
+  await page.getByText('Bound now to').waitFor();
+  await page.getByText('The rule is enforced: the request was refused.').waitFor();
+  await window.go('/intercepts?reference=sr_aaaaaaaaaaaaaaaa');
+  await page.getByText('No row has this reference.').waitFor();
+  window.errors.splice(0, window.errors.length, ...window.errors.filter((text) => !/404/.test(text)));
+});
+
+test('intercepts are exported with the filters that are set', async () => {
+  const { page } = window;
+  await window.go('/intercepts?client_ip=127.0.0.9');
+  const download = async (name) => {
+    const [file] = await Promise.all([page.waitForEvent('download'), click(name)]);
+    return { name: file.suggestedFilename(), text: await readFile(await file.path(), 'utf8') };
+  };
+  const table = await download('Export as CSV');
+  assert.match(table.name, /^sentinel-intercepts-\d{4}-\d\d-\d\d\.csv$/);
+  assert.ok(table.text.includes('127.0.0.9') && !table.text.includes('127.0.0.4'), table.text);
+  const lines = (await download('Export as JSON Lines')).text.trim().split('\n');
+  assert.ok(lines.every((line) => JSON.parse(line).client_ip === '127.0.0.9'));
 });
 
 test('what a client sent is never taken for HTML', async () => {

@@ -14,5 +14,5 @@ test('only what became another one is shown', () => {
 test('a detail that is plain text tells of no states', () => {
   expect(readDetail('a browser')).toEqual({});
   expect(readDetail('null')).toEqual({});
-  expect(readDetail('{"before":null,"after":{"a":1}}')).toEqual({ before: null, after: { a: 1 } });
+  expect(readDetail('{"name":"x","before":null,"after":{"a":1}}')).toEqual({ before: null, after: { a: 1 }, rest: { name: 'x' } });
 });

@@ -22,11 +22,11 @@ export function changedMembers(before: unknown, after: unknown): ChangedMember[]
   return names.map((name) => ({ name, before: shown(was[name]), after: shown(is[name]) })).filter((one) => one.before !== one.after);
 }
 
-/** The two states that an event's detail tells of, if it is of that kind. */
-export function readDetail(detail: string): { before?: unknown; after?: unknown } {
+/** What an event's detail tells of: two states, and what else there is to say; nothing when it is plain text. */
+export function readDetail(detail: string): { before?: unknown; after?: unknown; rest?: Members } {
   try {
-    const { before, after } = JSON.parse(detail) as Members;
-    return { before, after };
+    const { before, after, ...rest } = JSON.parse(detail) as Members;
+    return { before, after, rest };
   } catch {
     return {};
   }

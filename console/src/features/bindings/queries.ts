@@ -95,3 +95,12 @@ export function useChangeBinding() {
   const renew = useRenewBindings();
   return useMutation({ mutationFn: send, onSuccess: renew });
 }
+
+/** What the API takes for a fingerprint, in whichever case. */
+export const FINGERPRINT = /^[0-9a-f]{64}$/i;
+
+/** Binds a key before its first use. */
+export function useCreateBinding() {
+  const renew = useRenewBindings();
+  return useMutation({ mutationFn: (body: Schemas['NewBinding']) => answer(api.POST('/admin/api/bindings', { body })), onSuccess: renew });
+}
