@@ -79,7 +79,8 @@ impl Peer {
     fn name(&mut self, worker: &Worker, client: Option<ClientIp>) {
         self.vouches = false;
         self.proxied = client;
-        self.counted = client.filter(|client| !worker.shared.client_ip.is_trusted(*client));
+        let rules = self.rules(worker);
+        self.counted = client.filter(|client| !rules.is_trusted(*client));
     }
 
     /// Whom its listener believes about client addresses.
