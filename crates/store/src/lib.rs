@@ -24,7 +24,7 @@ mod change;
 mod network_list;
 mod pace;
 mod top;
-mod traffic_sums;
+mod traffic;
 
 #[cfg(test)]
 mod conformance;
