@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 
 use crate::alerts::{AlertParts, Alerting, AlertsError};
 use crate::config::{Config, Loaded, Secret};
+use crate::diagnostics::InstallationDiagnostics;
 use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
 use crate::keys::InstallationKeys;
 use crate::metrics::{ChannelMetrics, Metrics, TrafficMetrics};
@@ -156,6 +157,7 @@ impl App {
         }
         let mut health = stores.health.clone();
         health.push(("server", draining.clone()));
+        let diagnostics = InstallationDiagnostics::of(&config, &stores, settings.rules(), &clock);
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
             keys: Arc::new(keys),
@@ -176,6 +178,9 @@ impl App {
             token_life: TokenLife::new(config.admin.session)?,
             settings: settings.clone(),
             alerts: alerting.desk(Arc::clone(&bindings)),
+            stored: Arc::clone(&authority.bindings),
+            rules: settings.rules(),
+            diagnostics: Arc::new(diagnostics),
         };
         jobs.alert(alerting, Box::new(move || spool.figures().overflowed));
         Ok(Self {
