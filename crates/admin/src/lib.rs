@@ -7,6 +7,7 @@
 
 mod alerts;
 mod auth;
+mod console;
 mod diagnostics;
 mod error;
 mod extract;
