@@ -22,7 +22,6 @@ use sentinel_store::listener::{ChangeListener, ChannelObserver as _, ListenerPar
 use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
-use tokio::net::TcpListener;
 
 use crate::alerts::{AlertParts, Alerting, AlertsError};
 use crate::config::{Config, Loaded, Secret};
@@ -100,7 +99,7 @@ impl App {
         let feeds = std::mem::take(&mut stores.feeds);
         let authority = &stores.authority;
         let secrets = prepare_secrets(&config, authority, clock.now()).await?;
-        let admin_listener = bound_for_operators(config.admin.listen).await?;
+        let admin_listener = admin_task::bound(config.admin.listen).await?;
 
         let settings = Arc::new(LiveSettings::new(
             written,
@@ -157,7 +156,6 @@ impl App {
         }
         let mut health = stores.health.clone();
         health.push(("server", draining.clone()));
-        let diagnostics = InstallationDiagnostics::of(&config, &stores, settings.rules(), &clock);
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
             keys: Arc::new(keys),
@@ -168,6 +166,12 @@ impl App {
             health,
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
+            diagnostics: Arc::new(InstallationDiagnostics::of(
+                &config,
+                &stores,
+                settings.rules(),
+                &clock,
+            )),
             clock,
             client_ip: config.proxy.client_ip_rules(),
             accounts: Arc::clone(&authority.accounts),
@@ -180,7 +184,6 @@ impl App {
             alerts: alerting.desk(Arc::clone(&bindings)),
             stored: Arc::clone(&authority.bindings),
             rules: settings.rules(),
-            diagnostics: Arc::new(diagnostics),
         };
         jobs.alert(alerting, Box::new(move || spool.figures().overflowed));
         Ok(Self {
@@ -304,12 +307,6 @@ async fn prepare_secrets(
         .iter()
         .for_each(|warning| tracing::warn!("{warning}"));
     Ok(secrets)
-}
-
-async fn bound_for_operators(listen: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(listen)
-        .await
-        .map_err(|error| AppError::AdminListen(listen, error))
 }
 
 fn job_parts(

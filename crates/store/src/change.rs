@@ -220,3 +220,15 @@ pub(crate) fn hexadecimal(fingerprint: &KeyFingerprint) -> String {
             text
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_history_of_settings_forgets_beyond_its_bound() {
+        let bound = i64::from(SETTING_CHANGES_MAX);
+        assert_eq!([1, bound, bound + 2].map(last_forgotten), [1 - bound, 0, 2]);
+        assert!(last_forgotten(i64::MIN) == i64::MIN);
+    }
+}

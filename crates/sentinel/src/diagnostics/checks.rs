@@ -1,6 +1,6 @@
 //! What is commonly wrong, judged from what was gathered. Asks nothing, and shows no secret: of one, only that it can be guessed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sentinel_admin::Finding;
@@ -9,6 +9,7 @@ use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::{Failsafe, Mode, Rules};
 use sentinel_core::ports::StoreError;
 use sentinel_core::time::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::config::{AdminPassword, Config, Secret};
 
@@ -154,18 +155,16 @@ impl Facts {
     }
 }
 
-/// Made of an example's words, or of few characters.
+/// Made of an example's words, or of few different characters.
 fn can_be_guessed(secret: &Secret) -> bool {
-    /// What is left of a secret has to be that long.
-    const REST_MIN: usize = 8;
-    let text = secret.expose().to_ascii_lowercase();
-    let different: std::collections::HashSet<char> = text.chars().collect();
-    let mut rest = text;
+    /// So many different letters and digits have to be left without those words.
+    const DIFFERENT_MIN: usize = 8;
+    let mut rest = Zeroizing::new(secret.expose().to_ascii_lowercase());
     for word in GUESSABLE {
-        rest = rest.replace(word, "");
+        *rest = rest.replace(word, "");
     }
-    let rest = rest.chars().filter(char::is_ascii_alphanumeric).count();
-    rest < REST_MIN || different.len() < REST_MIN / 2
+    let different: HashSet<char> = rest.chars().filter(char::is_ascii_alphanumeric).collect();
+    different.len() < DIFFERENT_MIN
 }
 
 fn is_public(address: ClientIp) -> bool {
