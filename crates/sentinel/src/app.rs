@@ -2,6 +2,7 @@
 //! fails early, and stopped in an order in which nothing is lost.
 
 mod admin_task;
+mod changes;
 mod data_plane;
 
 use std::net::SocketAddr;
@@ -18,7 +19,6 @@ use sentinel_core::ports::{
 };
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Dependencies, Engine, StartError};
-use sentinel_store::listener::{ChangeListener, ChannelObserver as _, ListenerParts};
 use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
@@ -130,28 +130,17 @@ impl App {
         let bindings = changeable(&stores, &lookup, engine.watcher());
         jobs.lift_bans(Arc::clone(&bindings), Arc::clone(&clock));
         let (channels, traffic) = (ChannelMetrics::default(), TrafficMetrics::default());
-        let shared = stores.shared.clone();
         let metrics = Metrics::new(
             engine.figures(),
             Arc::clone(&lookup),
             Arc::clone(&spool),
             (&channels, &alerting.metrics(), &traffic),
-            shared.as_ref().map(|shared| Arc::clone(&shared.store)),
+            stores.shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         );
         jobs.report(reporter(&config, &stores, &engine, &channels, traffic, &clock));
-        for feed in &feeds {
-            // One that never worked is no less lost than one that did.
-            channels.is_up(feed.channel(), false);
-        }
         if !feeds.is_empty() {
-            let listener = ChangeListener::new(ListenerParts {
-                lookup,
-                shared: shared.map(|shared| shared.store),
-                watcher: engine.watcher(),
-                settings: settings.heard(),
-                observer: Arc::new(channels),
-                clock: Arc::clone(&clock),
-            });
+            let own = (lookup, engine.watcher(), channels);
+            let listener = changes::listening_on(&feeds, own, &stores, &settings, &clock);
             jobs.listen(&listener, feeds);
         }
         let mut health = stores.health.clone();

@@ -116,19 +116,17 @@ impl Diagnostics for InstallationDiagnostics {
             return Vec::new();
         };
         let began = Instant::now();
-        match timeout(PROBE_TIME_MAX, sentinel_proxy::probe(upstream, ADDRESS_TIME_MAX)).await {
-            Ok(reports) => reports.into_iter().map(tried).collect(),
-            Err(_) => {
-                let origins = upstream.target.origins().iter();
-                let late = |origin: &_| TriedAddress {
-                    address: ToString::to_string(origin),
-                    ok: false,
-                    latency_ms: milliseconds(began.elapsed()),
-                    error: Some("its name was not looked up in time".to_owned()),
-                };
-                origins.map(late).collect()
-            }
+        let probed = timeout(PROBE_TIME_MAX, sentinel_proxy::probe(upstream, ADDRESS_TIME_MAX)).await;
+        if let Ok(reports) = probed {
+            return reports.into_iter().map(tried).collect();
         }
+        let late = |origin: &_| TriedAddress {
+            address: ToString::to_string(origin),
+            ok: false,
+            latency_ms: milliseconds(began.elapsed()),
+            error: Some("its name was not looked up in time".to_owned()),
+        };
+        upstream.target.origins().iter().map(late).collect()
     }
 
     async fn checks(&self) -> Vec<Finding> {

@@ -216,10 +216,10 @@ async fn change(
         return print_json(&shown, out);
     }
     print_differences(&outcome.changes, output, out)?;
-    match how.dry_run {
-        true => writeln!(out, "Nothing was changed; version {} holds.", outcome.version)?,
-        false => writeln!(out, "Version {} holds.", outcome.version)?,
+    if how.dry_run {
+        write!(out, "Nothing was changed. ")?;
     }
+    writeln!(out, "Version {} holds.", outcome.version)?;
     Ok(())
 }
 
@@ -274,15 +274,11 @@ fn print_history(history: &[PastChange], output: Output, out: &mut dyn Write) ->
             .iter()
             .map(|difference| {
                 let shown = |value: &Option<String>| value.as_deref().map_or("–".to_owned(), cell);
-                match difference.is_hidden {
-                    true => format!("{} changed", cell(&difference.name)),
-                    false => format!(
-                        "{} {} → {}",
-                        difference.name,
-                        shown(&difference.before),
-                        shown(&difference.after)
-                    ),
+                if difference.is_hidden {
+                    return format!("{} changed", cell(&difference.name));
                 }
+                let (before, after) = (shown(&difference.before), shown(&difference.after));
+                format!("{} {before} → {after}", difference.name)
             })
             .collect();
         let who = format!("{}{from}", cell(&change.actor));

@@ -9,6 +9,7 @@ use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::{Failsafe, Mode, Rules};
 use sentinel_core::ports::StoreError;
 use sentinel_core::time::Timestamp;
+use sentinel_proxy::UpstreamTarget;
 use zeroize::Zeroizing;
 
 use crate::config::{AdminPassword, Config, Secret};
@@ -52,7 +53,7 @@ impl Facts {
             .into_iter()
             .filter(|(_, secret)| secret.is_some_and(can_be_guessed));
         let target = config.upstream.url.as_ref().filter(|target| !target.is_tls());
-        let origins = target.into_iter().flat_map(|target| target.origins());
+        let origins = target.into_iter().flat_map(UpstreamTarget::origins);
         let elsewhere = origins.filter(|origin| {
             let address = origin.host().trim_matches(['[', ']']).parse().map(ClientIp::new);
             address.is_ok_and(is_public)

@@ -70,7 +70,7 @@ async fn settings_are_set_taken_back_and_rehearsed() {
         .await
         .expect("a good one");
     assert!(
-        rehearsed.contains("Nothing was changed; version 0 holds."),
+        rehearsed.contains("Nothing was changed. Version 0 holds."),
         "{rehearsed}"
     );
     assert_eq!(store.settings().await.expect("memory works").version, 0);
