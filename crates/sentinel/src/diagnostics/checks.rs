@@ -101,7 +101,7 @@ impl Facts {
             return Finding::warning(
                 "alerts",
                 "No channel is configured: alerts are seen in the console only.",
-                "Set ALERT_WEBHOOK_URL, or write [[alerts.channels]] into the configuration file.",
+                "Set ALERT_WEBHOOK_URL, or write a channel into the configuration file (sentinel.example.toml shows how).",
             );
         }
         if !self.has_public_url {
