@@ -8,6 +8,7 @@
 mod alerts;
 mod auth;
 mod console;
+mod diagnostics;
 mod error;
 mod extract;
 mod figures;
@@ -33,6 +34,7 @@ pub use auth::second_factor::SealingSecret;
 pub use auth::token::{
     JWT_SECRET_BYTES_MIN, JwtSecret, TOKEN_LIFE_DEFAULT, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN, TokenLife,
 };
+pub use diagnostics::{Diagnostics, Finding, Severity, TriedAddress};
 pub use error::AdminError;
 pub use figures::{Figures, Propagation, TrafficFigures};
 pub use keys::Keys;
@@ -41,5 +43,6 @@ pub use parts::{Account, AdminParts};
 pub use router::router;
 pub use server::{CONNECTIONS_MAX, DRAIN_MAX, serve};
 pub use settings::{
-    Setting, SettingSchema, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting,
+    PastChange, Setting, SettingDifference, SettingSchema, SettingSource, Settings, SettingsChange,
+    SettingsInEffect, SettingsOutcome, SettingsRefused, StoredDifference, WantedSettings, WrongSetting,
 };

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::event::printable;
+use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{
-    AccountStore, AdminEventStore, AuditStore, BindingAdmin, Health, InterceptStore, TrafficStore,
+    AccountStore, AdminEventStore, AuditStore, BindingAdmin, BindingStore, Health, InterceptStore,
+    TrafficStore,
 };
 use sentinel_core::time::Clock;
 use tokio::sync::Semaphore;
@@ -20,6 +22,7 @@ use crate::auth::sessions::Sessions;
 use crate::auth::sign_in::SignIn;
 use crate::auth::token::{JwtSecret, TokenLife, Tokens};
 use crate::auth::verification::Verification;
+use crate::diagnostics::Diagnostics;
 use crate::error::AdminError;
 use crate::figures::Figures;
 use crate::keys::Keys;
@@ -96,6 +99,12 @@ pub struct AdminParts {
     pub settings: Arc<dyn Settings>,
     /// The alerts, and the channels that they go out on.
     pub alerts: Arc<dyn Alerts>,
+    /// The bindings by their keys, as they are stored.
+    pub stored: Arc<dyn BindingStore>,
+    /// The general rules, as they are now.
+    pub rules: LiveRules,
+    /// What the installation finds out about itself.
+    pub diagnostics: Arc<dyn Diagnostics>,
 }
 
 /// What handlers share.
@@ -124,6 +133,11 @@ pub(crate) struct Admin {
     pub(crate) cookies: RefreshCookies,
     pub(crate) settings: Arc<dyn Settings>,
     pub(crate) alerts: Arc<dyn Alerts>,
+    pub(crate) stored: Arc<dyn BindingStore>,
+    pub(crate) rules: LiveRules,
+    pub(crate) diagnostics: Arc<dyn Diagnostics>,
+    /// Held by whoever lets the installation look at itself.
+    pub(crate) diagnosing: Semaphore,
 }
 
 impl From<AdminParts> for Admin {
@@ -159,6 +173,10 @@ impl From<AdminParts> for Admin {
             cookies: RefreshCookies::new(&parts.jwt_secret),
             settings: parts.settings,
             alerts: parts.alerts,
+            stored: parts.stored,
+            rules: parts.rules,
+            diagnostics: parts.diagnostics,
+            diagnosing: Semaphore::new(1),
         }
     }
 }

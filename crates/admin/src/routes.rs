@@ -17,6 +17,7 @@ mod alerts;
 mod audit;
 mod bindings;
 mod dashboard;
+mod diagnostics;
 mod health;
 mod login;
 mod logs;
@@ -111,6 +112,7 @@ pub(crate) fn all() -> Vec<Route> {
         settings::routes(),
         alerts::routes(),
         alert_links::routes(),
+        diagnostics::routes(),
         openapi::routes(),
     ]
     .into_iter()
@@ -135,6 +137,7 @@ pub(crate) fn documents() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("account", account::Documented::openapi()),
         ("administrators", administrators::Documented::openapi()),
         ("tokens", tokens::Documented::openapi()),
+        ("diagnostics", diagnostics::Documented::openapi()),
         ("openapi", openapi::Documented::openapi()),
     ]
 }

@@ -19,6 +19,8 @@ use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::Actor;
 use sentinel_core::fingerprint::{ApiKey, KeyFingerprint, KeyHint};
 use sentinel_core::network::PeerAddr;
+use sentinel_core::path::RequestPath;
+use sentinel_core::policy::{LiveRules, Rules};
 use sentinel_core::ports::{AccountStore as _, AdministratorAdded, Health, StoreError};
 use sentinel_core::time::{Clock, Timestamp};
 use serde_json::{Value, json};
@@ -31,10 +33,12 @@ use crate::{
 };
 
 pub(crate) mod alerts;
+mod diagnostics;
 mod settings;
 mod store;
 
 pub(crate) use alerts::FakeAlerts;
+pub(crate) use diagnostics::FakeDiagnostics;
 pub(crate) use settings::FakeSettings;
 pub(crate) use store::{FINGERPRINT, FakeStore, binding, intercept, ip};
 
@@ -94,6 +98,10 @@ impl Keys for FakeKeys {
 
     fn profile(&self) -> &'static str {
         "new-api"
+    }
+
+    fn is_claim_path(&self, path: &RequestPath<'_>) -> bool {
+        path.readings().any(|reading| reading.starts_with(b"/v1/"))
     }
 }
 
@@ -170,6 +178,8 @@ pub(crate) struct Console {
     pub(crate) accounts: MemoryAccounts,
     pub(crate) settings: Arc<FakeSettings>,
     pub(crate) alerts: Arc<FakeAlerts>,
+    pub(crate) diagnostics: Arc<FakeDiagnostics>,
+    pub(crate) rules: LiveRules,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) router: Router,
 }
@@ -194,6 +204,8 @@ impl Console {
         let clock = Arc::new(TestClock(AtomicI64::new(START.unix_ms())));
         let settings = Arc::<FakeSettings>::default();
         let alerts = Arc::<FakeAlerts>::default();
+        let diagnostics = Arc::<FakeDiagnostics>::default();
+        let rules = LiveRules::new(Rules::default());
         let shared = |(name, part): (&'static str, FakeHealth)| (name, Arc::new(part) as Arc<dyn Health>);
         let parts = AdminParts {
             bindings: store.clone(),
@@ -218,12 +230,17 @@ impl Console {
             token_life: TokenLife::default(),
             settings: settings.clone(),
             alerts: alerts.clone(),
+            stored: store.clone(),
+            rules: rules.clone(),
+            diagnostics: diagnostics.clone(),
         };
         Self {
             store,
             accounts,
             settings,
             alerts,
+            diagnostics,
+            rules,
             clock,
             router: router(parts),
         }

@@ -8,17 +8,17 @@ mod audit;
 mod bindings;
 mod records;
 mod retention;
+mod settings;
 mod traffic;
 mod transfer;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::binding::{Binding, BindingId, NewBinding, Version};
 use crate::decision::RefusalReason;
-use crate::event::{Actor, AdminEvent, Intercept, InterceptOutcome};
+use crate::event::{AdminEvent, Intercept, InterceptOutcome};
 use crate::fingerprint::KeyFingerprint;
 use crate::known::{Known, KnownBinding};
 use crate::network::{ClientIp, Network};
@@ -33,6 +33,10 @@ pub use bindings::{
 };
 pub use records::{InterceptSink, InterceptWatch, RecordTicket};
 pub use retention::InterceptRetention;
+pub use settings::{
+    INTERNAL_SETTINGS_PREFIX, SETTING_CHANGES_MAX, SettingChange, SettingStore, SettingsChanged,
+    StoredSettings,
+};
 pub use traffic::{
     REPLICAS_MAX, REPORT_MINUTES_MAX, Replica, STRETCHES_MAX, TOP_SUBJECTS_CUT_MAX, TOP_SUBJECTS_MAX,
     TopAddress, TopKey, TopRefused, TrafficCounts, TrafficKept, TrafficMeasure, TrafficReport, TrafficSpan,
@@ -288,40 +292,6 @@ pub trait ArchiveStore: Send + Sync {
     /// One batch. Banned bindings are never moved, however long unused: the key would be free to be bound again. A use that is written
     /// in between takes the mark away. Leaves one admin event for the batch, when it moved any.
     async fn archive_unused(&self, run: ArchiveRun) -> Result<Archived, StoreError>;
-}
-
-/// The settings that operators changed while the server runs, as the authority holds them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoredSettings {
-    /// Grows with every change; 0 when nothing was ever changed.
-    pub version: i64,
-    /// The changed ones by name, each value as JSON.
-    pub values: BTreeMap<String, String>,
-}
-
-/// How a change of settings ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SettingsChanged {
-    /// It was made; these are the settings afterwards.
-    Done(StoredSettings),
-    /// Somebody else was first; these are the settings, and nothing was changed.
-    Outdated(StoredSettings),
-}
-
-/// The settings that may change while the server runs.
-#[async_trait]
-pub trait SettingStore: Send + Sync {
-    /// All of them.
-    async fn settings(&self) -> Result<StoredSettings, StoreError>;
-
-    /// Sets (`Some`, JSON) or takes back (`None`) settings, all together, if `version` is still the stored one. Leaves an admin event with
-    /// what was before and after in the same transaction.
-    async fn change_settings(
-        &self,
-        version: i64,
-        changes: BTreeMap<String, Option<String>>,
-        actor: Actor,
-    ) -> Result<SettingsChanged, StoreError>;
 }
 
 /// Whether a part that requests depend on works; `/readyz` asks.

@@ -139,6 +139,11 @@ macro_rules! conformance_suite {
             settings::no_change_is_no_change
             settings::one_of_many_concurrent_changes_is_made
             settings::a_change_leaves_an_event_with_before_and_after
+            settings::the_history_says_who_changed_what
+            settings::the_history_comes_page_by_page
+            settings::every_version_is_found_as_it_was
+            settings::what_is_sentinels_own_stays_out_of_the_history
+            settings::the_history_is_bounded
             intercepts::an_intercept_comes_back_whole
             intercepts::what_is_written_again_is_there_once
             intercepts::intercepts_come_page_by_page

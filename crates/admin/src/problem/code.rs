@@ -28,6 +28,7 @@ pub(crate) enum Code {
     BindingChanged,
     BindingExists,
     SettingsOutdated,
+    SettingsVersionNotFound,
     DeliveryNotDead,
     ChannelNotFound,
     ChannelFailed,
@@ -41,7 +42,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnsupportedMediaType,
@@ -65,6 +66,7 @@ impl Code {
         Self::BindingChanged,
         Self::BindingExists,
         Self::SettingsOutdated,
+        Self::SettingsVersionNotFound,
         Self::DeliveryNotDead,
         Self::ChannelNotFound,
         Self::ChannelFailed,
@@ -134,6 +136,11 @@ impl Code {
                 "settings_outdated",
                 S::CONFLICT,
                 "The settings have changed meanwhile",
+            ),
+            Self::SettingsVersionNotFound => (
+                "settings_version_not_found",
+                S::NOT_FOUND,
+                "The settings have no such version",
             ),
             Self::DeliveryNotDead => ("delivery_not_dead", S::CONFLICT, "The delivery was not given up"),
             Self::ChannelNotFound => ("channel_not_found", S::NOT_FOUND, "There is no such channel"),

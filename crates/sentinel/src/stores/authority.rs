@@ -104,6 +104,32 @@ impl Authority {
         Self::open(config).await
     }
 
+    /// Opens the store and changes nothing about it; none where there is none, or none of this version.
+    pub(crate) async fn open_as_it_is(config: &Config) -> Result<Option<Self>, StoresError> {
+        let Some(postgres) = &config.store.postgres else {
+            let is_ready = SqliteStore::check(&config.store.database()).is_ok();
+            return if is_ready {
+                Self::open(config).await.map(Some)
+            } else {
+                Ok(None)
+            };
+        };
+        if PostgresStore::check(&postgres.dsn).await.is_err() {
+            return Ok(None);
+        }
+        let options = PostgresOptions {
+            connections_max: 1,
+            ..PostgresOptions::default()
+        };
+        let store = PostgresStore::open_as_it_is(&postgres.dsn, options).await?;
+        Ok(Some(Self::of(
+            &store,
+            Kind::Postgres(store.clone()),
+            true,
+            config,
+        )))
+    }
+
     /// All ports of the one store.
     fn of<S>(store: &S, kind: Kind, is_shared: bool, config: &Config) -> Self
     where

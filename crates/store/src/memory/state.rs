@@ -12,7 +12,7 @@ use sentinel_core::network::Network;
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
     ArchivedBinding, BindingCursor, BindingFilter, BindingOrder, BindingPage, Claim, InterceptBucket,
-    InterceptFilter, StoredIntercept, StoredSettings,
+    InterceptFilter, SettingChange, StoredIntercept, StoredSettings,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -27,6 +27,8 @@ pub(super) struct State {
     pub(super) events: Vec<AdminEvent>,
     pub(super) archived: Vec<ArchivedBinding>,
     pub(super) settings: StoredSettings,
+    /// By the version that each change made; with the settings afterwards.
+    pub(super) setting_changes: BTreeMap<i64, (SettingChange, BTreeMap<String, String>)>,
     /// When the archive found a binding unused.
     pub(super) marks: BTreeMap<BindingId, Timestamp>,
     pub(super) intercepts: Vec<StoredIntercept>,

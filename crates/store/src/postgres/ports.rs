@@ -13,9 +13,9 @@ use sentinel_core::network::Network;
 use sentinel_core::ports::{
     AdminEventStore, ArchiveRun, ArchiveStore, Archived, ArchivedBinding, AuditStore, BindingAdmin,
     BindingFilter, BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health,
-    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingStore,
-    SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem,
-    TransferKind, TransferStore, UseStore,
+    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingChange,
+    SettingStore, SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn,
+    TransferItem, TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -226,6 +226,20 @@ impl SettingStore for PostgresStore {
         run!(self, Scope::Change, |session| settings::change(
             session, version, &changes, &actor
         ))
+    }
+
+    async fn setting_changes(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<SettingChange>, StoreError> {
+        run!(self, Scope::Question, |session| settings::history(
+            session, before, limit
+        ))
+    }
+
+    async fn settings_at(&self, version: i64) -> Result<Option<StoredSettings>, StoreError> {
+        run!(self, Scope::Question, |session| settings::at(session, version))
     }
 }
 

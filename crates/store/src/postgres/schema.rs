@@ -38,6 +38,7 @@ const TABLES: &[&str] = &[
     "api_tokens",
     "settings",
     "settings_version",
+    "setting_changes",
     "traffic",
     "top_refused",
     "replicas",

@@ -13,9 +13,9 @@ use sentinel_core::network::Network;
 use sentinel_core::ports::{
     AdminEventStore, ArchiveRun, ArchiveStore, Archived, ArchivedBinding, AuditStore, BindingAdmin,
     BindingFilter, BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health,
-    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingStore,
-    SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem,
-    TransferKind, TransferStore, UseStore,
+    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingChange,
+    SettingStore, SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn,
+    TransferItem, TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -248,6 +248,20 @@ impl SettingStore for SqliteStore {
         actor: Actor,
     ) -> Result<SettingsChanged, StoreError> {
         self.write(move |connection| settings::change(connection, version, &changes, &actor))
+            .await
+    }
+
+    async fn setting_changes(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<SettingChange>, StoreError> {
+        self.read(move |connection| settings::history(connection, before, limit))
+            .await
+    }
+
+    async fn settings_at(&self, version: i64) -> Result<Option<StoredSettings>, StoreError> {
+        self.read(move |connection| settings::at(connection, version))
             .await
     }
 }

@@ -16,7 +16,7 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, SECRET, USERNAME, ip};
 
 /// Every route, and what it takes to call it; empty for everybody.
-const ROUTES: [(&str, &str); 51] = [
+const ROUTES: [(&str, &str); 57] = [
     ("DELETE /admin/api/account/second-factor", "account.own"),
     ("DELETE /admin/api/administrators/{id}", "administrators.manage"),
     ("DELETE /admin/api/sessions/{id}", "sessions.own"),
@@ -32,6 +32,8 @@ const ROUTES: [(&str, &str); 51] = [
     ("GET /admin/api/bindings/{id}", "bindings.read"),
     ("GET /admin/api/bindings/{id}/history", "bindings.read"),
     ("GET /admin/api/dashboard", "dashboard.read"),
+    ("GET /admin/api/diagnostics/address", "diagnostics.run"),
+    ("GET /admin/api/diagnostics/checks", "diagnostics.run"),
     ("GET /admin/api/logs", "logs.read"),
     ("GET /admin/api/logs/by-reference/{reference}", "logs.read"),
     ("GET /admin/api/logs/export", "logs.read"),
@@ -39,6 +41,7 @@ const ROUTES: [(&str, &str); 51] = [
     ("GET /admin/api/session", "sessions.own"),
     ("GET /admin/api/sessions", "sessions.own"),
     ("GET /admin/api/settings", "settings.read"),
+    ("GET /admin/api/settings/history", "settings.read"),
     ("GET /admin/api/tokens", "tokens.manage"),
     ("GET /admin/ui/alerts/act", ""),
     ("GET /admin/ui/alerts/act.css", ""),
@@ -66,9 +69,12 @@ const ROUTES: [(&str, &str); 51] = [
     ("POST /admin/api/bindings/bulk", "bindings.change"),
     ("POST /admin/api/bindings/unban", "bindings.change"),
     ("POST /admin/api/bindings/unbind", "bindings.change"),
+    ("POST /admin/api/diagnostics/explain", "diagnostics.run"),
+    ("POST /admin/api/diagnostics/upstream", "diagnostics.run"),
     ("POST /admin/api/login", ""),
     ("POST /admin/api/session/end", "sessions.own"),
     ("POST /admin/api/session/refresh", ""),
+    ("POST /admin/api/settings/rollback", "settings.change"),
     ("POST /admin/api/tokens", "tokens.manage"),
     ("POST /admin/ui/alerts/act", ""),
     ("PUT /admin/api/account/password", "account.own"),
