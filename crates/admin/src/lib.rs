@@ -20,6 +20,7 @@ mod router;
 mod routes;
 mod server;
 mod settings;
+mod tails;
 
 #[cfg(test)]
 mod secrecy_tests;

@@ -25,6 +25,7 @@ use crate::figures::Figures;
 use crate::keys::Keys;
 use crate::routes::EXPORTS_MAX;
 use crate::settings::Settings;
+use crate::tails::Tails;
 
 /// The most characters of an account's name.
 pub(crate) const USERNAME_CHARACTERS_MAX: usize = 64;
@@ -110,6 +111,8 @@ pub(crate) struct Admin {
     pub(crate) verifying: Semaphore,
     /// A place for each export of the audit log.
     pub(crate) exporting: Arc<Semaphore>,
+    /// Who follows the audit log.
+    pub(crate) tails: Arc<Tails>,
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) figures: Arc<dyn Figures>,
@@ -133,6 +136,7 @@ impl From<AdminParts> for Admin {
         Self {
             bindings: parts.bindings,
             keys: parts.keys,
+            tails: Tails::new(Arc::clone(&parts.intercepts)),
             intercepts: parts.intercepts,
             traffic: parts.traffic,
             events: parts.events,

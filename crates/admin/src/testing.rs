@@ -238,6 +238,12 @@ impl Console {
         }
         let response = self.router.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
+        // Events go on for as long as somebody listens.
+        let is_endless = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind == "text/event-stream");
+        let body = if is_endless { Body::empty() } else { body };
         let bytes = body.collect().await.expect("in memory").to_bytes();
         let text = String::from_utf8(bytes.to_vec()).expect("text");
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);

@@ -6,12 +6,14 @@
 mod accounts;
 mod audit;
 mod bindings;
+mod intercepts;
 mod records;
 mod retention;
 mod traffic;
 mod transfer;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -202,14 +204,6 @@ pub struct InterceptFilter {
     pub limit: u32,
 }
 
-impl InterceptFilter {
-    /// Whether rows have to be looked at one by one, as no index leads to them.
-    pub fn looks_at_each(&self) -> bool {
-        let texts = [&self.path, &self.user_agent, &self.hint, &self.text];
-        self.network.is_some() || texts.into_iter().any(Option::is_some)
-    }
-}
-
 /// An intercept with its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredIntercept {
@@ -239,6 +233,14 @@ pub trait InterceptStore: Send + Sync {
 
     /// One page, newest first.
     async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError>;
+
+    /// At most `limit` rows whose ids lie in one of these runs, the smallest id first: for whoever follows the log. A row may appear after
+    /// one with a greater id, when several replicas write.
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError>;
 
     /// Counts per stretch of `bucket_ms` since `since`, oldest first; stretches without any are left out.
     async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError>;

@@ -145,6 +145,7 @@ macro_rules! conformance_suite {
             intercepts::a_page_of_intercepts_has_a_maximum
             intercepts::intercepts_are_filtered
             intercepts::intercepts_are_searched
+            intercepts::intercepts_are_read_by_their_ids
             intercepts::intercepts_are_counted_per_stretch
             intercepts::stretches_have_a_maximum
             intercepts::the_store_is_healthy

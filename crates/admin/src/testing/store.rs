@@ -1,5 +1,6 @@
 //! The stores in memory, all in one, with samples of what they hold.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -260,6 +261,19 @@ impl InterceptStore for FakeStore {
             .cloned()
             .collect();
         stored.intercept_filters.push(filter);
+        Ok(rows)
+    }
+
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError> {
+        let stored = self.working()?;
+        let mut rows: Vec<StoredIntercept> = stored.intercepts.clone();
+        rows.sort_by_key(|row| row.id);
+        rows.retain(|row| runs.iter().any(|run| run.contains(&row.id)));
+        rows.truncate(usize::try_from(limit).expect("small"));
         Ok(rows)
     }
 

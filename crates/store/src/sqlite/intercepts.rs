@@ -1,5 +1,8 @@
 //! The audit log: written in batches, read page by page, counted per stretch of time.
 
+use std::ops::RangeInclusive;
+
+use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use sentinel_core::binding::BindingId;
 use sentinel_core::decision::RefusalReason;
@@ -101,6 +104,29 @@ pub(super) fn list(
         .query_and_then(params_from_iter(values), read)?
         .filter(is_inside)
         .take(limit as usize)
+        .collect()
+}
+
+/// As [`sentinel_core::ports::InterceptStore::by_ids`].
+pub(super) fn by_ids(
+    connection: &Connection,
+    runs: &[RangeInclusive<i64>],
+    limit: u32,
+) -> Result<Vec<StoredIntercept>, Failure> {
+    if runs.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Where the look through the ids begins is said apart: a chain of ORs leads to no index in the order of ids.
+    let lowest = runs.iter().map(|run| *run.start()).min();
+    let mut conditions = Conditions::default();
+    conditions.add("id >= ?", lowest);
+    let any = vec!["id BETWEEN ? AND ?"; runs.len()].join(" OR ");
+    let ends = runs.iter().flat_map(|run| [*run.start(), *run.end()]);
+    conditions.add_all(format!("({any})"), ends.map(Value::Integer));
+    let (statement, values) = conditions.page_ordered(SELECT_INTERCEPT, "id", page_rows(limit));
+    connection
+        .prepare(&statement)?
+        .query_and_then(params_from_iter(values), read)?
         .collect()
 }
 

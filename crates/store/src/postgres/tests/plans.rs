@@ -114,3 +114,48 @@ async fn a_dashboard_looks_through_no_table() {
         );
     }
 }
+
+#[tokio::test]
+async fn whoever_follows_the_log_reads_its_end_by_id_alone() {
+    let (_store, server) = fixture().await;
+    let client = outside(&server).await;
+    let many = "INSERT INTO intercept_logs (reference, at, last_at, reason, outcome, client_ip, method, path, user_agent, count) \
+             SELECT 'sr_' || n, now(), now(), 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1 \
+             FROM generate_series(1, 20000) n; \
+         ANALYZE intercept_logs";
+    client.batch_execute(many).await.unwrap();
+    for runs in [
+        vec![20_001..=i64::MAX],
+        vec![19_000..=19_010, 19_900..=19_901, 20_001..=i64::MAX],
+    ] {
+        let select = super::super::intercepts::select_by_ids(&runs, 500).expect("some runs");
+        let plan = plan(&client, &select).await;
+        assert!(!plan.contains("Seq Scan"), "{runs:?}:\n{plan}");
+        assert!(plan.contains("id >= "), "{runs:?}:\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_another_replica_can_appear_after_a_greater_id() {
+    use sentinel_core::ports::InterceptStore as _;
+
+    use crate::conformance::intercepts::intercept;
+    let (store, server) = fixture().await;
+    let client = outside(&server).await;
+    // Another replica takes its id, and is not ready yet.
+    let slow = "BEGIN; INSERT INTO intercept_logs (reference, at, last_at, reason, outcome, client_ip, method, path, user_agent, count) \
+         VALUES ('sr_slow', now(), now(), 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1)";
+    client.batch_execute(slow).await.unwrap();
+    store.append(vec![intercept(1)]).await.unwrap();
+    let first = store.by_ids(vec![0..=i64::MAX], 9).await.unwrap();
+    let [only] = first.as_slice() else {
+        panic!("one row is there: {first:?}");
+    };
+    client.batch_execute("COMMIT").await.unwrap();
+    let late = store
+        .by_ids(vec![1..=only.id - 1, only.id + 1..=i64::MAX], 9)
+        .await
+        .unwrap();
+    assert_eq!(late.len(), 1);
+    assert!(late[0].id < only.id);
+}

@@ -1,3 +1,4 @@
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -105,6 +106,10 @@ impl InterceptStore for Many {
         let newest = filter.before.map_or(self.rows, |before| before - 1);
         let oldest = (newest - i64::from(filter.limit)).max(0);
         Ok((oldest + 1..=newest).rev().map(intercept).collect())
+    }
+
+    async fn by_ids(&self, _: Vec<RangeInclusive<i64>>, _: u32) -> Result<Vec<StoredIntercept>, StoreError> {
+        unreachable!("an export asks page by page")
     }
 
     async fn buckets(&self, _: Timestamp, _: i64) -> Result<Vec<InterceptBucket>, StoreError> {
