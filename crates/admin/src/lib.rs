@@ -6,11 +6,14 @@
 //! token.
 
 mod alerts;
+mod answers;
 mod auth;
+mod counts;
 mod error;
 mod extract;
 mod figures;
 mod keys;
+mod masking;
 mod middleware;
 mod openapi;
 mod page;

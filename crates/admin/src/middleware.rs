@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
+use sentinel_core::account::Role;
 use sentinel_core::event::{PATH_CHARACTERS_MAX, printable};
 use sentinel_core::header::OwnedHeaderLines;
 use sentinel_core::network::PeerAddr;
@@ -21,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::auth::caller::recognise;
 use crate::auth::permission::Permission;
 use crate::extract::CallerIp;
+use crate::masking;
 use crate::parts::Admin;
 use crate::problem::{Code, Problem};
 
@@ -133,7 +135,8 @@ pub(crate) struct Guard {
     pub(crate) permission: Permission,
 }
 
-/// Lets a request on only with a good token of a caller who has the permission, and tells the handler who that is.
+/// Lets a request on only with a good token of a caller who has the permission, and tells the handler who that is. Whatever it answers to a
+/// viewer is masked here, where the installation wants that.
 pub(crate) async fn require(
     State(guard): State<Guard>,
     CallerIp(client_ip): CallerIp,
@@ -145,8 +148,17 @@ pub(crate) async fn require(
     if !guard.permission.is_given_to(caller.role) {
         return Err(Problem::permission_denied(guard.permission));
     }
+    let is_masked = guard.admin.masks_addresses_for_viewers && caller.role == Role::Viewer;
+    if is_masked {
+        masking::check_question(request.uri())?;
+    }
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let response = next.run(request).await;
+    Ok(if is_masked {
+        masking::mask(response)
+    } else {
+        response
+    })
 }
 
 /// The caller's token, for what outlives the check of it and has to make that anew. Does not print.

@@ -7,12 +7,14 @@ use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::event::printable;
 use sentinel_core::ports::{
-    AccountStore, AdminEventStore, AuditStore, BindingAdmin, Health, InterceptStore, TrafficStore,
+    AccountStore, AdminEventStore, AnswerStore, AuditStore, BindingAdmin, Health, InterceptStore,
+    TrafficStore,
 };
 use sentinel_core::time::Clock;
 use tokio::sync::Semaphore;
 
 use crate::alerts::Alerts;
+use crate::answers::FirstAnswers;
 use crate::auth::password::PasswordHash;
 use crate::auth::refresh::RefreshCookies;
 use crate::auth::second_factor::{SealingSecret, SecondFactors};
@@ -20,6 +22,7 @@ use crate::auth::sessions::Sessions;
 use crate::auth::sign_in::SignIn;
 use crate::auth::token::{JwtSecret, TokenLife, Tokens};
 use crate::auth::verification::Verification;
+use crate::counts::CountedBindings;
 use crate::error::AdminError;
 use crate::figures::Figures;
 use crate::keys::Keys;
@@ -71,6 +74,8 @@ pub struct AdminParts {
     pub events: Arc<dyn AdminEventStore>,
     /// The same log, for reading.
     pub audit: Arc<dyn AuditStore>,
+    /// First answers to requests that may come again.
+    pub answers: Arc<dyn AnswerStore>,
     /// The parts that `/readyz` asks, each by its name towards callers.
     pub health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Those among them that requests do without: when one fails, `/readyz` says degraded and stays ready.
@@ -93,6 +98,8 @@ pub struct AdminParts {
     pub jwt_secret: JwtSecret,
     /// For how long a token is good.
     pub token_life: TokenLife,
+    /// Whether viewers see the networks of addresses only.
+    pub masks_addresses_for_viewers: bool,
     /// The settings, without secrets.
     pub settings: Arc<dyn Settings>,
     /// The alerts, and the channels that they go out on.
@@ -102,11 +109,13 @@ pub struct AdminParts {
 /// What handlers share.
 pub(crate) struct Admin {
     pub(crate) bindings: Arc<dyn BindingAdmin>,
+    pub(crate) counts: Arc<CountedBindings>,
     pub(crate) keys: Arc<dyn Keys>,
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) traffic: Arc<dyn TrafficStore>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) audit: Arc<dyn AuditStore>,
+    pub(crate) answers: FirstAnswers,
     /// Held by whoever looks through the whole log.
     pub(crate) verifying: Semaphore,
     /// A place for each export of the audit log.
@@ -125,6 +134,7 @@ pub(crate) struct Admin {
     pub(crate) sessions: Sessions,
     pub(crate) tokens: Tokens,
     pub(crate) cookies: RefreshCookies,
+    pub(crate) masks_addresses_for_viewers: bool,
     pub(crate) settings: Arc<dyn Settings>,
     pub(crate) alerts: Arc<dyn Alerts>,
 }
@@ -134,6 +144,7 @@ impl From<AdminParts> for Admin {
         let verification = Arc::<Verification>::default();
         let factors = Arc::new(SecondFactors::new(&parts.sealing_secret));
         Self {
+            counts: CountedBindings::new(Arc::clone(&parts.bindings), Arc::clone(&parts.clock)),
             bindings: parts.bindings,
             keys: parts.keys,
             tails: Tails::new(Arc::clone(&parts.intercepts)),
@@ -141,6 +152,7 @@ impl From<AdminParts> for Admin {
             traffic: parts.traffic,
             events: parts.events,
             audit: parts.audit,
+            answers: FirstAnswers::new(parts.answers, &parts.jwt_secret),
             verifying: Semaphore::new(1),
             exporting: Arc::new(Semaphore::new(EXPORTS_MAX)),
             health: parts.health,
@@ -161,6 +173,7 @@ impl From<AdminParts> for Admin {
             accounts: parts.accounts,
             tokens: Tokens::new(&parts.jwt_secret, parts.token_life),
             cookies: RefreshCookies::new(&parts.jwt_secret),
+            masks_addresses_for_viewers: parts.masks_addresses_for_viewers,
             settings: parts.settings,
             alerts: parts.alerts,
         }

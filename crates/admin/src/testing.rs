@@ -51,6 +51,11 @@ pub(crate) const METRICS_TEXT: &str = "# TYPE sentinel_requests counter\nsentine
 pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
+    /// At [`START`].
+    pub(crate) fn start() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(START.unix_ms())))
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).expect("small");
         self.0.fetch_add(by, Ordering::SeqCst);
@@ -188,10 +193,23 @@ impl Console {
         health: Vec<(&'static str, FakeHealth)>,
         dispensable: Vec<(&'static str, FakeHealth)>,
     ) -> Self {
+        Self::built(health, dispensable, false)
+    }
+
+    /// Where viewers see the networks of addresses only.
+    pub(crate) fn masking_for_viewers() -> Self {
+        Self::built(vec![("store", FakeHealth::Works)], Vec::new(), true)
+    }
+
+    fn built(
+        health: Vec<(&'static str, FakeHealth)>,
+        dispensable: Vec<(&'static str, FakeHealth)>,
+        masks_addresses_for_viewers: bool,
+    ) -> Self {
         let store = Arc::new(FakeStore::default());
         let failing = Arc::clone(&store);
         let accounts = MemoryAccounts::failing_when(move || failing.lock().failure.clone());
-        let clock = Arc::new(TestClock(AtomicI64::new(START.unix_ms())));
+        let clock = TestClock::start();
         let settings = Arc::<FakeSettings>::default();
         let alerts = Arc::<FakeAlerts>::default();
         let shared = |(name, part): (&'static str, FakeHealth)| (name, Arc::new(part) as Arc<dyn Health>);
@@ -202,6 +220,7 @@ impl Console {
             traffic: store.clone(),
             events: store.clone(),
             audit: store.clone(),
+            answers: store.clone(),
             health: health.into_iter().map(shared).collect(),
             dispensable_health: dispensable.into_iter().map(shared).collect(),
             figures: Arc::new(FakeFigures),
@@ -216,6 +235,7 @@ impl Console {
             attempts: Arc::new(InProcessAttempts::default()),
             jwt_secret: JwtSecret::new(SECRET).expect("long enough"),
             token_life: TokenLife::default(),
+            masks_addresses_for_viewers,
             settings: settings.clone(),
             alerts: alerts.clone(),
         };

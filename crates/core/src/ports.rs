@@ -4,6 +4,7 @@
 //! request, and asynchronous ones for what happens once per key.
 
 mod accounts;
+mod answers;
 mod audit;
 mod bindings;
 mod intercepts;
@@ -28,6 +29,9 @@ use crate::time::Timestamp;
 use crate::usage::Uses;
 
 pub use accounts::{AccountStore, AdministratorAdded, InUse};
+pub use answers::{
+    ANSWER_KEPT, ANSWERS_OF_ACCOUNT_MAX, AnswerStore, FirstAnswer, RepeatableRequest, Repeated, UNDER_WAY_MAX,
+};
 pub use audit::{AuditStore, EventFilter, StoredEvent, verify};
 pub use bindings::{
     BINDINGS_COUNTED_MAX, BindingAdmin, BindingCursor, BindingFilter, BindingOrder, BindingPage,

@@ -163,6 +163,7 @@ impl App {
             traffic: Arc::clone(&authority.traffic),
             events: Arc::clone(&authority.events),
             audit: Arc::clone(&authority.audit),
+            answers: Arc::clone(&authority.answers),
             health,
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
@@ -174,6 +175,7 @@ impl App {
             attempts: Arc::clone(&stores.attempts),
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
+            masks_addresses_for_viewers: config.admin.masks_addresses_for_viewers,
             settings: settings.clone(),
             alerts: alerting.desk(Arc::clone(&bindings)),
         };

@@ -27,6 +27,8 @@ pub(crate) enum Code {
     BindingNotFound,
     BindingChanged,
     BindingExists,
+    IdempotencyKeyReused,
+    RequestUnderWay,
     SettingsOutdated,
     DeliveryNotDead,
     ChannelNotFound,
@@ -41,7 +43,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 34] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnsupportedMediaType,
@@ -64,6 +66,8 @@ impl Code {
         Self::BindingNotFound,
         Self::BindingChanged,
         Self::BindingExists,
+        Self::IdempotencyKeyReused,
+        Self::RequestUnderWay,
         Self::SettingsOutdated,
         Self::DeliveryNotDead,
         Self::ChannelNotFound,
@@ -130,6 +134,12 @@ impl Code {
                 "The binding has changed meanwhile",
             ),
             Self::BindingExists => ("binding_exists", S::CONFLICT, "The key has a binding already"),
+            Self::IdempotencyKeyReused => (
+                "idempotency_key_reused",
+                S::UNPROCESSABLE_ENTITY,
+                "The Idempotency-Key stands for another request",
+            ),
+            Self::RequestUnderWay => ("request_under_way", S::CONFLICT, "The same request is under way"),
             Self::SettingsOutdated => (
                 "settings_outdated",
                 S::CONFLICT,

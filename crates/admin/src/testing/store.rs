@@ -14,10 +14,10 @@ use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
-    AdminEventStore, ArchivedBinding, AuditStore, BindingAdmin, BindingFilter, BindingOrder, BindingPage,
-    CountedBindings, EventFilter, InterceptBucket, InterceptFilter, InterceptStore, MovedBinding, Replica,
-    StoreError, StoredEvent, StoredIntercept, TopRefused, TrafficKept, TrafficReport, TrafficSpan,
-    TrafficStore, TrafficStretch,
+    AdminEventStore, AnswerStore, ArchivedBinding, AuditStore, BindingAdmin, BindingFilter, BindingOrder,
+    BindingPage, CountedBindings, EventFilter, FirstAnswer, InterceptBucket, InterceptFilter, InterceptStore,
+    MovedBinding, RepeatableRequest, Repeated, Replica, StoreError, StoredEvent, StoredIntercept, TopRefused,
+    TrafficKept, TrafficReport, TrafficSpan, TrafficStore, TrafficStretch,
 };
 use sentinel_core::time::Timestamp;
 
@@ -100,6 +100,14 @@ pub(crate) struct Stored {
     pub(crate) binding_filters: Vec<BindingFilter>,
     pub(crate) intercept_filters: Vec<InterceptFilter>,
     pub(crate) failure: Option<StoreError>,
+    /// How long a count of all bindings takes, and how often it was made.
+    pub(crate) count_takes: std::time::Duration,
+    pub(crate) counts_asked: u32,
+    /// Why a change of a binding fails.
+    pub(crate) edit_failure: Option<StoreError>,
+    pub(crate) answers: Vec<(RepeatableRequest, Option<FirstAnswer>)>,
+    /// Whether every repeatable request is under way elsewhere.
+    pub(crate) is_under_way: bool,
 }
 
 /// All stores in one.
@@ -164,6 +172,12 @@ impl BindingAdmin for FakeStore {
     }
 
     async fn counts(&self) -> Result<BindingCounts, StoreError> {
+        let takes = {
+            let mut stored = self.lock();
+            stored.counts_asked += 1;
+            stored.count_takes
+        };
+        tokio::time::sleep(takes).await;
         self.working().map(|_| BindingCounts { active: 7, banned: 2 })
     }
 
@@ -215,6 +229,9 @@ impl BindingAdmin for FakeStore {
         actor: Actor,
     ) -> Result<Edited, StoreError> {
         let mut stored = self.working()?;
+        if let Some(error) = &stored.edit_failure {
+            return Err(error.clone());
+        }
         stored.actors.push(actor.clone());
         stored.edits.push(edit.clone());
         let Some(place) = stored.bindings.iter().position(|record| record.binding.id == id) else {
@@ -376,5 +393,41 @@ impl AuditStore for FakeStore {
             }
         });
         Ok(chained.filter(|chained| chained.id > after).collect())
+    }
+}
+
+#[async_trait]
+impl AnswerStore for FakeStore {
+    async fn begin(&self, request: RepeatableRequest) -> Result<Repeated, StoreError> {
+        let mut stored = self.working()?;
+        if stored.is_under_way {
+            return Ok(Repeated::UnderWay);
+        }
+        let known = stored
+            .answers
+            .iter()
+            .find(|(known, _)| (&known.account, &known.key) == (&request.account, &request.key));
+        match known {
+            Some((known, _)) if known.digest != request.digest => Ok(Repeated::KeyReused),
+            Some((_, Some(answer))) => Ok(Repeated::Answered(answer.clone())),
+            Some((_, None)) => Ok(Repeated::UnderWay),
+            None => {
+                stored.answers.push((request, None));
+                Ok(Repeated::First)
+            }
+        }
+    }
+
+    async fn finish(
+        &self,
+        request: RepeatableRequest,
+        answer: Option<FirstAnswer>,
+    ) -> Result<(), StoreError> {
+        let mut stored = self.working()?;
+        stored.answers.retain(|(known, _)| *known != request);
+        if answer.is_some() {
+            stored.answers.push((request, answer));
+        }
+        Ok(())
     }
 }

@@ -41,11 +41,13 @@ fn all() -> InterceptFilter {
 /// The numbers of the intercepts that a filter lets through.
 async fn numbers(store: &impl AnyStore, filter: InterceptFilter) -> Vec<i64> {
     let page = InterceptStore::list(store, filter.clone()).await.unwrap();
-    // Whoever holds the rows already comes to the same ones.
     let mut held = InterceptStore::list(store, all()).await.unwrap();
-    held.retain(|row| filter.lets_through(row) && filter.before.is_none_or(|before| row.id < before));
-    held.truncate(filter.limit as usize);
-    assert_eq!(page, held, "{filter:?}");
+    if held.len() < all().limit as usize {
+        // Whoever holds all the rows comes to the same ones.
+        held.retain(|row| filter.lets_through(row) && filter.before.is_none_or(|before| row.id < before));
+        held.truncate(filter.limit as usize);
+        assert_eq!(page, held, "{filter:?}");
+    }
     page.iter()
         .map(|stored| stored.intercept.at.unix_ms() / 1_000)
         .collect()

@@ -18,6 +18,7 @@ use sentinel_core::ports::{
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
+use super::answers::Remembered;
 use super::traffic::TrafficState;
 use crate::bounds::{BUCKETS_MAX, page_rows};
 use crate::change;
@@ -35,6 +36,7 @@ pub(super) struct State {
     pub(super) written: HashSet<(Reference, Timestamp)>,
     pub(super) last_id: i64,
     pub(super) traffic: TrafficState,
+    pub(super) answers: Vec<Remembered>,
     last_version: i64,
 }
 

@@ -39,6 +39,7 @@ const TABLES: &[&str] = &[
     "traffic",
     "top_refused",
     "replicas",
+    "idempotency_keys",
 ];
 
 /// The schema that this version reads and writes.

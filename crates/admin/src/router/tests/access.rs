@@ -78,7 +78,7 @@ const ROUTES: [(&str, &str); 52] = [
 ];
 
 /// Those that take a permission, each with the least role that has it.
-fn protected() -> impl Iterator<Item = (&'static str, Role)> {
+pub(super) fn protected() -> impl Iterator<Item = (&'static str, Role)> {
     ROUTES.into_iter().filter_map(|(name, permission)| {
         let mut all = Permission::ALL.into_iter();
         let permission = all.find(|known| known.name() == permission)?;
@@ -86,7 +86,7 @@ fn protected() -> impl Iterator<Item = (&'static str, Role)> {
     })
 }
 
-fn call_of(name: &str) -> (Method, String) {
+pub(super) fn call_of(name: &str) -> (Method, String) {
     let (method, path) = name.split_once(' ').expect("method and path");
     (method.parse().expect("a method"), path.replace("{id}", "1"))
 }

@@ -57,6 +57,7 @@ const CASES: &[(&str, &str, &str)] = &[
         "0000000000000000000000000000000",
     ),
     ("admin.session_minutes", "1440", "1441"),
+    ("admin.addresses_for_viewers", "masked", "none"),
     (
         "admin.public_url",
         "https://sentinel.example.com",
