@@ -8,6 +8,7 @@
 mod alerts;
 mod answers;
 mod auth;
+mod console;
 mod counts;
 mod error;
 mod extract;

@@ -9,6 +9,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::answers::answer_once;
+use crate::console;
 use crate::extract::BODY_BYTES_MAX;
 use crate::middleware::{Guard, after_panic, identify, limit_time, locate, require, secure};
 use crate::parts::{Admin, AdminParts};
@@ -39,6 +40,7 @@ pub fn router(parts: AdminParts) -> Router {
         router = router.route(route.path, handler);
     }
     router
+        .merge(console::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
