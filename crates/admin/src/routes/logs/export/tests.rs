@@ -176,7 +176,7 @@ async fn however_many_rows_are_held_a_page_at_a_time() {
     }
     let grown_kb = resident_kb().saturating_sub(before_kb);
     println!(
-        "{ROWS} rows, {bytes} bytes: {:?}, {grown_kb} kB more",
+        "{rows} rows, {bytes} bytes: {:?}, {grown_kb} kB more",
         begun.elapsed()
     );
     assert_eq!(lines as u64, 1 + rows);
