@@ -38,7 +38,7 @@ pub use auth::token::{
     JWT_SECRET_BYTES_MIN, JwtSecret, TOKEN_LIFE_DEFAULT, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN, TokenLife,
 };
 pub use error::AdminError;
-pub use figures::{Figures, Propagation, TrafficFigures};
+pub use figures::{Figures, LiveStreams, Propagation, TrafficFigures};
 pub use keys::Keys;
 pub use openapi::openapi_json;
 pub use parts::{Account, AdminParts};

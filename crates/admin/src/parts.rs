@@ -24,7 +24,7 @@ use crate::auth::token::{JwtSecret, TokenLife, Tokens};
 use crate::auth::verification::Verification;
 use crate::counts::CountedBindings;
 use crate::error::AdminError;
-use crate::figures::Figures;
+use crate::figures::{Figures, LiveStreams};
 use crate::keys::Keys;
 use crate::routes::EXPORTS_MAX;
 use crate::settings::Settings;
@@ -82,6 +82,8 @@ pub struct AdminParts {
     pub dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Live figures and metrics.
     pub figures: Arc<dyn Figures>,
+    /// What is under way on this replica.
+    pub live: Arc<dyn LiveStreams>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// The configured account.
@@ -125,6 +127,7 @@ pub(crate) struct Admin {
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) figures: Arc<dyn Figures>,
+    pub(crate) live: Arc<dyn LiveStreams>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) accounts: Arc<dyn AccountStore>,
     pub(crate) client_ip: ClientIpRules,
@@ -158,6 +161,7 @@ impl From<AdminParts> for Admin {
             health: parts.health,
             dispensable_health: parts.dispensable_health,
             figures: parts.figures,
+            live: parts.live,
             clock: parts.clock,
             client_ip: parts.client_ip,
             sign_in: SignIn::new(

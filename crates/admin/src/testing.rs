@@ -26,11 +26,12 @@ use tower::ServiceExt as _;
 
 use crate::auth::password::tests::{cheap_hash, cheap_text};
 use crate::{
-    Account, AdminParts, Figures, JwtSecret, Keys, Propagation, SealingSecret, TokenLife, TrafficFigures,
-    router,
+    Account, AdminParts, Figures, JwtSecret, Keys, LiveStreams, Propagation, SealingSecret, TokenLife,
+    TrafficFigures, router,
 };
 
 pub(crate) mod alerts;
+mod answers;
 mod settings;
 mod store;
 
@@ -129,6 +130,13 @@ impl Figures for FakeFigures {
     }
 }
 
+#[async_trait]
+impl LiveStreams for FakeFigures {
+    async fn of(&self, fingerprint: &KeyFingerprint) -> Option<u64> {
+        (*fingerprint == FINGERPRINT).then_some(3)
+    }
+}
+
 /// An answer, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -224,6 +232,7 @@ impl Console {
             health: health.into_iter().map(shared).collect(),
             dispensable_health: dispensable.into_iter().map(shared).collect(),
             figures: Arc::new(FakeFigures),
+            live: Arc::new(FakeFigures),
             clock: clock.clone(),
             account: Account::new(USERNAME, cheap_hash(PASSWORD)).expect("a good name"),
             accounts: Arc::new(accounts.clone()),

@@ -28,7 +28,7 @@ use crate::alerts::{AlertParts, Alerting, AlertsError};
 use crate::config::{Config, Loaded, Secret};
 use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
 use crate::keys::InstallationKeys;
-use crate::metrics::{ChannelMetrics, Metrics, TrafficMetrics};
+use crate::metrics::{ChannelMetrics, LiveOnWorkers, Metrics, TrafficMetrics};
 use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Authority, Stores, StoresError};
@@ -167,6 +167,7 @@ impl App {
             health,
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
+            live: Arc::new(LiveOnWorkers(engine.live_requests())),
             clock,
             client_ip: config.proxy.client_ip_rules(),
             accounts: Arc::clone(&authority.accounts),

@@ -168,7 +168,6 @@ macro_rules! conformance_suite {
             answers::a_name_stands_for_one_request_of_one_account
             answers::a_request_without_an_answer_may_be_made_anew
             answers::of_many_at_once_one_is_the_first
-            answers::an_account_has_so_many_answers
         }
     };
     (@each $fixture:expr; $($part:ident::$promise:ident)+) => {

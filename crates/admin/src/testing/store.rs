@@ -14,9 +14,9 @@ use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
-    AdminEventStore, AnswerStore, ArchivedBinding, AuditStore, BindingAdmin, BindingFilter, BindingOrder,
-    BindingPage, CountedBindings, EventFilter, FirstAnswer, InterceptBucket, InterceptFilter, InterceptStore,
-    MovedBinding, RepeatableRequest, Repeated, Replica, StoreError, StoredEvent, StoredIntercept, TopRefused,
+    AdminEventStore, ArchivedBinding, AuditStore, BindingAdmin, BindingFilter, BindingOrder, BindingPage,
+    CountedBindings, EventFilter, FirstAnswer, InterceptBucket, InterceptFilter, InterceptStore,
+    MovedBinding, RepeatableRequest, Replica, StoreError, StoredEvent, StoredIntercept, TopRefused,
     TrafficKept, TrafficReport, TrafficSpan, TrafficStore, TrafficStretch,
 };
 use sentinel_core::time::Timestamp;
@@ -119,7 +119,7 @@ impl FakeStore {
         self.0.lock().expect("not poisoned")
     }
 
-    fn working(&self) -> Result<MutexGuard<'_, Stored>, StoreError> {
+    pub(super) fn working(&self) -> Result<MutexGuard<'_, Stored>, StoreError> {
         let stored = self.lock();
         match &stored.failure {
             Some(error) => Err(error.clone()),
@@ -393,41 +393,5 @@ impl AuditStore for FakeStore {
             }
         });
         Ok(chained.filter(|chained| chained.id > after).collect())
-    }
-}
-
-#[async_trait]
-impl AnswerStore for FakeStore {
-    async fn begin(&self, request: RepeatableRequest) -> Result<Repeated, StoreError> {
-        let mut stored = self.working()?;
-        if stored.is_under_way {
-            return Ok(Repeated::UnderWay);
-        }
-        let known = stored
-            .answers
-            .iter()
-            .find(|(known, _)| (&known.account, &known.key) == (&request.account, &request.key));
-        match known {
-            Some((known, _)) if known.digest != request.digest => Ok(Repeated::KeyReused),
-            Some((_, Some(answer))) => Ok(Repeated::Answered(answer.clone())),
-            Some((_, None)) => Ok(Repeated::UnderWay),
-            None => {
-                stored.answers.push((request, None));
-                Ok(Repeated::First)
-            }
-        }
-    }
-
-    async fn finish(
-        &self,
-        request: RepeatableRequest,
-        answer: Option<FirstAnswer>,
-    ) -> Result<(), StoreError> {
-        let mut stored = self.working()?;
-        stored.answers.retain(|(known, _)| *known != request);
-        if answer.is_some() {
-            stored.answers.push((request, answer));
-        }
-        Ok(())
     }
 }

@@ -12,3 +12,7 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_by_time ON idempotency_keys (begun_at);
 CREATE INDEX idempotency_keys_by_account ON idempotency_keys (account, begun_at);
+
+-- Pages of the audit log of one actor or of one action.
+CREATE INDEX admin_events_by_actor ON admin_events (actor, id);
+CREATE INDEX admin_events_by_action ON admin_events (action, id);

@@ -1,16 +1,13 @@
 //! Promises about first answers: a request that comes again is known, by its name and by what it asks for.
 
-use sentinel_core::ports::{
-    ANSWER_KEPT, ANSWERS_OF_ACCOUNT_MAX, FirstAnswer, RepeatableRequest, Repeated, UNDER_WAY_MAX,
-};
+use sentinel_core::ports::{ANSWER_KEPT, FirstAnswer, RepeatableRequest, Repeated, UNDER_WAY_MAX};
 use sentinel_core::time::Timestamp;
 
 use super::{AnyStore, at};
-use crate::answers::ANSWERS_REMOVED_MAX;
 
-const NOW: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 
-fn request(key: &str, digest: u8, at: Timestamp) -> RepeatableRequest {
+pub(crate) fn request(key: &str, digest: u8, at: Timestamp) -> RepeatableRequest {
     RepeatableRequest {
         account: "root".to_owned(),
         key: key.to_owned(),
@@ -94,27 +91,4 @@ pub(crate) async fn of_many_at_once_one_is_the_first(store: impl AnyStore) {
         }
     }
     assert_eq!(firsts, 1);
-}
-
-/// The bounds are those of the port, [`ANSWERS_OF_ACCOUNT_MAX`], and of each step, [`ANSWERS_REMOVED_MAX`].
-pub(crate) async fn an_account_has_so_many_answers(store: impl AnyStore) {
-    let at = |number: u32| at(NOW.unix_ms() + i64::from(number));
-    for number in 0..=ANSWERS_OF_ACCOUNT_MAX {
-        let begun = store.begin(request(&number.to_string(), 1, at(number))).await;
-        assert_eq!(begun, Ok(Repeated::First));
-    }
-    let now = at(ANSWERS_OF_ACCOUNT_MAX);
-    assert_eq!(store.begin(request("1", 1, now)).await, Ok(Repeated::UnderWay));
-    assert_eq!(
-        store.begin(request("0", 1, now)).await,
-        Ok(Repeated::First),
-        "the oldest went"
-    );
-    // Long after, all are forgotten, though each step removes a few only.
-    let later = now.plus(ANSWER_KEPT);
-    for number in 0..=ANSWERS_OF_ACCOUNT_MAX / ANSWERS_REMOVED_MAX {
-        let key = format!("later {number}");
-        assert_eq!(store.begin(request(&key, 1, later)).await, Ok(Repeated::First));
-    }
-    assert_eq!(store.begin(request("1999", 2, later)).await, Ok(Repeated::First));
 }

@@ -35,7 +35,6 @@ impl AnswerStore for PostgresStore {
 
 /// Whoever inserts the row, or takes an old one over, is the first; others wait for that at the row.
 async fn begin(session: &Session, request: &RepeatableRequest) -> Result<Repeated, Failure> {
-    remove_old(session, request).await?;
     let insert = "INSERT INTO idempotency_keys AS known (account, key, digest, begun_at) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (account, key) DO UPDATE SET digest = $3, begun_at = $4, status = NULL, media_type = '', body = '' \
          WHERE known.begun_at <= $5 OR (known.status IS NULL AND known.begun_at <= $6 AND known.digest = $3)";
@@ -50,6 +49,7 @@ async fn begin(session: &Session, request: &RepeatableRequest) -> Result<Repeate
         &Moment(under_way_since(request.at)),
     ];
     if rows::execute(session, insert, values).await? > 0 {
+        remove_old(session, request).await?;
         return Ok(Repeated::First);
     }
     let select =
@@ -108,7 +108,7 @@ async fn remove_old(session: &Session, request: &RepeatableRequest) -> Result<()
          SELECT account, key FROM idempotency_keys WHERE account = $1 ORDER BY begun_at DESC LIMIT $2 OFFSET $3 \
          FOR UPDATE SKIP LOCKED)";
     let account = values::text(&request.account);
-    let kept = i64::from(ANSWERS_OF_ACCOUNT_MAX - 1);
+    let kept = i64::from(ANSWERS_OF_ACCOUNT_MAX);
     rows::execute(session, beyond, &[&account, &removed, &kept]).await?;
     Ok(())
 }

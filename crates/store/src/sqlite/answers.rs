@@ -27,7 +27,6 @@ impl AnswerStore for SqliteStore {
 }
 
 fn begin(connection: &Connection, request: &RepeatableRequest) -> Result<Repeated, Failure> {
-    remove_old(connection, request)?;
     let begun = connection
         .prepare_cached(
             "INSERT INTO idempotency_keys (account, key, digest, begun_at) VALUES (?1, ?2, ?3, ?4) \
@@ -43,6 +42,7 @@ fn begin(connection: &Connection, request: &RepeatableRequest) -> Result<Repeate
             under_way_since(request.at).unix_ms(),
         ])?;
     if begun > 0 {
+        remove_old(connection, request)?;
         return Ok(Repeated::First);
     }
     let select =
@@ -111,7 +111,7 @@ fn remove_old(connection: &Connection, request: &RepeatableRequest) -> Result<()
         .execute(params![
             request.account,
             ANSWERS_REMOVED_MAX,
-            ANSWERS_OF_ACCOUNT_MAX - 1
+            ANSWERS_OF_ACCOUNT_MAX
         ])?;
     Ok(())
 }

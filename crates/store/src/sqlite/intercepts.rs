@@ -91,10 +91,15 @@ pub(super) fn list(
     conditions.add("at >= ?", filter.since.map(Timestamp::unix_ms));
     conditions.add("at < ?", filter.until.map(Timestamp::unix_ms));
     conditions.add("id < ?", filter.before);
+    let order = if is_short_time(connection, filter.since, filter.until)? {
+        BY_TIME
+    } else {
+        BY_ID
+    };
     // Addresses are texts here: whether one lies in a network is decided row by row, and the page is full when enough do.
     let limit = page_rows(filter.limit);
     let rows_read = if filter.network.is_some() { u32::MAX } else { limit };
-    let (statement, values) = conditions.page(SELECT_INTERCEPT, rows_read);
+    let (statement, values) = conditions.page_ordered(SELECT_INTERCEPT, order, rows_read);
     let is_inside = |row: &Result<StoredIntercept, Failure>| match (row, filter.network) {
         (Ok(stored), Some(network)) => network.contains(stored.intercept.client_ip),
         _ => true,
@@ -105,6 +110,32 @@ pub(super) fn list(
         .filter(is_inside)
         .take(limit as usize)
         .collect()
+}
+
+/// Reads from the newest on until the page is full.
+pub(super) const BY_ID: &str = "id DESC";
+/// The same order, but not by way of the ids, so that the index of times is taken: with few rows in that time, the log would else be looked
+/// through to its end for a page that never fills.
+pub(super) const BY_TIME: &str = "+id DESC";
+/// So many rows are few.
+pub(super) const SHORT_TIME_ROWS_MAX: i64 = 10_000;
+
+fn is_short_time(
+    connection: &Connection,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<bool, Failure> {
+    if since.is_none() && until.is_none() {
+        return Ok(false);
+    }
+    let from = since.map_or(i64::MIN, Timestamp::unix_ms);
+    let to = until.map_or(i64::MAX, Timestamp::unix_ms);
+    let count: i64 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM intercept_logs WHERE at >= ? AND at < ? LIMIT ?)",
+        )?
+        .query_row([from, to, SHORT_TIME_ROWS_MAX + 1], |row| row.get(0))?;
+    Ok(count <= SHORT_TIME_ROWS_MAX)
 }
 
 /// As [`sentinel_core::ports::InterceptStore::by_ids`].

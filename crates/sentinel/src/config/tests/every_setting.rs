@@ -66,12 +66,12 @@ const CASES: &[(&str, &str, &str)] = &[
         "0000000000000000000000000000000",
     ),
     ("admin.session_minutes", "1440", "1441"),
-    ("admin.addresses_for_viewers", "masked", "none"),
     (
         "admin.public_url",
         "https://sentinel.example.com",
         "sentinel.example.com",
     ),
+    ("admin.addresses_for_viewers", "masked", "none"),
     ("store.data_dir", "/var/lib/sentinel", ""),
     (
         "store.pg_dsn",

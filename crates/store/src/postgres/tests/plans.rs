@@ -162,3 +162,46 @@ async fn a_row_of_another_replica_can_appear_after_a_greater_id() {
     assert_eq!(late.len(), 1);
     assert!(late[0].id < only.id);
 }
+
+#[tokio::test]
+async fn every_list_is_led_to_its_rows_by_an_index() {
+    let (_store, server) = fixture().await;
+    let client = outside(&server).await;
+    client.batch_execute(MANY).await.unwrap();
+    let many = "INSERT INTO intercept_logs (reference, at, last_at, reason, outcome, binding_id, client_ip, method, path, user_agent, count) \
+             SELECT 'sr_' || n, now() - n * interval '1 second', now(), 'key_missing', 'refused', n % 5000, \
+             '10.0.0.0'::inet + n % 5000, 'GET', '/', '', 1 FROM generate_series(1, 20000) n; \
+         INSERT INTO admin_events (at, actor, action, detail, binding_id) \
+             SELECT now(), 'actor ' || n % 2000, 'action ' || n % 2000, '', n % 2000 FROM generate_series(1, 20000) n; \
+         INSERT INTO idempotency_keys (account, key, digest, begun_at) \
+             SELECT 'account ' || n % 100, n, decode(repeat('00', 32), 'hex'), now() - n * interval '1 second' \
+             FROM generate_series(1, 20000) n; \
+         UPDATE bindings SET status = 'banned' WHERE id % 1000 = 0; \
+         ANALYZE bindings, intercept_logs, admin_events, idempotency_keys";
+    client.batch_execute(many).await.unwrap();
+    for (table, condition, order) in [
+        ("intercept_logs", "reference = 'sr_7'", "id DESC"),
+        ("intercept_logs", "binding_id = 7", "id DESC"),
+        ("intercept_logs", "client_ip = '10.0.0.7'", "id DESC"),
+        ("intercept_logs", "at >= now() - interval '1 minute'", "id DESC"),
+        ("intercept_logs", "id < 9000", "id DESC"),
+        ("admin_events", "actor = 'actor 7'", "id DESC"),
+        ("admin_events", "action = 'action 7'", "id DESC"),
+        ("admin_events", "binding_id = 7", "id DESC"),
+        ("bindings", "status = 'banned' AND id < 9000", "id DESC"),
+        ("bindings", "labels @> ARRAY['x']", "id DESC"),
+        (
+            "idempotency_keys",
+            "begun_at <= now() - interval '5 hours'",
+            "begun_at",
+        ),
+        ("idempotency_keys", "account = 'account 7'", "begun_at DESC"),
+    ] {
+        let question = format!("SELECT * FROM {table} WHERE {condition} ORDER BY {order} LIMIT 50");
+        let plan = plan(&client, &question).await;
+        let looked_through = plan.lines().filter(|line| line.contains("Seq Scan"));
+        // Days without rows cost nothing.
+        let costs = looked_through.filter(|line| !line.contains("(cost=0.00..0.0"));
+        assert_eq!(costs.count(), 0, "{question}:\n{plan}");
+    }
+}
