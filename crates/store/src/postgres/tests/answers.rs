@@ -55,3 +55,16 @@ async fn what_one_replica_answered_another_one_answers_again() {
     store.finish(request.clone(), Some(answer.clone())).await.unwrap();
     assert_eq!(other.begin(request).await, Ok(Repeated::Answered(answer)));
 }
+
+#[tokio::test]
+async fn what_a_replica_left_behind_is_taken_over_after_under_way_max() {
+    let (store, server) = fixture().await;
+    let other = replica(&server).await;
+    assert_eq!(store.begin(request("a", 1, NOW)).await, Ok(Repeated::First));
+    drop(store);
+    let moment = Duration::from_millis(1);
+    let almost = NOW.plus(UNDER_WAY_MAX - moment);
+    assert_eq!(other.begin(request("a", 1, almost)).await, Ok(Repeated::UnderWay));
+    let over = NOW.plus(UNDER_WAY_MAX);
+    assert_eq!(other.begin(request("a", 1, over)).await, Ok(Repeated::First));
+}
