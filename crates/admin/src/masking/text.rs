@@ -67,15 +67,12 @@ fn masked(text: &[u8]) -> Vec<u8> {
         let (candidate, after) = rest.split_at(run);
         let digits = prefix_digits(after);
         let prefix = &after[..digits];
-        match mask_run(candidate, prefix) {
-            Some((written, with_prefix)) => {
-                out.extend_from_slice(written.as_bytes());
-                rest = &after[if with_prefix { digits } else { 0 }..];
-            }
-            None => {
-                out.extend_from_slice(candidate);
-                rest = after;
-            }
+        if let Some((written, with_prefix)) = mask_run(candidate, prefix) {
+            out.extend_from_slice(written.as_bytes());
+            rest = &after[if with_prefix { digits } else { 0 }..];
+        } else {
+            out.extend_from_slice(candidate);
+            rest = after;
         }
     }
     out
@@ -102,7 +99,7 @@ fn mask_run(run: &[u8], prefix: &[u8]) -> Option<(String, bool)> {
     // A prefix length belongs to the address that it stands behind.
     let prefix = std::str::from_utf8(prefix).ok().filter(|_| last == run.len());
     let length = prefix.and_then(|prefix| prefix.strip_prefix('/')?.parse::<u8>().ok());
-    let shown = shown(address, length)?;
+    let shown = shown(address, length);
     let before = &run[..first];
     // What stands behind it may hold another one.
     let behind = &run[last..];
@@ -144,13 +141,13 @@ fn parse(text: &str) -> Option<IpAddr> {
     }
 }
 
-/// The network in place of the address; none when the address says nothing: `::` stands for no one.
-fn shown(address: IpAddr, length: Option<u8>) -> Option<String> {
+/// The network in place of the address; `::` stays, as it stands for no one.
+fn shown(address: IpAddr, length: Option<u8>) -> String {
     if address.is_unspecified() && length.is_none() {
-        return Some(address.to_string());
+        return address.to_string();
     }
     let address = ClientIp::new(address);
     let (ipv4, ipv6) = PREFIXES;
     let wide = |shown: u8| length.map_or(shown, |length| length.min(shown));
-    Some(Network::widen(address, wide(ipv4), wide(ipv6)).to_string())
+    Network::widen(address, wide(ipv4), wide(ipv6)).to_string()
 }

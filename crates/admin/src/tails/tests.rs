@@ -144,7 +144,7 @@ async fn one_look_asks_look_pages_max_times_for_look_rows_max_rows() {
         assert_eq!(appeared.rows.len(), LOOK_ROWS_MAX as usize);
         count += appeared.rows.len();
     }
-    assert_eq!(count as i64, shown);
+    assert_eq!(i64::try_from(count), Ok(shown));
     looks(1).await;
     assert_eq!(
         ids(&follower.appeared.recv().await.expect("it came")),

@@ -79,7 +79,7 @@ impl Format {
         match self {
             Self::Csv { .. } => {
                 let mut cells = [const { String::new() }; COLUMNS.len()];
-                cells[0] = GO_ON.to_owned();
+                cells[0].push_str(GO_ON);
                 cells[1] = id.to_string();
                 let mut writer = csv::Writer::from_writer(Vec::new());
                 writer.write_record(cells)?;

@@ -1,6 +1,10 @@
 //! First answers take so much room and no more, and hold for all replicas.
 
-use sentinel_core::ports::{ANSWER_KEPT, ANSWERS_OF_ACCOUNT_MAX, AnswerStore as _, FirstAnswer, Repeated};
+use std::time::Duration;
+
+use sentinel_core::ports::{
+    ANSWER_KEPT, ANSWERS_OF_ACCOUNT_MAX, AnswerStore as _, FirstAnswer, Repeated, UNDER_WAY_MAX,
+};
 
 use super::{fixture, outside, replica};
 use crate::answers::ANSWERS_REMOVED_MAX;
@@ -63,7 +67,7 @@ async fn what_a_replica_left_behind_is_taken_over_after_under_way_max() {
     assert_eq!(store.begin(request("a", 1, NOW)).await, Ok(Repeated::First));
     drop(store);
     let moment = Duration::from_millis(1);
-    let almost = NOW.plus(UNDER_WAY_MAX - moment);
+    let almost = NOW.plus(UNDER_WAY_MAX.saturating_sub(moment));
     assert_eq!(other.begin(request("a", 1, almost)).await, Ok(Repeated::UnderWay));
     let over = NOW.plus(UNDER_WAY_MAX);
     assert_eq!(other.begin(request("a", 1, over)).await, Ok(Repeated::First));

@@ -315,5 +315,5 @@ fn what_lies_behind_goes_out_of_the_way() {
     behind(&mut way, 7);
     assert_eq!(way, [8..=9, 12..=20]);
     behind(&mut way, 20);
-    assert_eq!(way, [0..=0; 0]);
+    assert!(way.is_empty());
 }
