@@ -18,7 +18,7 @@ use sentinel_core::ports::{
 };
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Dependencies, Engine, StartError};
-use sentinel_store::listener::{ChangeListener, ChannelObserver as _, ListenerParts};
+use sentinel_store::listener::{ChangeListener, ListenerParts};
 use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
@@ -139,10 +139,7 @@ impl App {
             shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         );
         jobs.report(reporter(&config, &stores, &engine, &channels, traffic, &clock));
-        for feed in &feeds {
-            // One that never worked is no less lost than one that did.
-            channels.is_up(feed.channel(), false);
-        }
+        channels.none_is_up(&feeds);
         if !feeds.is_empty() {
             let listener = ChangeListener::new(ListenerParts {
                 lookup,
@@ -154,8 +151,6 @@ impl App {
             });
             jobs.listen(&listener, feeds);
         }
-        let mut health = stores.health.clone();
-        health.push(("server", draining.clone()));
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
             keys: Arc::new(keys),
@@ -164,7 +159,7 @@ impl App {
             events: Arc::clone(&authority.events),
             audit: Arc::clone(&authority.audit),
             answers: Arc::clone(&authority.answers),
-            health,
+            health: stores.health_with("server", draining.clone()),
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
             live: Arc::new(LiveOnWorkers(engine.live_requests())),

@@ -79,20 +79,16 @@ async fn finish(
 ) -> Result<(), Failure> {
     let (account, key) = (values::text(&request.account), values::text(&request.key));
     let (digest, at) = (request.digest.as_slice(), Moment(request.at));
-    match answer {
-        Some(answer) => {
-            let update = "UPDATE idempotency_keys SET status = $5, media_type = $6, body = $7 \
-                 WHERE account = $1 AND key = $2 AND digest = $3 AND begun_at = $4 AND status IS NULL";
-            let (status, body) = (i32::from(answer.status), values::text(&answer.body));
-            let values: &rows::Values<'_> =
-                &[&account, &key, &digest, &at, &status, &answer.media_type, &body];
-            rows::execute(session, update, values).await?;
-        }
-        None => {
-            let delete = "DELETE FROM idempotency_keys \
-                 WHERE account = $1 AND key = $2 AND digest = $3 AND begun_at = $4 AND status IS NULL";
-            rows::execute(session, delete, &[&account, &key, &digest, &at]).await?;
-        }
+    if let Some(answer) = answer {
+        let update = "UPDATE idempotency_keys SET status = $5, media_type = $6, body = $7 \
+             WHERE account = $1 AND key = $2 AND digest = $3 AND begun_at = $4 AND status IS NULL";
+        let (status, body) = (i32::from(answer.status), values::text(&answer.body));
+        let values: &rows::Values<'_> = &[&account, &key, &digest, &at, &status, &answer.media_type, &body];
+        rows::execute(session, update, values).await?;
+    } else {
+        let delete = "DELETE FROM idempotency_keys \
+             WHERE account = $1 AND key = $2 AND digest = $3 AND begun_at = $4 AND status IS NULL";
+        rows::execute(session, delete, &[&account, &key, &digest, &at]).await?;
     }
     Ok(())
 }
