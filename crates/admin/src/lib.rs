@@ -6,13 +6,16 @@
 //! token.
 
 mod alerts;
+mod answers;
 mod auth;
 mod console;
+mod counts;
 mod diagnostics;
 mod error;
 mod extract;
 mod figures;
 mod keys;
+mod masking;
 mod middleware;
 mod openapi;
 mod page;
@@ -22,6 +25,7 @@ mod router;
 mod routes;
 mod server;
 mod settings;
+mod tails;
 
 #[cfg(test)]
 mod secrecy_tests;
@@ -36,7 +40,7 @@ pub use auth::token::{
 };
 pub use diagnostics::{Diagnostics, Finding, Severity, TriedAddress};
 pub use error::AdminError;
-pub use figures::{Figures, Propagation, TrafficFigures};
+pub use figures::{Figures, LiveStreams, Propagation, TrafficFigures};
 pub use keys::Keys;
 pub use openapi::openapi_json;
 pub use parts::{Account, AdminParts};

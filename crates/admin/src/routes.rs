@@ -45,15 +45,26 @@ pub(crate) struct Route {
     pub(crate) path: &'static str,
     pub(crate) access: Access,
     pub(crate) handler: MethodRouter<Arc<Admin>, Infallible>,
+    /// Whether a request that comes again with the same `Idempotency-Key` gets its first answer again.
+    pub(crate) is_answered_once: bool,
 }
 
 impl Route {
+    /// Takes an `Idempotency-Key`.
+    fn answered_once(self) -> Self {
+        Self {
+            is_answered_once: true,
+            ..self
+        }
+    }
+
     fn get<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, Arc<Admin>>) -> Self {
         Self {
             method: "GET",
             path,
             access,
             handler: on(MethodFilter::GET, handler),
+            is_answered_once: false,
         }
     }
 
@@ -63,6 +74,7 @@ impl Route {
             path,
             access,
             handler: on(MethodFilter::POST, handler),
+            is_answered_once: false,
         }
     }
 
@@ -72,6 +84,7 @@ impl Route {
             path,
             access,
             handler: on(MethodFilter::PUT, handler),
+            is_answered_once: false,
         }
     }
 
@@ -81,6 +94,7 @@ impl Route {
             path,
             access,
             handler: on(MethodFilter::PATCH, handler),
+            is_answered_once: false,
         }
     }
 
@@ -90,6 +104,7 @@ impl Route {
             path,
             access,
             handler: on(MethodFilter::DELETE, handler),
+            is_answered_once: false,
         }
     }
 }

@@ -28,11 +28,12 @@ use tower::ServiceExt as _;
 
 use crate::auth::password::tests::{cheap_hash, cheap_text};
 use crate::{
-    Account, AdminParts, Figures, JwtSecret, Keys, Propagation, SealingSecret, TokenLife, TrafficFigures,
-    router,
+    Account, AdminParts, Figures, JwtSecret, Keys, LiveStreams, Propagation, SealingSecret, TokenLife,
+    TrafficFigures, router,
 };
 
 pub(crate) mod alerts;
+mod answers;
 mod diagnostics;
 mod settings;
 mod store;
@@ -55,6 +56,11 @@ pub(crate) const METRICS_TEXT: &str = "# TYPE sentinel_requests counter\nsentine
 pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
+    /// At [`START`].
+    pub(crate) fn start() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(START.unix_ms())))
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).expect("small");
         self.0.fetch_add(by, Ordering::SeqCst);
@@ -132,6 +138,13 @@ impl Figures for FakeFigures {
     }
 }
 
+#[async_trait]
+impl LiveStreams for FakeFigures {
+    async fn of(&self, fingerprint: &KeyFingerprint) -> Option<u64> {
+        (*fingerprint == FINGERPRINT).then_some(3)
+    }
+}
+
 /// An answer, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -198,10 +211,23 @@ impl Console {
         health: Vec<(&'static str, FakeHealth)>,
         dispensable: Vec<(&'static str, FakeHealth)>,
     ) -> Self {
+        Self::built(health, dispensable, false)
+    }
+
+    /// Where viewers see the networks of addresses only.
+    pub(crate) fn masking_for_viewers() -> Self {
+        Self::built(vec![("store", FakeHealth::Works)], Vec::new(), true)
+    }
+
+    fn built(
+        health: Vec<(&'static str, FakeHealth)>,
+        dispensable: Vec<(&'static str, FakeHealth)>,
+        masks_addresses_for_viewers: bool,
+    ) -> Self {
         let store = Arc::new(FakeStore::default());
         let failing = Arc::clone(&store);
         let accounts = MemoryAccounts::failing_when(move || failing.lock().failure.clone());
-        let clock = Arc::new(TestClock(AtomicI64::new(START.unix_ms())));
+        let clock = TestClock::start();
         let settings = Arc::<FakeSettings>::default();
         let alerts = Arc::<FakeAlerts>::default();
         let diagnostics = Arc::<FakeDiagnostics>::default();
@@ -214,9 +240,11 @@ impl Console {
             traffic: store.clone(),
             events: store.clone(),
             audit: store.clone(),
+            answers: store.clone(),
             health: health.into_iter().map(shared).collect(),
             dispensable_health: dispensable.into_iter().map(shared).collect(),
             figures: Arc::new(FakeFigures),
+            live: Arc::new(FakeFigures),
             clock: clock.clone(),
             account: Account::new(USERNAME, cheap_hash(PASSWORD)).expect("a good name"),
             accounts: Arc::new(accounts.clone()),
@@ -228,6 +256,7 @@ impl Console {
             attempts: Arc::new(InProcessAttempts::default()),
             jwt_secret: JwtSecret::new(SECRET).expect("long enough"),
             token_life: TokenLife::default(),
+            masks_addresses_for_viewers,
             settings: settings.clone(),
             alerts: alerts.clone(),
             stored: store.clone(),
@@ -255,6 +284,12 @@ impl Console {
         }
         let response = self.router.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
+        // Events go on for as long as somebody listens.
+        let is_endless = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind == "text/event-stream");
+        let body = if is_endless { Body::empty() } else { body };
         let bytes = body.collect().await.expect("in memory").to_bytes();
         let text = String::from_utf8(bytes.to_vec()).expect("text");
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);

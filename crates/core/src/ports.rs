@@ -4,14 +4,17 @@
 //! request, and asynchronous ones for what happens once per key.
 
 mod accounts;
+mod answers;
 mod audit;
 mod bindings;
+mod intercepts;
 mod records;
 mod retention;
 mod settings;
 mod traffic;
 mod transfer;
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +29,9 @@ use crate::time::Timestamp;
 use crate::usage::Uses;
 
 pub use accounts::{AccountStore, AdministratorAdded, InUse};
+pub use answers::{
+    ANSWER_KEPT, ANSWERS_OF_ACCOUNT_MAX, AnswerStore, FirstAnswer, RepeatableRequest, Repeated, UNDER_WAY_MAX,
+};
 pub use audit::{AuditStore, EventFilter, StoredEvent, verify};
 pub use bindings::{
     BINDINGS_COUNTED_MAX, BindingAdmin, BindingCursor, BindingFilter, BindingOrder, BindingPage,
@@ -206,14 +212,6 @@ pub struct InterceptFilter {
     pub limit: u32,
 }
 
-impl InterceptFilter {
-    /// Whether rows have to be looked at one by one, as no index leads to them.
-    pub fn looks_at_each(&self) -> bool {
-        let texts = [&self.path, &self.user_agent, &self.hint, &self.text];
-        self.network.is_some() || texts.into_iter().any(Option::is_some)
-    }
-}
-
 /// An intercept with its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredIntercept {
@@ -243,6 +241,14 @@ pub trait InterceptStore: Send + Sync {
 
     /// One page, newest first.
     async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError>;
+
+    /// At most `limit` rows whose ids lie in one of these runs, the smallest id first: for whoever follows the log. A row may appear after
+    /// one with a greater id, when several replicas write.
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError>;
 
     /// Counts per stretch of `bucket_ms` since `since`, oldest first; stretches without any are left out.
     async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError>;

@@ -28,7 +28,7 @@ use crate::config::{Config, Loaded, Secret};
 use crate::diagnostics::InstallationDiagnostics;
 use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
 use crate::keys::InstallationKeys;
-use crate::metrics::{ChannelMetrics, Metrics, TrafficMetrics};
+use crate::metrics::{ChannelMetrics, LiveOnWorkers, Metrics, TrafficMetrics};
 use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Authority, Stores, StoresError};
@@ -138,13 +138,12 @@ impl App {
             stores.shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         );
         jobs.report(reporter(&config, &stores, &engine, &channels, traffic, &clock));
+        channels.none_is_up(&feeds);
         if !feeds.is_empty() {
             let own = (lookup, engine.watcher(), channels);
             let listener = changes::listening_on(&feeds, own, &stores, &settings, &clock);
             jobs.listen(&listener, feeds);
         }
-        let mut health = stores.health.clone();
-        health.push(("server", draining.clone()));
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
             keys: Arc::new(keys),
@@ -152,7 +151,8 @@ impl App {
             traffic: Arc::clone(&authority.traffic),
             events: Arc::clone(&authority.events),
             audit: Arc::clone(&authority.audit),
-            health,
+            answers: Arc::clone(&authority.answers),
+            health: stores.health_with("server", draining.clone()),
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
             diagnostics: Arc::new(InstallationDiagnostics::of(
@@ -161,6 +161,7 @@ impl App {
                 settings.rules(),
                 &clock,
             )),
+            live: Arc::new(LiveOnWorkers(engine.live_requests())),
             clock,
             client_ip: config.proxy.client_ip_rules(),
             accounts: Arc::clone(&authority.accounts),
@@ -169,6 +170,7 @@ impl App {
             attempts: Arc::clone(&stores.attempts),
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
+            masks_addresses_for_viewers: config.admin.masks_addresses_for_viewers,
             settings: settings.clone(),
             alerts: alerting.desk(Arc::clone(&bindings)),
             stored: Arc::clone(&authority.bindings),

@@ -20,6 +20,7 @@ pub mod transfer;
 
 mod account_records;
 mod alert_records;
+mod answers;
 mod change;
 mod network_list;
 mod pace;

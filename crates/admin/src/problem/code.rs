@@ -27,6 +27,8 @@ pub(crate) enum Code {
     BindingNotFound,
     BindingChanged,
     BindingExists,
+    IdempotencyKeyReused,
+    RequestUnderWay,
     SettingsOutdated,
     SettingsVersionNotFound,
     DeliveryNotDead,
@@ -42,7 +44,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnsupportedMediaType,
@@ -65,6 +67,8 @@ impl Code {
         Self::BindingNotFound,
         Self::BindingChanged,
         Self::BindingExists,
+        Self::IdempotencyKeyReused,
+        Self::RequestUnderWay,
         Self::SettingsOutdated,
         Self::SettingsVersionNotFound,
         Self::DeliveryNotDead,
@@ -132,6 +136,12 @@ impl Code {
                 "The binding has changed meanwhile",
             ),
             Self::BindingExists => ("binding_exists", S::CONFLICT, "The key has a binding already"),
+            Self::IdempotencyKeyReused => (
+                "idempotency_key_reused",
+                S::UNPROCESSABLE_ENTITY,
+                "The Idempotency-Key stands for another request",
+            ),
+            Self::RequestUnderWay => ("request_under_way", S::CONFLICT, "The same request is under way"),
             Self::SettingsOutdated => (
                 "settings_outdated",
                 S::CONFLICT,

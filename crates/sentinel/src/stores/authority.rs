@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sentinel_alerts::watch::MakeCounters;
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
-    AccountStore, AdminEventStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Health,
+    AccountStore, AdminEventStore, AnswerStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Health,
     InterceptRetention, InterceptStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
@@ -26,6 +26,7 @@ pub(crate) struct Authority {
     pub(crate) retention: Arc<dyn InterceptRetention>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) audit: Arc<dyn AuditStore>,
+    pub(crate) answers: Arc<dyn AnswerStore>,
     pub(crate) settings: Arc<dyn SettingStore>,
     pub(crate) archive: Arc<dyn ArchiveStore>,
     pub(crate) transfer: Arc<dyn TransferStore>,
@@ -140,6 +141,7 @@ impl Authority {
             + InterceptRetention
             + AdminEventStore
             + AuditStore
+            + AnswerStore
             + SettingStore
             + ArchiveStore
             + TransferStore
@@ -160,6 +162,7 @@ impl Authority {
             retention: shared.clone(),
             events: shared.clone(),
             audit: shared.clone(),
+            answers: shared.clone(),
             settings: shared.clone(),
             archive: shared.clone(),
             transfer: shared.clone(),

@@ -1,6 +1,7 @@
 //! The domain's ports on the PostgreSQL store: each call is one piece of work on one session, and nothing else.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use sentinel_core::audit::{ChainHead, ChainedEvent};
@@ -153,6 +154,16 @@ impl InterceptStore for PostgresStore {
 
     async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError> {
         run!(self, Scope::Report, |session| intercepts::list(session, filter))
+    }
+
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError> {
+        run!(self, Scope::Report, |session| intercepts::by_ids(
+            session, &runs, limit
+        ))
     }
 
     async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {

@@ -42,6 +42,7 @@ const TABLES: &[&str] = &[
     "traffic",
     "top_refused",
     "replicas",
+    "idempotency_keys",
 ];
 
 /// The schema that this version reads and writes.

@@ -1,6 +1,7 @@
 //! The domain's ports on the SQLite store: each call goes to a reader or to the writer, and nowhere else.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use sentinel_core::audit::{ChainHead, ChainedEvent};
@@ -135,6 +136,15 @@ impl InterceptStore for SqliteStore {
 
     async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError> {
         self.read(move |connection| intercepts::list(connection, filter))
+            .await
+    }
+
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError> {
+        self.read(move |connection| intercepts::by_ids(connection, &runs, limit))
             .await
     }
 

@@ -16,7 +16,7 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, SECRET, USERNAME, ip};
 
 /// Every route, and what it takes to call it; empty for everybody.
-const ROUTES: [(&str, &str); 57] = [
+const ROUTES: [(&str, &str); 58] = [
     ("DELETE /admin/api/account/second-factor", "account.own"),
     ("DELETE /admin/api/administrators/{id}", "administrators.manage"),
     ("DELETE /admin/api/sessions/{id}", "sessions.own"),
@@ -37,6 +37,7 @@ const ROUTES: [(&str, &str); 57] = [
     ("GET /admin/api/logs", "logs.read"),
     ("GET /admin/api/logs/by-reference/{reference}", "logs.read"),
     ("GET /admin/api/logs/export", "logs.read"),
+    ("GET /admin/api/logs/tail", "logs.read"),
     ("GET /admin/api/openapi.json", ""),
     ("GET /admin/api/session", "sessions.own"),
     ("GET /admin/api/sessions", "sessions.own"),
@@ -83,7 +84,7 @@ const ROUTES: [(&str, &str); 57] = [
 ];
 
 /// Those that take a permission, each with the least role that has it.
-fn protected() -> impl Iterator<Item = (&'static str, Role)> {
+pub(super) fn protected() -> impl Iterator<Item = (&'static str, Role)> {
     ROUTES.into_iter().filter_map(|(name, permission)| {
         let mut all = Permission::ALL.into_iter();
         let permission = all.find(|known| known.name() == permission)?;
@@ -91,7 +92,7 @@ fn protected() -> impl Iterator<Item = (&'static str, Role)> {
     })
 }
 
-fn call_of(name: &str) -> (Method, String) {
+pub(super) fn call_of(name: &str) -> (Method, String) {
     let (method, path) = name.split_once(' ').expect("method and path");
     (method.parse().expect("a method"), path.replace("{id}", "1"))
 }
