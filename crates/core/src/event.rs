@@ -65,6 +65,7 @@ impl Reference {
     }
 
     /// Its text.
+    #[expect(clippy::missing_panics_doc, reason = "it was made of text")]
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Name::Usual(bytes) => std::str::from_utf8(bytes).expect("it was made of text"),
