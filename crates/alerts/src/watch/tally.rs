@@ -106,12 +106,15 @@ pub struct Sightings {
     /// Requests whose subject had no room.
     lost: u64,
     /// Room for the next subjects.
-    spare: Vec<Box<Sighting>>,
+    spare: Boxes,
 }
+
+/// As the maps have them, so that they go back as they are.
+type Boxes = Vec<Box<Sighting>>;
 
 /// Sightings that were counted: nothing but their room is of use.
 #[derive(Debug, Default)]
-pub struct Used(Vec<Box<Sighting>>);
+pub struct Used(Boxes);
 
 impl Used {
     pub(super) fn add(&mut self, sightings: impl IntoIterator<Item = Box<Sighting>>) {
@@ -202,7 +205,7 @@ impl Sightings {
 
 fn with_room<'s>(
     subjects: &'s mut HashMap<Subject, Box<Sighting>>,
-    spare: &mut Vec<Box<Sighting>>,
+    spare: &mut Boxes,
     subject: Subject,
     intercept: &Intercept,
 ) -> Option<&'s mut Sighting> {
