@@ -9,8 +9,12 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 .PHONY: build
-build: ## Build the release binary, target/release/sentinel
+build: console ## Build the release binary with the console in it, target/release/sentinel
 	cargo build --release --locked --bin sentinel
+
+.PHONY: console
+console: ## Build the console, if anything of it changed
+	@scripts/console
 
 .PHONY: run
 run: build ## Build and serve on port 7000, in front of UPSTREAM_URL or of a demo upstream (ARGS="…" adds options)
@@ -46,6 +50,10 @@ deploy-secrets: ## Fill what deploy/compose.yaml needs: .env, secrets, a certifi
 .PHONY: test-deploy
 test-deploy: ## Bring the deployment up in real containers and check it (podman, as root; minutes)
 	@deploy/test/run
+
+.PHONY: test-forward-auth
+test-forward-auth: build ## Let a real Nginx and a real Caddy ask Sentinel, as docs/forward-auth.md has it
+	@deploy/test/forward-auth
 
 .PHONY: tools
 tools: ## Install cargo-deny and cargo-machete into target/tools, if missing

@@ -1,5 +1,7 @@
 //! The live figures that the dashboard and `/metrics` show. They are counted elsewhere and only read here.
 
+use std::time::Duration;
+
 use sentinel_core::decision::RefusalReason;
 
 /// What went through the proxy since it started, and what it holds now.
@@ -19,16 +21,30 @@ pub struct TrafficFigures {
     pub upstream_errors: u64,
     /// Clients' connections that are open now.
     pub live_connections: u64,
+    /// Tunnels (WebSocket) that are open now.
+    pub live_streams: u64,
     /// Bindings in the in-process cache now.
     pub cache_entries: u64,
     /// Audit records and uses that did not fit their queues and were dropped.
     pub lost_records: u64,
 }
 
-/// Where the figures come from. Both calls return at once.
+/// How late this replica hears of changes made elsewhere, lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Propagation {
+    /// Half of the changes came sooner.
+    pub p50: Duration,
+    /// Of a hundred changes all but one came sooner.
+    pub p99: Duration,
+}
+
+/// Where the figures come from. All calls return at once.
 pub trait Figures: Send + Sync {
     /// The figures for the dashboard.
     fn traffic(&self) -> TrafficFigures;
+
+    /// How late changes made elsewhere are heard of; none when there were none.
+    fn propagation(&self) -> Option<Propagation>;
 
     /// All metrics in the OpenMetrics text format, for `/metrics`.
     fn metrics_text(&self) -> String;

@@ -7,9 +7,11 @@
 
 mod alerts;
 mod auth;
+mod console;
 mod error;
 mod extract;
 mod figures;
+mod keys;
 mod middleware;
 mod openapi;
 mod page;
@@ -32,7 +34,8 @@ pub use auth::token::{
     JWT_SECRET_BYTES_MIN, JwtSecret, TOKEN_LIFE_DEFAULT, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN, TokenLife,
 };
 pub use error::AdminError;
-pub use figures::{Figures, TrafficFigures};
+pub use figures::{Figures, Propagation, TrafficFigures};
+pub use keys::Keys;
 pub use openapi::openapi_json;
 pub use parts::{Account, AdminParts};
 pub use router::router;

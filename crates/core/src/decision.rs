@@ -91,6 +91,11 @@ impl RefusalReason {
         }
     }
 
+    /// Whether the request was permitted, and only got no answer of the upstream.
+    pub const fn is_of_upstream(self) -> bool {
+        matches!(self, Self::UpstreamUnreachable | Self::UpstreamTimeout)
+    }
+
     /// The reason with this code.
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)

@@ -1,6 +1,7 @@
 //! The server put together: store, lookup, jobs, data plane and admin listener, started in an order in which whatever can fail
 //! fails early, and stopped in an order in which nothing is lost.
 
+mod admin_task;
 mod data_plane;
 
 use std::net::SocketAddr;
@@ -22,16 +23,16 @@ use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use crate::alerts::{AlertParts, Alerting, AlertsError};
 use crate::config::{Config, Loaded, Secret};
-use crate::jobs::{JobParts, Jobs};
-use crate::metrics::{ChannelMetrics, Metrics};
+use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
+use crate::keys::InstallationKeys;
+use crate::metrics::{ChannelMetrics, Metrics, TrafficMetrics};
 use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Authority, Stores, StoresError};
+use admin_task::AdminTask;
 use data_plane::proxy_config;
 
 /// Why the server did not start.
@@ -98,10 +99,7 @@ impl App {
         let feeds = std::mem::take(&mut stores.feeds);
         let authority = &stores.authority;
         let secrets = prepare_secrets(&config, authority, clock.now()).await?;
-        let listen = config.admin.listen;
-        let admin_listener = TcpListener::bind(listen)
-            .await
-            .map_err(|error| AppError::AdminListen(listen, error))?;
+        let admin_listener = bound_for_operators(config.admin.listen).await?;
 
         let settings = Arc::new(LiveSettings::new(
             written,
@@ -119,6 +117,7 @@ impl App {
         let (spool, reader) = open_spool(&config, Arc::clone(&clock), alerting.watch())?;
         let recording = (Arc::clone(&spool), reader);
         let mut jobs = Jobs::start(job_parts(&stores, recording, &lookup, &settings, &clock));
+        let keys = InstallationKeys::new(&config.upstream.profile, &secrets.hasher);
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
@@ -129,15 +128,17 @@ impl App {
 
         let draining = Arc::new(Draining::default());
         let bindings = changeable(&stores, &lookup, engine.watcher());
-        let channels = ChannelMetrics::default();
+        jobs.lift_bans(Arc::clone(&bindings), Arc::clone(&clock));
+        let (channels, traffic) = (ChannelMetrics::default(), TrafficMetrics::default());
         let shared = stores.shared.clone();
         let metrics = Metrics::new(
             engine.figures(),
             Arc::clone(&lookup),
             Arc::clone(&spool),
-            (&channels, &alerting.metrics()),
+            (&channels, &alerting.metrics(), &traffic),
             shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         );
+        jobs.report(reporter(&config, &stores, &engine, &channels, traffic, &clock));
         for feed in &feeds {
             // One that never worked is no less lost than one that did.
             channels.is_up(feed.channel(), false);
@@ -157,8 +158,11 @@ impl App {
         health.push(("server", draining.clone()));
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
+            keys: Arc::new(keys),
             intercepts: Arc::clone(&authority.intercepts),
+            traffic: Arc::clone(&authority.traffic),
             events: Arc::clone(&authority.events),
+            audit: Arc::clone(&authority.audit),
             health,
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
@@ -190,6 +194,11 @@ impl App {
     /// Where clients connect.
     pub(crate) fn proxy_addr(&self) -> SocketAddr {
         self.engine.local_addr()
+    }
+
+    /// Where other proxies ask, if they may.
+    pub(crate) fn forward_auth_addr(&self) -> Option<SocketAddr> {
+        self.engine.forward_auth_addr()
     }
 
     /// Where operators connect.
@@ -258,36 +267,6 @@ impl Health for Draining {
     }
 }
 
-/// The admin listener's task.
-struct AdminTask {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl AdminTask {
-    fn start(listener: TcpListener, parts: AdminParts) -> Result<Self, AppError> {
-        let address = listener
-            .local_addr()
-            .map_err(|error| AppError::AdminListen(([0, 0, 0, 0], 0).into(), error))?;
-        let (stop, stopping) = oneshot::channel();
-        let task = tokio::spawn(sentinel_admin::serve(
-            listener,
-            sentinel_admin::router(parts),
-            async {
-                let _ = stopping.await;
-            },
-        ));
-        Ok(Self { address, stop, task })
-    }
-
-    async fn stop(self) {
-        // It may have ended already.
-        let _ = self.stop.send(());
-        let _ = self.task.await;
-    }
-}
-
 /// Where the data plane records. Nothing is served without it.
 fn open_spool(
     config: &Config,
@@ -322,6 +301,12 @@ async fn prepare_secrets(
     Ok(secrets)
 }
 
+async fn bound_for_operators(listen: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(listen)
+        .await
+        .map_err(|error| AppError::AdminListen(listen, error))
+}
+
 fn job_parts(
     stores: &Stores,
     (spool, reader): (Arc<Spool>, SpoolReader),
@@ -341,6 +326,26 @@ fn job_parts(
         archive: Arc::clone(&authority.archive),
         shared: stores.shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         settings: Arc::clone(settings),
+        clock: Arc::clone(clock),
+    }
+}
+
+/// What tells the store how much goes through here.
+fn reporter(
+    config: &Config,
+    stores: &Stores,
+    engine: &Engine,
+    channels: &ChannelMetrics,
+    metrics: TrafficMetrics,
+    clock: &Arc<dyn Clock>,
+) -> Reporter {
+    let (figures, channels) = (engine.figures(), channels.clone());
+    Reporter {
+        counted: Box::new(move || traffic_counts(&figures.snapshot())),
+        propagation: Box::new(move || channels.propagation().map(|late| late.p99)),
+        store: Arc::clone(&stores.authority.traffic),
+        replica: config.audit.replica_name.clone(),
+        metrics,
         clock: Arc::clone(clock),
     }
 }

@@ -4,12 +4,14 @@
 //! standard error. No secret is taken as an argument: arguments are seen by every user of the machine.
 
 mod admin;
+mod audit;
 mod bindings;
 mod check;
 mod export;
 mod hash_password;
 mod healthcheck;
 mod import;
+mod manual;
 mod migrate;
 mod table;
 
@@ -29,8 +31,28 @@ use crate::secrets::SecretsError;
 use crate::stores::{Authority, StoresError};
 use crate::telemetry::TelemetryError;
 
-/// What the process's exit code says, for `--help`.
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong configuration or usage.\n\
+/// The exit code of what was not done.
+const FAILED: u8 = 1;
+/// The exit code of what will not be done before somebody changes a setting or the command.
+const MISUSED: u8 = 2;
+/// What the process's exit codes say, for the manual.
+const EXIT_CODES: [(u8, &str); 4] = [
+    (0, "done"),
+    (
+        FAILED,
+        "failed: what was asked for was not done, or not all of it; why is on standard error, of a server in its log",
+    ),
+    (
+        MISUSED,
+        "wrong configuration or usage: the same again fails again, so systemd does not start the server anew",
+    ),
+    (
+        101,
+        "a defect of Sentinel: standard error says where; please report it",
+    ),
+];
+/// The same in short, for `--help`.
+const AFTER_HELP: &str = "Exit codes: 0 done, 1 failed, 2 wrong configuration or usage.\n\
     Settings come from environment variables, and below them from sentinel.toml; `sentinel check` judges them.";
 /// Who did it, in the admin events.
 const ACTOR: &str = "cli";
@@ -39,7 +61,7 @@ const HEALTHCHECK_SECONDS_MAX: u64 = 60;
 
 /// Ties each API key to the network of its first use, in front of an LLM gateway.
 #[derive(Debug, Parser)]
-#[command(name = "sentinel", version, after_help = EXIT_CODES)]
+#[command(name = "sentinel", version, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     /// The configuration file [default: $SENTINEL_CONFIG, else ./sentinel.toml if it exists]
     #[arg(long, global = true, value_name = "PATH")]
@@ -75,6 +97,8 @@ pub(crate) enum Command {
     Bindings(bindings::BindingsArguments),
     /// Add administrators and help those who cannot sign in; a running server follows within seconds
     Admin(admin::AdminArguments),
+    /// Look whether the log of what operators did is as it was written
+    Audit(audit::AuditArguments),
     /// Write all that the store holds as JSON Lines: to keep, or for another store
     Export(export::ExportArguments),
     /// Take what another store exported, or bind keys before their first use
@@ -83,6 +107,10 @@ pub(crate) enum Command {
     Openapi,
     /// Hash a password for ADMIN_PASSWORD; it is read from the terminal or from standard input
     HashPassword,
+    /// Write the manual: one page to standard output, or all pages into a folder
+    Man(manual::ManArguments),
+    /// Print what a shell needs to complete this command line
+    Completions(manual::CompletionsArguments),
 }
 
 /// Why a command failed.
@@ -162,6 +190,11 @@ pub(crate) enum CliError {
     /// A step of the demo did not do what it says; which one was printed.
     #[error("the demo did not do what it should")]
     DemoFailed,
+    /// The log of what operators did was touched.
+    #[error(
+        "event {0} was changed or moved, or one before it is gone; the {1} events before it are as they were written"
+    )]
+    AuditBroken(i64, u64),
     /// The configuration that was checked is wrong; how was printed.
     #[error("the configuration cannot be used")]
     CheckedConfig,
@@ -180,8 +213,8 @@ impl CliError {
     /// The exit code that says so.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::CheckedConfig | Self::Password(_) | Self::TwoUpstreams => 2,
-            _ => 1,
+            Self::Config(_) | Self::CheckedConfig | Self::Password(_) | Self::TwoUpstreams => MISUSED,
+            _ => FAILED,
         }
     }
 }
@@ -234,6 +267,11 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
             };
             wait_for(on_store(Authority::open(&config), work))?
         }
+        Command::Audit(arguments) => {
+            let config = load(sources, false)?.config;
+            let work = async |store: &Authority| audit::run(&arguments, &*store.audit, &mut out).await;
+            wait_for(on_store(Authority::open_existing(&config), work))?
+        }
         Command::Export(arguments) => {
             let config = load(sources, false)?.config;
             let work = async |store: &Authority| {
@@ -250,6 +288,8 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
         }
         Command::Openapi => Ok(write!(out, "{}", sentinel_admin::openapi_json())?),
         Command::HashPassword => hash_password::run(&mut out),
+        Command::Man(arguments) => manual::man(&arguments, &mut out),
+        Command::Completions(arguments) => manual::completions(&arguments, &mut out),
     }
 }
 

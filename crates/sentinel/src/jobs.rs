@@ -1,18 +1,22 @@
-//! What runs beside the requests: writing uses and audit records, following settings, archiving, forgetting. No request waits for any of it.
+//! What runs beside the requests: writing uses, audit records and figures, following settings, archiving, forgetting. No request waits for any of it.
 //!
 //! A job that ends by itself takes the server down: a server that no longer writes its records must not look well.
 
 mod archive;
+mod bans;
 mod intercepts;
 mod last_used;
 mod renewals;
 mod retention;
 mod settings;
+mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::ports::{AdminEventStore, ArchiveStore, InterceptRetention, InterceptStore, UseStore};
+use sentinel_core::ports::{
+    AdminEventStore, ArchiveStore, BindingAdmin, InterceptRetention, InterceptStore, UseStore,
+};
 use sentinel_core::time::Clock;
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::listener::ChangeListener;
@@ -24,6 +28,8 @@ use tokio::time::timeout;
 
 use crate::alerts::{Alerting, LostRecords};
 use crate::settings::LiveSettings;
+
+pub(crate) use traffic::{Reporter, traffic_counts};
 
 /// How long the jobs may take at the end to write what they hold.
 pub(crate) const FLUSH_MAX: Duration = Duration::from_secs(15);
@@ -109,10 +115,28 @@ impl Jobs {
         }
     }
 
+    /// Lifts bans whose time has come, by way of `bindings`, which tells every cache.
+    pub(crate) fn lift_bans(&mut self, bindings: Arc<dyn BindingAdmin>, clock: Arc<dyn Clock>) {
+        let running = bans::run(bindings, clock, self.stop.subscribe());
+        self.tasks.spawn(named("bans", running));
+    }
+
     /// Raises and delivers alerts.
     pub(crate) fn alert(&mut self, alerting: Alerting, lost: LostRecords) {
         let running = alerting.run(lost, self.stop.subscribe());
         self.tasks.spawn(named("alerts", running));
+    }
+
+    /// Reports what this replica counts, and has old figures forgotten.
+    pub(crate) fn report(&mut self, reporter: Reporter) {
+        let forgetting = traffic::forget(
+            Arc::clone(&reporter.store),
+            Arc::clone(&reporter.clock),
+            self.stop.subscribe(),
+        );
+        self.tasks.spawn(named("traffic_retention", forgetting));
+        let reporting = reporter.run(self.stop.subscribe());
+        self.tasks.spawn(named("traffic", reporting));
     }
 
     /// Returns the name of a job that ended, which none does before [`Jobs::stop`].
@@ -213,6 +237,7 @@ mod tests {
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: Timestamp::from_unix_ms(1),
+            profile: "".into(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What `/metrics` and the dashboard say of the data plane. Read when asked for; no label names a key or an address.
 
 mod channels;
+mod traffic;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use sentinel_admin::{Figures, TrafficFigures};
+use sentinel_admin::{Figures, Propagation, TrafficFigures};
 use sentinel_core::decision::RefusalReason;
 use sentinel_store::shared::SharedStore;
 use sentinel_store::{CachedLookup, Spool};
@@ -19,6 +20,7 @@ use sentinel_store::{CachedLookup, Spool};
 use crate::alerts::AlertMetrics;
 
 pub(crate) use channels::ChannelMetrics;
+pub(crate) use traffic::TrafficMetrics;
 
 /// Where the figures are read.
 #[derive(Clone)]
@@ -38,6 +40,7 @@ impl fmt::Debug for Readings {
 /// The figures of this process.
 pub(crate) struct Metrics {
     readings: Readings,
+    channels: ChannelMetrics,
     registry: Registry,
 }
 
@@ -46,7 +49,7 @@ impl Metrics {
         proxy: Arc<sentinel_proxy::Figures>,
         lookup: Arc<CachedLookup>,
         spool: Arc<Spool>,
-        (channels, alerts): (&ChannelMetrics, &AlertMetrics),
+        (channels, alerts, traffic): (&ChannelMetrics, &AlertMetrics, &TrafficMetrics),
         shared: Option<Arc<SharedStore>>,
     ) -> Self {
         let readings = Readings {
@@ -63,20 +66,20 @@ impl Metrics {
         );
         channels.register(&mut registry);
         alerts.register(&mut registry);
+        traffic.register(&mut registry);
         registry.register_collector(Box::new(readings.clone()));
-        Self { readings, registry }
+        Self {
+            readings,
+            channels: channels.clone(),
+            registry,
+        }
     }
 }
 
 impl Figures for Metrics {
     fn traffic(&self) -> TrafficFigures {
         let proxy = self.readings.proxy.snapshot();
-        let of_upstream = |reason: RefusalReason| {
-            matches!(
-                reason,
-                RefusalReason::UpstreamUnreachable | RefusalReason::UpstreamTimeout
-            )
-        };
+        let of_upstream = RefusalReason::is_of_upstream;
         TrafficFigures {
             requests: proxy.requests,
             allowed: proxy.allowed + proxy.observed,
@@ -95,9 +98,14 @@ impl Figures for Metrics {
                 .map(|(_, count)| count)
                 .sum(),
             live_connections: proxy.connections_open,
+            live_streams: proxy.tunnels_open,
             cache_entries: self.readings.lookup.entries() as u64,
             lost_records: self.readings.spool.figures().overflowed,
         }
+    }
+
+    fn propagation(&self) -> Option<Propagation> {
+        self.channels.propagation()
     }
 
     fn metrics_text(&self) -> String {
@@ -266,6 +274,16 @@ impl Collector for Readings {
         let lookup = self.lookup.counts();
         for (name, help, value) in [
             ("requests", "Requests whose head was read", proxy.requests),
+            (
+                "forward_auth_requests",
+                "Questions of other proxies whether a request may go on, which are among the requests, too",
+                proxy.auth_requests,
+            ),
+            (
+                "forward_auth_permitted",
+                "Questions that were answered with yes",
+                proxy.auth_permitted,
+            ),
             (
                 "allowed",
                 "Requests let on because nothing spoke against them",

@@ -5,10 +5,14 @@
 
 pub(crate) mod admin;
 pub(crate) mod archive;
+pub(crate) mod audit;
 pub(crate) mod bindings;
+pub(crate) mod edits;
 pub(crate) mod intercepts;
 pub(crate) mod retention;
+pub(crate) mod searches;
 pub(crate) mod settings;
+pub(crate) mod traffic;
 pub(crate) mod transfer;
 pub(crate) mod uses;
 
@@ -17,8 +21,8 @@ use sentinel_core::event::Actor;
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Claim, Health, InterceptRetention,
-    InterceptStore, SettingStore, TransferStore, UseStore,
+    AdminEventStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Claim, Health, InterceptRetention,
+    InterceptStore, SettingStore, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -33,7 +37,9 @@ pub(crate) trait AnyStore:
     + InterceptStore
     + InterceptRetention
     + TransferStore
+    + TrafficStore
     + AdminEventStore
+    + AuditStore
     + Health
     + Clone
     + 'static
@@ -48,8 +54,10 @@ impl<S> AnyStore for S where
         + SettingStore
         + InterceptRetention
         + TransferStore
+        + TrafficStore
         + InterceptStore
         + AdminEventStore
+        + AuditStore
         + Health
         + Clone
         + 'static
@@ -85,6 +93,21 @@ macro_rules! conformance_suite {
             admin::bindings_are_filtered_by_status_and_counted
             admin::hints_are_searched_literally
             admin::bindings_around_an_address_are_found
+            audit::an_empty_chain_is_whole
+            audit::every_event_is_chained_whoever_writes_it
+            audit::events_are_filtered_page_by_page
+            edits::a_change_needs_the_version_that_is_stored
+            edits::of_many_changes_of_one_version_one_is_made
+            edits::a_ban_ends_with_its_expiry
+            edits::remarks_are_written_and_decide_nothing
+            edits::a_key_is_bound_before_its_first_use_and_once
+            edits::what_a_binding_went_through_is_found
+            edits::the_profile_of_a_claim_is_kept
+            searches::bindings_that_share_addresses_with_a_network_are_found
+            searches::bindings_are_found_by_what_was_written_on_them
+            searches::bindings_are_found_by_their_last_use
+            searches::bindings_come_in_every_order_page_by_page
+            searches::bindings_are_counted_as_they_are_filtered
             uses::uses_add_up
             uses::bindings_that_are_gone_are_passed_over
             uses::a_count_stops_at_its_largest
@@ -121,9 +144,22 @@ macro_rules! conformance_suite {
             intercepts::intercepts_come_page_by_page
             intercepts::a_page_of_intercepts_has_a_maximum
             intercepts::intercepts_are_filtered
+            intercepts::intercepts_are_searched
             intercepts::intercepts_are_counted_per_stretch
             intercepts::stretches_have_a_maximum
             intercepts::the_store_is_healthy
+            traffic::reports_add_up_by_minute_hour_and_day
+            traffic::a_report_that_comes_again_counts_once
+            traffic::replicas_that_report_at_once_sum_up
+            traffic::counts_stop_at_their_largest
+            traffic::stretches_of_time_have_a_maximum
+            traffic::replicas_are_seen_as_they_reported_last
+            traffic::replicas_have_a_maximum
+            traffic::who_is_refused_most_is_known_by_hour_and_day
+            traffic::a_batch_written_again_counts_its_refusals_once
+            traffic::a_list_has_a_maximum_and_loses_no_count
+            traffic::who_comes_late_and_often_gets_a_place
+            traffic::what_is_old_is_forgotten
         }
     };
     (@each $fixture:expr; $($part:ident::$promise:ident)+) => {
@@ -161,6 +197,7 @@ pub(crate) fn new_binding(number: u32, from: &str) -> NewBinding {
         hint: KeyHint::from_stored(format!("sk-{number:03}…end")),
         network: network(from),
         bound_at: at(1_000 + i64::from(number)),
+        profile: "".into(),
     }
 }
 

@@ -23,6 +23,8 @@ mod alert_records;
 mod change;
 mod network_list;
 mod pace;
+mod top;
+mod traffic_sums;
 
 #[cfg(test)]
 mod conformance;

@@ -3,9 +3,11 @@
 //! Nothing in it is bounded or kept; it must never serve an installation.
 
 mod archive;
+mod audit;
 mod ports;
 mod settings;
 mod state;
+mod traffic;
 mod transfer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -19,6 +19,8 @@ mod rows;
 mod schema;
 mod settings;
 mod threads;
+mod top;
+mod traffic;
 mod transfer;
 mod uses;
 

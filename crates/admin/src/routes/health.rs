@@ -9,8 +9,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::future::join_all;
-use sentinel_core::ports::Health;
+use sentinel_core::ports::{Health, StoreError};
 use serde::Serialize;
+use tokio::time::{Instant, timeout};
 
 use super::{Access, Route};
 use crate::parts::Admin;
@@ -91,8 +92,32 @@ async fn ready(State(admin): State<Arc<Admin>>) -> Response {
     .into_response()
 }
 
+/// How a part fares, for operators: nothing in it names a host or an account.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct CheckedPart {
+    pub(super) name: &'static str,
+    pub(super) ok: bool,
+    /// One sentence.
+    pub(super) detail: String,
+}
+
+impl From<&CheckedPart> for PartHealth {
+    fn from(part: &CheckedPart) -> Self {
+        Self {
+            name: part.name,
+            ok: part.ok,
+        }
+    }
+}
+
 /// Asks all parts at once.
-pub(super) async fn check_parts(admin: &Admin) -> Vec<PartHealth> {
+async fn check_parts(admin: &Admin) -> Vec<PartHealth> {
+    let parts = check_parts_in_detail(admin).await;
+    parts.iter().map(PartHealth::from).collect()
+}
+
+/// Asks all parts at once.
+pub(super) async fn check_parts_in_detail(admin: &Admin) -> Vec<CheckedPart> {
     join_all(
         admin
             .health
@@ -103,29 +128,41 @@ pub(super) async fn check_parts(admin: &Admin) -> Vec<PartHealth> {
     .await
 }
 
-async fn check_part(name: &'static str, health: &dyn Health) -> PartHealth {
-    let ok = match tokio::time::timeout(CHECK_TIME_MAX, health.check()).await {
-        Ok(Ok(())) => true,
+async fn check_part(name: &'static str, health: &dyn Health) -> CheckedPart {
+    let asked_at = Instant::now();
+    let detail = match timeout(CHECK_TIME_MAX, health.check()).await {
+        Ok(Ok(())) => {
+            let milliseconds = asked_at.elapsed().as_millis();
+            return CheckedPart {
+                name,
+                ok: true,
+                detail: format!("It answered within {} ms.", milliseconds + 1),
+            };
+        }
         Ok(Err(error)) => {
             tracing::warn!(part = name, %error, "a part does not work");
-            false
+            match error {
+                StoreError::Busy => "It is busy: more work waits than it takes.".to_owned(),
+                StoreError::Unavailable(_) => "It cannot be used just now; the log says why.".to_owned(),
+                StoreError::Damaged(_) => "What it holds cannot be read; the log says what.".to_owned(),
+            }
         }
         Err(_) => {
-            tracing::warn!(
-                part = name,
-                limit_s = CHECK_TIME_MAX.as_secs(),
-                "a part does not answer"
-            );
-            false
+            let limit_s = CHECK_TIME_MAX.as_secs();
+            tracing::warn!(part = name, limit_s, "a part does not answer");
+            format!("It did not answer within {limit_s} s.")
         }
     };
-    PartHealth { name, ok }
+    CheckedPart {
+        name,
+        ok: false,
+        detail,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
-    use sentinel_core::ports::StoreError;
     use serde_json::json;
 
     use super::*;
@@ -191,7 +228,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_part_that_never_answers_fails_at_the_bound() {
         let console = Console::with_health(vec![("store", FakeHealth::Hangs)]);
-        let asked_at = tokio::time::Instant::now();
+        let asked_at = Instant::now();
         let answer = console.get_anonymously("/readyz").await;
         answer.is_problem(StatusCode::SERVICE_UNAVAILABLE, "not_ready");
         let waited = asked_at.elapsed();

@@ -22,6 +22,8 @@ fn the_command_line_is_well_formed() {
         "openapi",
         "admin",
         "hash-password",
+        "man",
+        "completions",
         "Exit codes",
     ] {
         assert!(help.contains(word), "{help}");
@@ -53,6 +55,9 @@ fn good_lines_are_taken() {
         "sentinel admin reset-password ann",
         "sentinel admin reset-second-factor ann",
         "sentinel hash-password",
+        "sentinel man",
+        "sentinel man target/man",
+        "sentinel completions zsh",
     ] {
         assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
     }
@@ -88,6 +93,8 @@ fn bad_lines_are_usage_errors() {
         "sentinel admin add ann hunter2 --role viewer",
         "sentinel import",
         "sentinel import --existing merge -",
+        "sentinel completions",
+        "sentinel completions sh",
     ] {
         let error = parse(line).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");
@@ -102,6 +109,11 @@ fn bad_lines_are_usage_errors() {
 fn errors_have_their_exit_codes() {
     assert_eq!(CliError::Config(ConfigErrors(Vec::new())).exit_code(), 2);
     assert_eq!(CliError::CheckFailed.exit_code(), 1);
+    let codes = EXIT_CODES.map(|(code, _)| code);
+    assert_eq!(codes, [0, FAILED, MISUSED, 101]);
+    for code in [FAILED, MISUSED] {
+        assert!(AFTER_HELP.contains(&format!(" {code} ")), "{AFTER_HELP}");
+    }
     assert_eq!(exit(Ok(())), ExitCode::SUCCESS);
     let broken_pipe = CliError::Io(io::ErrorKind::BrokenPipe.into());
     assert_eq!(exit(Err(broken_pipe)), ExitCode::SUCCESS);

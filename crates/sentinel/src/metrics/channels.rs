@@ -1,5 +1,7 @@
 //! How well this replica hears of what others change: which channels work, and how late their news is.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -7,16 +9,22 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use sentinel_admin::Propagation;
 use sentinel_store::listener::ChannelObserver;
 
 /// Within how many seconds news is expected, from the best to the worst that is worth telling apart.
 const DELAYS_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// The most delays that are kept to say how late news is lately.
+pub(crate) const DELAYS_KEPT_MAX: usize = 1_024;
 
 /// Measures the channels.
 #[derive(Clone, Debug)]
 pub(crate) struct ChannelMetrics {
     up: Family<Channel, Gauge>,
     delay_seconds: Family<Channel, Histogram>,
+    /// The latest, of all channels.
+    latest: Arc<Mutex<VecDeque<Duration>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,6 +37,7 @@ impl Default for ChannelMetrics {
         Self {
             up: Family::default(),
             delay_seconds: Family::new_with_constructor(|| Histogram::new(DELAYS_SECONDS)),
+            latest: Arc::default(),
         }
     }
 }
@@ -46,6 +55,24 @@ impl ChannelMetrics {
             self.delay_seconds.clone(),
         );
     }
+
+    /// How late news is lately; none when there was none.
+    pub(crate) fn propagation(&self) -> Option<Propagation> {
+        let mut delays: Vec<Duration> = self.latest().iter().copied().collect();
+        delays.sort_unstable();
+        let of_hundred = |percent: usize| {
+            let rank = (delays.len() * percent).div_ceil(100);
+            delays.get(rank.saturating_sub(1)).copied()
+        };
+        Some(Propagation {
+            p50: of_hundred(50)?,
+            p99: of_hundred(99)?,
+        })
+    }
+
+    fn latest(&self) -> MutexGuard<'_, VecDeque<Duration>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ChannelObserver for ChannelMetrics {
@@ -53,6 +80,11 @@ impl ChannelObserver for ChannelMetrics {
         self.delay_seconds
             .get_or_create(&Channel { channel })
             .observe(delay.as_secs_f64());
+        let mut latest = self.latest();
+        if latest.len() == DELAYS_KEPT_MAX {
+            latest.pop_front();
+        }
+        latest.push_back(delay);
     }
 
     fn is_up(&self, channel: &'static str, is_up: bool) {
@@ -83,5 +115,33 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn how_late_news_is_counts_the_latest_only() {
+        let metrics = ChannelMetrics::default();
+        assert_eq!(metrics.propagation(), None);
+        let milliseconds = Duration::from_millis;
+        metrics.heard("redis", milliseconds(9));
+        let one = Propagation {
+            p50: milliseconds(9),
+            p99: milliseconds(9),
+        };
+        assert_eq!(metrics.propagation(), Some(one));
+        for _ in 0..DELAYS_KEPT_MAX / 100 * 95 {
+            metrics.heard("redis", milliseconds(2));
+        }
+        for _ in 0..DELAYS_KEPT_MAX / 100 * 5 {
+            metrics.heard("postgresql", milliseconds(40));
+        }
+        let of_most = Propagation {
+            p50: milliseconds(2),
+            p99: milliseconds(40),
+        };
+        assert_eq!(metrics.propagation(), Some(of_most));
+        for _ in 0..DELAYS_KEPT_MAX {
+            metrics.heard("redis", milliseconds(1));
+        }
+        assert_eq!(metrics.propagation().map(|late| late.p99), Some(milliseconds(1)));
     }
 }

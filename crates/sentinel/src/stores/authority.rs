@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use sentinel_alerts::watch::MakeCounters;
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
-    AccountStore, AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention,
-    InterceptStore, SettingStore, StoreError, TransferStore, UseStore,
+    AccountStore, AdminEventStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Health,
+    InterceptRetention, InterceptStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
+use sentinel_store::counting::MemoryCounters;
+use sentinel_store::postgres::PostgresCounters;
 use sentinel_store::{OpenError, PostgresOptions, PostgresStore, SqliteStore};
 
 use super::{StoresError, place};
@@ -22,9 +25,11 @@ pub(crate) struct Authority {
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) retention: Arc<dyn InterceptRetention>,
     pub(crate) events: Arc<dyn AdminEventStore>,
+    pub(crate) audit: Arc<dyn AuditStore>,
     pub(crate) settings: Arc<dyn SettingStore>,
     pub(crate) archive: Arc<dyn ArchiveStore>,
     pub(crate) transfer: Arc<dyn TransferStore>,
+    pub(crate) traffic: Arc<dyn TrafficStore>,
     pub(crate) health: Arc<dyn Health>,
     pub(crate) alerts: Arc<dyn AlertStore>,
     pub(crate) used_links: Arc<dyn UsedLinks>,
@@ -66,6 +71,17 @@ impl Authority {
         }
     }
 
+    /// Makes counters for one window: of everybody who shares this store, where it can be shared.
+    pub(crate) fn make_counters(&self) -> MakeCounters {
+        match &self.kind {
+            Kind::Embedded(_) => Arc::new(|| Ok(Arc::new(MemoryCounters::new()))),
+            Kind::Postgres(store) => {
+                let store = store.clone();
+                Arc::new(move || Ok(Arc::new(PostgresCounters::new(&store)?)))
+            }
+        }
+    }
+
     /// What says under which secret its keys were hashed.
     pub(crate) async fn checked_by(&self) -> Result<CheckedBy, StoreError> {
         if self.is_shared {
@@ -97,9 +113,11 @@ impl Authority {
             + InterceptStore
             + InterceptRetention
             + AdminEventStore
+            + AuditStore
             + SettingStore
             + ArchiveStore
             + TransferStore
+            + TrafficStore
             + Health
             + AlertStore
             + UsedLinks
@@ -115,9 +133,11 @@ impl Authority {
             intercepts: shared.clone(),
             retention: shared.clone(),
             events: shared.clone(),
+            audit: shared.clone(),
             settings: shared.clone(),
             archive: shared.clone(),
             transfer: shared.clone(),
+            traffic: shared.clone(),
             health: shared.clone(),
             alerts: shared.clone(),
             used_links: shared.clone(),

@@ -17,6 +17,7 @@ mod replica;
 mod replicas;
 mod settings;
 mod supervision;
+mod traffic;
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,9 +1,10 @@
 //! Measures the stores that replicas share, on a PostgreSQL (with `fsync` on) and a Redis that are started for this, and prints one JSON object a
 //! line. `make bench ARGS="--parts stores"` calls it and makes a table of it.
 //!
-//! `cargo run --release -p sentinel-store --example stores -- claims|latency|uses` or `… -- sizes 10000 1000000`
+//! `cargo run --release -p sentinel-store --example stores -- claims|latency|uses` or `… -- sizes|dashboard 10000 1000000`
 
 mod claims;
+mod dashboard;
 mod keys;
 mod latency;
 mod sizes;
@@ -25,7 +26,11 @@ async fn main() -> Result<(), Failed> {
             let sizes: Result<Vec<u64>, _> = arguments.map(|size| size.parse()).collect();
             sizes::measure(&sizes?).await
         }
-        _ => Err("what is to be measured? claims, latency, uses or sizes N…".into()),
+        Some("dashboard") => {
+            let sizes: Result<Vec<u64>, _> = arguments.map(|size| size.parse()).collect();
+            dashboard::measure(&sizes?).await
+        }
+        _ => Err("what is to be measured? claims, latency, uses, sizes N… or dashboard N…".into()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The audit log: written in batches, read page by page, counted per stretch of time.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use sentinel_core::binding::BindingId;
@@ -16,6 +17,7 @@ use super::connector::Session;
 use super::failure::Failure;
 use super::filter::Conditions;
 use super::rows::{self, column};
+use super::top;
 use super::values::{self, Moment};
 use crate::bounds::{BUCKETS_MAX, page_rows};
 use crate::network_list;
@@ -28,7 +30,8 @@ pub(super) async fn append(session: &Session, batch: &[Intercept]) -> Result<(),
     let insert = format!(
         "INSERT INTO intercept_logs ({COLUMNS}) SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], \
          $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::text[], $10::inet[], $11::text[], \
-         $12::text[], $13::text[], $14::bigint[], $15::text[], $16::text[]) ON CONFLICT (reference, at) DO NOTHING"
+         $12::text[], $13::text[], $14::bigint[], $15::text[], $16::text[]) ON CONFLICT (reference, at) DO NOTHING \
+         RETURNING reference, at"
     );
     let texts = |read: fn(&Intercept) -> &str| -> Vec<Cow<'_, str>> {
         batch
@@ -85,8 +88,19 @@ pub(super) async fn append(session: &Session, batch: &[Intercept]) -> Result<(),
         &profiles,
         &replicas,
     ];
-    rows::execute(session, &insert, values).await?;
-    Ok(())
+    let rows = rows::query(session, &insert, values).await?;
+    let mut written = HashSet::with_capacity(rows.len());
+    for row in &rows {
+        written.insert((column::<&str>(row, "reference")?, rows::timestamp(row, "at")?));
+    }
+    // Of two that are the same, the first was written.
+    let mut new: Vec<&Intercept> = Vec::with_capacity(rows.len());
+    for (intercept, reference) in batch.iter().zip(&references) {
+        if written.remove(&(reference.as_ref(), Moment::stored(intercept.at))) {
+            new.push(intercept);
+        }
+    }
+    top::add(session, &new).await
 }
 
 pub(super) async fn list(
@@ -101,6 +115,19 @@ pub(super) async fn list(
     );
     conditions.add("binding_id = ?", filter.binding.map(|id| id.0));
     conditions.add("client_ip = ?", filter.client_ip.map(ClientIp::addr));
+    conditions.add(
+        "client_ip <<= ?::text::inet",
+        filter.network.map(|network| network.to_string()),
+    );
+    conditions.add("outcome = ?", filter.outcome.map(InterceptOutcome::as_str));
+    let part = |text: Option<String>| text.map(|text| values::containing(&values::text(&text)));
+    conditions.add(r"path ILIKE ? ESCAPE '\'", part(filter.path));
+    conditions.add(r"user_agent ILIKE ? ESCAPE '\'", part(filter.user_agent));
+    conditions.add(r"hint ILIKE ? ESCAPE '\'", part(filter.hint));
+    conditions.add(
+        r"(path || E'\n' || user_agent) ILIKE ? ESCAPE '\'",
+        part(filter.text),
+    );
     conditions.add("at >= ?", filter.since.map(Moment));
     conditions.add("at < ?", filter.until.map(Moment));
     conditions.add("id < ?", filter.before);

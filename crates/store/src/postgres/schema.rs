@@ -29,12 +29,18 @@ const TABLES: &[&str] = &[
     "alerts",
     "alert_transitions",
     "alert_deliveries",
+    "alert_counts",
+    "alert_count_batches",
     "admin_events",
+    "audit_chain",
     "administrators",
     "admin_sessions",
     "api_tokens",
     "settings",
     "settings_version",
+    "traffic",
+    "top_refused",
+    "replicas",
 ];
 
 /// The schema that this version reads and writes.

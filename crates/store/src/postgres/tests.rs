@@ -1,7 +1,9 @@
 //! The conformance suite on PostgreSQL, and what only a store behind a connection has to promise.
 
+mod audit;
 mod bounds;
 mod changes;
+mod counters;
 mod faults;
 mod opening;
 mod partitions;

@@ -83,3 +83,34 @@ async fn a_use_leaves_the_indexes_alone() {
     let (updated, without_index): (i64, i64) = (row.get(0), row.get(1));
     assert_eq!((updated, without_index), (1_000, 1_000));
 }
+
+#[tokio::test]
+async fn a_dashboard_looks_through_no_table() {
+    let (_store, server) = fixture().await;
+    let client = outside(&server).await;
+    let many = "INSERT INTO intercept_logs (reference, at, last_at, reason, outcome, client_ip, method, path, user_agent, count) \
+             SELECT 'sr_' || n, moment, moment, 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1 \
+             FROM generate_series(1, 20000) n, LATERAL (SELECT now() - n * interval '1 minute' AS moment) moments; \
+         INSERT INTO traffic SELECT 'hour', '2026-01-01'::timestamptz + n * interval '1 hour', measure, 1 \
+             FROM generate_series(1, 2000) n, unnest(ARRAY['allowed', 'observed', 'bound', 'key_banned']) measure; \
+         INSERT INTO top_refused SELECT 'day', '2026-01-01'::timestamptz + day * interval '1 day', 'key', 'binding ' || n, n, '', n, 0 \
+             FROM generate_series(1, 20) day, generate_series(1, 1000) n; \
+         ANALYZE intercept_logs, traffic, top_refused";
+    client.batch_execute(many).await.unwrap();
+    for question in [
+        "SELECT id FROM intercept_logs ORDER BY id DESC LIMIT 10",
+        "SELECT at, measure, count FROM traffic WHERE span = 'hour' AND at >= '2026-03-20' ORDER BY at DESC LIMIT 39013",
+        "SELECT subject, count FROM top_refused WHERE span = 'day' AND at = '2026-01-09' AND kind = 'key' \
+             AND subject <> '' ORDER BY count DESC, subject LIMIT 10",
+    ] {
+        let plan = plan(&client, question).await;
+        assert!(
+            !plan.contains("Seq Scan on intercept_logs_default"),
+            "{question}:\n{plan}"
+        );
+        assert!(
+            !plan.contains("Seq Scan on traffic") && !plan.contains("Seq Scan on top"),
+            "{question}:\n{plan}"
+        );
+    }
+}
