@@ -543,8 +543,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Downloads the rows of a filter, newest first. */
+        /**
+         * Downloads the rows of a filter, newest first.
+         * @description A file holds 2,000,000 rows at most. When there are more, its last line says where to go on: `{"next_before": id}`, or in CSV a record of `next_before`, the id and empty cells. The next export with `before=id` goes on there.
+         */
         get: operations["logs_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/logs/tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follows the log: each row as it is written, by whichever replica.
+         * @description Server-sent events. `intercept`: a row, as the list has it. `ping`, every 15 seconds. `skipped`: `{count}`, at most so many rows were left out, since they were too many to catch up with; the list has them. `end`: `{reason}`, one of `signed_out`, `stopping`, `store_failed`. The `id` of an event says where to go on, in `Last-Event-ID`: it is the row's own, or a smaller one while an older row may still be on its way, so that rows can come again but none is missed. Takes the filters of the list, not its pages.
+         */
+        get: operations["logs_tail"];
         put?: never;
         post?: never;
         delete?: never;
@@ -938,6 +961,11 @@ export interface components {
             active: number;
             /** Format: int64 */
             banned: number;
+            /**
+             * Format: date-time
+             * @description Now; where there are so many that counting takes long, up to a minute or two ago.
+             */
+            counted_at: string;
             /** Format: int64 */
             total: number;
         };
@@ -957,6 +985,7 @@ export interface components {
             changes: components["schemas"]["ChangeView"][];
             /** @description The bindings that the key had before, the last first. */
             earlier: components["schemas"]["EarlierView"][];
+            live: components["schemas"]["LiveOfBinding"];
             /** @description Where the key was refused or observed, the last first. */
             refusals: components["schemas"]["RefusedFrom"][];
             uses: components["schemas"]["UsesView"];
@@ -1331,6 +1360,15 @@ export interface components {
              */
             streams: number;
         };
+        /** @description What is under way. */
+        LiveOfBinding: {
+            /**
+             * Format: int64
+             * @description Requests and tunnels of the key that are under way on the replica that answers, which a ban ends; those of other replicas are not
+             *     among them. None when it was too busy to say.
+             */
+            streams: number | null;
+        };
         /** @description One token that was just made. */
         MadeToken: components["schemas"]["ApiToken"] & {
             /** @description The token itself; never shown again. */
@@ -1624,7 +1662,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:sentinel:problem:malformed_json" | "urn:sentinel:problem:invalid_field" | "urn:sentinel:problem:unsupported_media_type" | "urn:sentinel:problem:body_too_large" | "urn:sentinel:problem:credentials_invalid" | "urn:sentinel:problem:second_factor_required" | "urn:sentinel:problem:sign_in_required" | "urn:sentinel:problem:permission_denied" | "urn:sentinel:problem:console_header_required" | "urn:sentinel:problem:password_wrong" | "urn:sentinel:problem:account_not_changeable" | "urn:sentinel:problem:administrator_not_found" | "urn:sentinel:problem:session_not_found" | "urn:sentinel:problem:token_not_found" | "urn:sentinel:problem:name_taken" | "urn:sentinel:problem:limit_reached" | "urn:sentinel:problem:login_locked" | "urn:sentinel:problem:login_busy" | "urn:sentinel:problem:not_found" | "urn:sentinel:problem:binding_not_found" | "urn:sentinel:problem:binding_changed" | "urn:sentinel:problem:binding_exists" | "urn:sentinel:problem:settings_outdated" | "urn:sentinel:problem:settings_version_not_found" | "urn:sentinel:problem:delivery_not_dead" | "urn:sentinel:problem:channel_not_found" | "urn:sentinel:problem:channel_failed" | "urn:sentinel:problem:method_not_allowed" | "urn:sentinel:problem:not_ready" | "urn:sentinel:problem:store_busy" | "urn:sentinel:problem:store_unavailable" | "urn:sentinel:problem:request_timeout" | "urn:sentinel:problem:internal";
+            type: "urn:sentinel:problem:malformed_json" | "urn:sentinel:problem:invalid_field" | "urn:sentinel:problem:unsupported_media_type" | "urn:sentinel:problem:body_too_large" | "urn:sentinel:problem:credentials_invalid" | "urn:sentinel:problem:second_factor_required" | "urn:sentinel:problem:sign_in_required" | "urn:sentinel:problem:permission_denied" | "urn:sentinel:problem:console_header_required" | "urn:sentinel:problem:password_wrong" | "urn:sentinel:problem:account_not_changeable" | "urn:sentinel:problem:administrator_not_found" | "urn:sentinel:problem:session_not_found" | "urn:sentinel:problem:token_not_found" | "urn:sentinel:problem:name_taken" | "urn:sentinel:problem:limit_reached" | "urn:sentinel:problem:login_locked" | "urn:sentinel:problem:login_busy" | "urn:sentinel:problem:not_found" | "urn:sentinel:problem:binding_not_found" | "urn:sentinel:problem:binding_changed" | "urn:sentinel:problem:binding_exists" | "urn:sentinel:problem:idempotency_key_reused" | "urn:sentinel:problem:request_under_way" | "urn:sentinel:problem:settings_outdated" | "urn:sentinel:problem:settings_version_not_found" | "urn:sentinel:problem:delivery_not_dead" | "urn:sentinel:problem:channel_not_found" | "urn:sentinel:problem:channel_failed" | "urn:sentinel:problem:method_not_allowed" | "urn:sentinel:problem:not_ready" | "urn:sentinel:problem:store_busy" | "urn:sentinel:problem:store_unavailable" | "urn:sentinel:problem:request_timeout" | "urn:sentinel:problem:internal";
         };
         /** @description How late this replica hears of changes made elsewhere, lately; null when it heard of none. */
         PropagationDelay: {
@@ -3546,7 +3584,10 @@ export interface operations {
     bindings_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3592,7 +3633,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `binding_exists`: The key has a binding already. */
+            /** @description `binding_exists`: The key has a binding already. `request_under_way`: The same request is under way. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3619,7 +3660,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3732,6 +3773,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
                 /** @description The version that the caller knows, in quotes. */
                 "If-Match"?: string | null;
             };
@@ -3791,6 +3834,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `binding_changed`: The binding has changed meanwhile. */
             412: {
                 headers: {
@@ -3818,7 +3870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3931,6 +3983,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
                 /** @description The version that the caller knows, in quotes. */
                 "If-Match"?: string | null;
             };
@@ -3988,6 +4042,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `binding_changed`: The binding has changed meanwhile. */
             412: {
                 headers: {
@@ -4015,7 +4078,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4049,7 +4112,10 @@ export interface operations {
     bindings_bulk: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4095,6 +4161,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `body_too_large`: The body is too large. */
             413: {
                 headers: {
@@ -4113,7 +4188,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4240,6 +4315,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
                 /** @description The version that the caller knows, in quotes. */
                 "If-Match"?: string | null;
             };
@@ -4297,6 +4374,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `binding_changed`: The binding has changed meanwhile. */
             412: {
                 headers: {
@@ -4324,7 +4410,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4359,6 +4445,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
                 /** @description The version that the caller knows, in quotes. */
                 "If-Match"?: string | null;
             };
@@ -4416,6 +4504,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `binding_changed`: The binding has changed meanwhile. */
             412: {
                 headers: {
@@ -4443,7 +4540,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4478,6 +4575,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
                 /** @description The version that the caller knows, in quotes. */
                 "If-Match"?: string | null;
             };
@@ -4535,6 +4634,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `binding_changed`: The binding has changed meanwhile. */
             412: {
                 headers: {
@@ -4562,7 +4670,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5257,6 +5365,110 @@ export interface operations {
             };
             /** @description `permission_denied`: The account may not do this. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_busy`: The store is busy. `store_unavailable`: The store does not answer. `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    logs_tail: {
+        parameters: {
+            query?: {
+                before?: number;
+                binding?: number;
+                /** @description Of an export as CSV only: `1` begins it with a byte order mark, which spreadsheets want. */
+                bom?: string;
+                client_ip?: string;
+                /** @description Of an export only: `csv` or `jsonl`. */
+                format?: string;
+                /** @description A part of the hint. */
+                hint?: string;
+                limit?: number;
+                /** @description A network that the client's address lies in. */
+                network?: string;
+                /** @description `refused` or `observed`. */
+                outcome?: string;
+                /** @description A part of the path. */
+                path?: string;
+                /** @description A part of the path or of the user agent. */
+                q?: string;
+                reason?: string;
+                reference?: string;
+                since?: string;
+                until?: string;
+                /** @description A part of the user agent. */
+                user_agent?: string;
+            };
+            header?: {
+                /** @description The `id` of the last event that was seen; left out, the tail begins now. */
+                "Last-Event-ID"?: number | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, until somebody ends them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `sign_in_required`: A valid token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The account may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `limit_reached`: There are as many as there may be. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -15,11 +15,8 @@ use sentinel_core::account::session::{AdminSession, SessionId};
 use sentinel_core::account::{AdministratorName, NewAdministrator, Role, StoredPasswordHash};
 use sentinel_core::attempts::InProcessAttempts;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
-use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::Actor;
-use sentinel_core::fingerprint::{ApiKey, KeyFingerprint, KeyHint};
 use sentinel_core::network::PeerAddr;
-use sentinel_core::path::RequestPath;
 use sentinel_core::policy::{LiveRules, Rules};
 use sentinel_core::ports::{AccountStore as _, AdministratorAdded, Health, StoreError};
 use sentinel_core::time::{Clock, Timestamp};
@@ -27,19 +24,19 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::auth::password::tests::{cheap_hash, cheap_text};
-use crate::{
-    Account, AdminParts, Figures, JwtSecret, Keys, LiveStreams, Propagation, SealingSecret, TokenLife,
-    TrafficFigures, router,
-};
+use crate::{Account, AdminParts, JwtSecret, SealingSecret, TokenLife, router};
 
 pub(crate) mod alerts;
 mod answers;
 mod diagnostics;
+mod figures;
 mod settings;
 mod store;
 
 pub(crate) use alerts::FakeAlerts;
 pub(crate) use diagnostics::FakeDiagnostics;
+pub(crate) use figures::METRICS_TEXT;
+use figures::{FakeFigures, FakeKeys};
 pub(crate) use settings::FakeSettings;
 pub(crate) use store::{FINGERPRINT, FakeStore, binding, intercept, ip};
 
@@ -50,7 +47,6 @@ pub(crate) const USERNAME: &str = "admin";
 pub(crate) const TRUSTED_PROXY: &str = "192.0.2.80/32";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const SECRET: [u8; 32] = *b"a secret for tests of 32 letters";
-pub(crate) const METRICS_TEXT: &str = "# TYPE sentinel_requests counter\nsentinel_requests_total 12\n# EOF\n";
 
 /// A clock that stands still until a test moves it.
 pub(crate) struct TestClock(AtomicI64);
@@ -90,58 +86,6 @@ impl Health for FakeHealth {
             Self::Hangs => std::future::pending().await,
             Self::Panics => panic!("a part with a bug"),
         }
-    }
-}
-
-/// Takes what begins with `sk-` for a key.
-struct FakeKeys;
-
-impl Keys for FakeKeys {
-    fn identify(&self, key: &ApiKey<'_>) -> Option<(KeyFingerprint, KeyHint)> {
-        let is_key = key.expose().starts_with("sk-");
-        is_key.then(|| (KeyFingerprint::from_bytes([0xcd; 32]), key.hint()))
-    }
-
-    fn profile(&self) -> &'static str {
-        "new-api"
-    }
-
-    fn is_claim_path(&self, path: &RequestPath<'_>) -> bool {
-        path.readings().any(|reading| reading.starts_with(b"/v1/"))
-    }
-}
-
-struct FakeFigures;
-
-impl Figures for FakeFigures {
-    fn traffic(&self) -> TrafficFigures {
-        TrafficFigures {
-            requests: 12,
-            allowed: 9,
-            refused: vec![(RefusalReason::KeyIpMismatch, 2), (RefusalReason::KeyBanned, 1)],
-            cache_entries: 4,
-            live_connections: 5,
-            live_streams: 2,
-            ..TrafficFigures::default()
-        }
-    }
-
-    fn propagation(&self) -> Option<Propagation> {
-        Some(Propagation {
-            p50: Duration::from_micros(1_500),
-            p99: Duration::from_millis(20),
-        })
-    }
-
-    fn metrics_text(&self) -> String {
-        METRICS_TEXT.to_owned()
-    }
-}
-
-#[async_trait]
-impl LiveStreams for FakeFigures {
-    async fn of(&self, fingerprint: &KeyFingerprint) -> Option<u64> {
-        (*fingerprint == FINGERPRINT).then_some(3)
     }
 }
 
