@@ -15,6 +15,9 @@ export const PLACES: Record<string, RouteLocationRaw> = {
   trusted_proxies: { name: 'diagnostics', query: { tab: 'way' } },
 };
 
+/** Which of the parts it is stands in the server's text alone. */
+const PART = 'part';
+
 export interface FindingWords {
   title: string;
   text: string;
@@ -34,7 +37,7 @@ export function useFindingWords(): (finding: Finding) => FindingWords {
       title,
       text: t(`${key}.${finding.ok ? 'good' : 'bad'}`),
       todo: finding.what_to_do === '' ? '' : t(`${key}.todo`),
-      original: [finding.text, finding.what_to_do].join(' ').trim(),
+      original: finding.ok && finding.name !== PART ? '' : [finding.text, finding.what_to_do].join(' ').trim(),
     };
   };
 }

@@ -15,6 +15,12 @@ test('who connects directly is the client, and what its headers say counts for n
   ]);
 });
 
+test('a proxy that nobody trusts is taken for the client', () => {
+  const stranger = seen('10.0.0.2', hop('10.0.0.2', false, 'connection'), hop('203.0.113.7'));
+  stranger.warnings.push({ code: 'proxy_not_trusted', text: '' });
+  expect(roles(stranger)).toEqual([['203.0.113.7', 'ignored'], ['10.0.0.2', 'mistaken']]);
+});
+
 test('behind trusted proxies the first stranger from the right is the client', () => {
   const chain = seen('203.0.113.7', hop('10.0.0.2', true, 'connection'), hop('10.0.0.1', true), hop('203.0.113.7'), hop(null));
   expect(roles(chain)).toEqual([[null, 'ignored'], ['203.0.113.7', 'client'], ['10.0.0.1', 'proxy'], ['10.0.0.2', 'proxy']]);
