@@ -36,7 +36,7 @@ const PAGES = {
 };
 
 /** The pictures that the documents may use. */
-const DOCUMENTED = ['sign-in', 'dashboard', 'bindings', 'binding', 'intercepts', 'alerts', 'explain', 'settings', 'settings-history', 'administrators'];
+const DOCUMENTED = ['sign-in', 'dashboard', 'bindings', 'binding', 'intercepts', 'alerts', 'explain', 'settings', 'administrators'];
 
 let server;
 let browser;
