@@ -11,6 +11,14 @@ pub(crate) fn page_rows(limit: u32) -> u32 {
     limit.min(PAGE_ROWS_MAX)
 }
 
+/// How many rows are left of a page with this `limit` when some were found.
+pub(crate) fn remaining(limit: u32, found: usize) -> u32 {
+    page_rows(limit).saturating_sub(u32::try_from(found).unwrap_or(u32::MAX))
+}
+
+/// The most runs of ids that one statement asks for: more are asked for in several, as each is a part of its condition.
+pub(crate) const RUNS_ASKED_MAX: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use sentinel_core::ports::InterceptStore;
