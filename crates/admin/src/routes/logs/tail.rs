@@ -22,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::query::LogQuery;
 use super::view::InterceptView;
-use crate::auth::caller::recognise;
+use crate::auth::standing::Standing;
 use crate::extract::{QueryString, SignedIn, parse_number};
 use crate::middleware::BearerToken;
 use crate::parts::Admin;
@@ -98,11 +98,7 @@ pub(super) async fn tail(
     })?;
     let following = admin.tails.follow().await?;
     let (events, waiting) = mpsc::channel(EVENTS_WAITING_MAX);
-    let guard = Guard {
-        admin: Arc::clone(&admin),
-        caller,
-        token,
-    };
+    let standing = Standing::new(&admin, caller, token);
     let tail = Tail {
         admin,
         filter,
@@ -110,7 +106,7 @@ pub(super) async fn tail(
         events,
         _place: place,
     };
-    tokio::spawn(tail.run(guard, following, stopping.map(|Extension(stopping)| stopping)));
+    tokio::spawn(tail.run(standing, following, stopping.map(|Extension(stopping)| stopping)));
     let events = stream::unfold(waiting, async |mut waiting| {
         let event = waiting.recv().await?;
         Some((Ok::<Event, Infallible>(event), waiting))
@@ -138,26 +134,15 @@ impl From<StoreError> for End {
     }
 }
 
-/// Looks after whether the caller may still follow, whatever the tail is busy with.
-struct Guard {
-    admin: Arc<Admin>,
-    caller: SignedIn,
-    token: zeroize::Zeroizing<String>,
-}
-
-impl Guard {
-    /// Returns when the caller may not follow any more, or not as this one.
-    async fn ended(&self) {
-        let mut check = interval_at(Instant::now() + CHECK_PAUSE, CHECK_PAUSE);
-        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            check.tick().await;
-            match recognise(&self.admin, &self.token, self.caller.client_ip).await {
-                Ok(now) if now.role == self.caller.role && now.identity == self.caller.identity => {}
-                // Who cannot be looked up is not gone. Where there is no answer, there are no rows either.
-                Err(problem) if problem.status().is_server_error() => {}
-                Ok(_) | Err(_) => return,
-            }
+/// Returns when the caller may not follow any more, or not as this one; whatever the tail is busy with meanwhile.
+async fn ended(standing: Standing) {
+    let mut check = interval_at(Instant::now() + CHECK_PAUSE, CHECK_PAUSE);
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        check.tick().await;
+        // Who cannot be looked up is not gone. Where there is no answer, there are no rows either.
+        if let Ok(false) = standing.holds().await {
+            return;
         }
     }
 }
@@ -172,7 +157,7 @@ struct Tail {
 }
 
 impl Tail {
-    async fn run(mut self, guard: Guard, following: Following, stopping: Option<Stopping>) {
+    async fn run(mut self, standing: Standing, following: Following, stopping: Option<Stopping>) {
         let stopped = async {
             match stopping {
                 Some(stopping) => stopping.wait().await,
@@ -184,7 +169,7 @@ impl Tail {
             biased;
             () = gone.closed() => End::Unheard,
             () = stopped => End::Stopping,
-            () = guard.ended() => End::SignedOut,
+            () = ended(standing) => End::SignedOut,
             end = self.follow(following) => end,
         };
         let reason = match end {
