@@ -27,6 +27,21 @@ mod tests {
     use crate::conformance::{at, intercepts::intercept};
     use crate::memory::MemoryStore;
 
+    /// That more runs than these are found is a matter of the conformance suite.
+    #[test]
+    fn runs_asked_max_runs_make_a_condition_that_sqlite_takes() {
+        // SQLITE_MAX_EXPR_DEPTH, <https://www.sqlite.org/limits.html>: a chain of ORs is as deep as it is long.
+        const { assert!(RUNS_ASKED_MAX < 1_000) };
+    }
+
+    #[test]
+    fn what_is_left_of_a_page_is_never_more_than_the_page() {
+        assert_eq!(remaining(10, 3), 7);
+        assert_eq!(remaining(10, 11), 0);
+        assert_eq!(remaining(u32::MAX, 1), PAGE_ROWS_MAX - 1);
+        assert_eq!(remaining(5, usize::MAX), 0);
+    }
+
     #[tokio::test]
     async fn as_many_stretches_as_the_bound_are_all_given() {
         let store = MemoryStore::new();

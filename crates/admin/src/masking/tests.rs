@@ -145,6 +145,15 @@ fn a_question_must_not_be_narrower_than_what_is_shown() {
 }
 
 #[tokio::test]
+async fn more_than_bytes_at_once_max_bytes_are_masked_all_the_same() {
+    let text = "\"198.51.100.7\",".repeat(BYTES_AT_ONCE_MAX / 4);
+    let response = mask(Response::new(Body::from(text)));
+    let body = response.into_body().collect().await;
+    let shown = body.expect("in memory").to_bytes();
+    assert_eq!(shown, "\"198.51.100.0/24\",".repeat(BYTES_AT_ONCE_MAX / 4));
+}
+
+#[tokio::test]
 async fn an_answer_is_as_long_as_it_is_then() {
     let response = Response::builder()
         .header(header::CONTENT_LENGTH, "14")
