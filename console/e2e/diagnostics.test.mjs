@@ -19,7 +19,7 @@ test('what is commonly wrong is looked for, and the upstream is tried when asked
   const { page } = window;
   await window.go('/dashboard');
   await page.getByRole('link', { name: 'Diagnostics' }).click();
-  await page.getByText(/\d of \d+ need a look\./).waitFor();
+  await page.getByText(/Need a look: \d of \d+/).waitFor();
   const first = page.locator('.findings li').first();
   assert.match(await first.innerText(), /Alerts[^]*What to do:/, 'what needs doing stands first');
   await click('Test now');
