@@ -11,8 +11,8 @@ from processes import Process, free_port
 from waiting import until
 
 DEBIAN_FOLDER = Path("/usr/lib/postgresql")
-# PostgreSQL refuses to run as root. Debian's package makes this account.
-ACCOUNT = "postgres"
+# PostgreSQL refuses to run as root. Debian's package makes the first one; every machine has the second.
+ACCOUNTS = ("postgres", "nobody")
 
 
 class Postgres:
@@ -23,9 +23,11 @@ class Postgres:
         self.data.mkdir()
         self._command = list[str]()
         if os.geteuid() == 0:
-            account = pwd.getpwnam(ACCOUNT)
+            accounts = {account.pw_name: account for account in pwd.getpwall()}
+            account = next(accounts[name] for name in ACCOUNTS if name in accounts)
             os.chown(self.data, account.pw_uid, account.pw_gid)
-            self._command = ["setpriv", f"--reuid={ACCOUNT}", f"--regid={account.pw_gid}", "--clear-groups"]
+            ids = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}"]
+            self._command = ["setpriv", *ids, "--clear-groups"]
         initdb = ["initdb", "-D", str(self.data), "-U", "sentinel", "--auth=trust", "--no-sync", "-E", "UTF8"]
         subprocess.run(self._of(initdb), check=True, capture_output=True, cwd=self.data)
         port = free_port()
