@@ -51,4 +51,4 @@ pub use settings::{
     PastChange, Setting, SettingDifference, SettingSchema, SettingSource, Settings, SettingsChange,
     SettingsInEffect, SettingsOutcome, SettingsRefused, StoredDifference, WantedSettings, WrongSetting,
 };
-pub use tails::{LOOK_PAUSE, LogFollower};
+pub use tails::{LOOK_PAUSE, LogFollower, Looked};

@@ -13,7 +13,9 @@ use std::time::Duration;
 use sentinel_core::ports::{InterceptStore, StoreError, StoredIntercept};
 use tokio::sync::{Mutex, broadcast};
 
-pub use follower::LogFollower;
+pub use follower::{LogFollower, Looked};
+#[cfg(test)]
+pub(crate) use position::MISSING_RUNS_MAX;
 pub(crate) use position::{Position, Run};
 
 /// So many follow at once.
@@ -34,6 +36,8 @@ const ANSWERS_KEPT_MAX: usize = 16;
 pub(crate) struct Appeared {
     pub(crate) rows: Vec<StoredIntercept>,
     pub(crate) position: Position,
+    /// So many older rows may appear that are not looked for any more.
+    pub(crate) given_up: u64,
 }
 
 /// What one follower gets.
@@ -126,11 +130,19 @@ impl Tails {
 
 async fn look(reader: &mut Reader) -> Result<(), StoreError> {
     for _ in 0..LOOK_PAGES_MAX {
-        let (rows, has_more) = reader.follower.look().await?;
+        let Looked {
+            rows,
+            has_more,
+            given_up,
+        } = reader.follower.look().await?;
         if !rows.is_empty() {
-            let position = reader.follower.position().clone();
+            let appeared = Appeared {
+                rows,
+                position: reader.follower.position().clone(),
+                given_up,
+            };
             // Nobody may be there to hear it any more.
-            let _ = reader.sender.send(Arc::new(Appeared { rows, position }));
+            let _ = reader.sender.send(Arc::new(appeared));
         }
         if !has_more {
             break;

@@ -7,8 +7,19 @@ use sentinel_core::ports::{InterceptFilter, InterceptStore, StoreError, StoredIn
 use super::LOOK_ROWS_MAX;
 use super::position::Position;
 
-/// How many of the last rows are looked at to find out what is still on its way at the start.
-const START_ROWS: u32 = 200;
+/// How many of the last rows are looked at to find out what is still on its way at the start: as many as one batch of a replica has.
+const START_ROWS: u32 = 1_000;
+
+/// What one look found.
+#[derive(Debug)]
+pub struct Looked {
+    /// The rows that appeared, the smallest id first; at most 500.
+    pub rows: Vec<StoredIntercept>,
+    /// Whether there is more already.
+    pub has_more: bool,
+    /// So many older rows may appear that are not looked for any more.
+    pub given_up: u64,
+}
 
 /// Where somebody is who follows the log.
 pub struct LogFollower {
@@ -31,13 +42,17 @@ impl LogFollower {
         })
     }
 
-    /// What appeared since the last look, the smallest id first, and whether there is more already: at most 500 rows at once.
-    pub async fn look(&mut self) -> Result<(Vec<StoredIntercept>, bool), StoreError> {
+    /// What appeared since the last look.
+    pub async fn look(&mut self) -> Result<Looked, StoreError> {
         let rows = self.store.by_ids(self.position.wanted(), LOOK_ROWS_MAX).await?;
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let has_more = rows.len() >= LOOK_ROWS_MAX as usize;
-        self.position.take(&ids, has_more);
-        Ok((rows, has_more))
+        let given_up = self.position.take(&ids, has_more);
+        Ok(Looked {
+            rows,
+            has_more,
+            given_up,
+        })
     }
 
     pub(super) fn position(&self) -> &Position {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use futures_util::future::{Either, select};
-use sentinel_admin::{LOOK_PAUSE, LogFollower, LogFormat};
+use sentinel_admin::{LOOK_PAUSE, LogFollower, LogFormat, Looked};
 use sentinel_core::binding::BindingId;
 use sentinel_core::client_ip::parse_address;
 use sentinel_core::decision::RefusalReason;
@@ -161,13 +161,23 @@ async fn follow(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     loop {
-        let (mut rows, has_more) = follower.look().await?;
+        let Looked {
+            mut rows,
+            has_more,
+            given_up,
+        } = follower.look().await?;
         rows.retain(|row| filter.lets_through(row));
         match output {
             Output::Json => out.write_all(&LogFormat::JsonLines.rows(rows)?)?,
             Output::Table => rows.iter().try_for_each(|row| writeln!(out, "{}", line(row)))?,
         }
         out.flush()?;
+        if given_up > 0 {
+            writeln!(
+                anstream::stderr(),
+                "sentinel: {given_up} rows at most were left out, as there were too many to wait for; see: sentinel logs export"
+            )?;
+        }
         if !has_more {
             tokio::time::sleep(LOOK_PAUSE).await;
         }

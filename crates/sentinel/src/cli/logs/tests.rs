@@ -98,19 +98,23 @@ async fn a_tail_prints_what_is_written_from_now_on_and_ends_with_its_reader() {
         panic!("it is a tail");
     };
     let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let tail = tokio::spawn(async move { follow(follower, which.filter(), output, &mut Told(sender)).await });
-    let new = [3, 4].map(intercept).to_vec();
-    store.append(new).await.expect("it takes them");
-    let mut text = String::new();
-    while !text.contains('\n') {
-        text += &bounded("a line", told.recv()).await.expect("it goes on");
-    }
+    let mut out = Told(sender);
+    let tail = follow(follower, which.filter(), output, &mut out);
+    let reader = async {
+        let new = [3, 4].map(intercept).to_vec();
+        store.append(new).await.expect("it takes them");
+        let mut text = String::new();
+        while !text.contains('\n') {
+            text += &told.recv().await.expect("it goes on");
+        }
+        drop(told);
+        store.append(vec![intercept(6)]).await.expect("it takes it");
+        text
+    };
+    let (ended, text) = bounded("the tail to end", async { tokio::join!(tail, reader) }).await;
     assert_eq!(
         text,
         "2027-01-15T08:00:04Z  refused  key_banned  192.0.2.7  -  GET /v1/\\u{1b}models  sr_4  ×3\n"
     );
-    drop(told);
-    store.append(vec![intercept(6)]).await.expect("it takes it");
-    let ended = bounded("the tail to end", tail).await.expect("it ran");
     assert!(matches!(ended, Err(CliError::Io(_))), "{ended:?}");
 }

@@ -12,7 +12,7 @@ use super::super::failure::Failure;
 use super::super::filter::Conditions;
 use super::super::values::Moment;
 use super::{conditions, read};
-use crate::bounds::page_rows;
+use crate::bounds::{page_rows, remaining};
 
 /// How long a step of the last use is: as the column `last_used_step` has it.
 const STEP_MS: i64 = 300_000;
@@ -73,7 +73,6 @@ pub(super) async fn list(
     ranking: &Ranking,
     after: Option<BindingCursor>,
 ) -> Result<Vec<BindingRecord>, Failure> {
-    let limit = page_rows(filter.limit);
     let among_unused = after.filter(|place| place.value <= ranking.unused_value);
     let mut records = Vec::new();
     if among_unused.is_none() {
@@ -82,9 +81,9 @@ pub(super) async fn list(
         if let Some(place) = after {
             (ranking.add_beyond)(&mut used, place);
         }
-        records = read(session, &used, ranking.order, limit).await?;
+        records = read(session, &used, ranking.order, page_rows(filter.limit)).await?;
     }
-    let missing = limit.saturating_sub(u32::try_from(records.len()).unwrap_or(u32::MAX));
+    let missing = remaining(filter.limit, records.len());
     if missing > 0 {
         let mut unused = conditions(filter);
         unused.say(ranking.unused.to_owned());
