@@ -24,6 +24,7 @@ from processes import Process, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "not a secret, for one run"
+SECRET = "0123456789abcdef" * 4
 LIST_MS_MAX = 100
 DASHBOARD_MS_MAX = 50
 ASKED_AT_MOST_SECONDS = 60
@@ -67,6 +68,8 @@ class Server:
             "SENTINEL_LISTEN": f"127.0.0.1:{port}",
             "SENTINEL_ADMIN_LISTEN": f"127.0.0.1:{self.admin}",
             "SENTINEL_DATA_DIR": f"{folder}/data",
+            # The same for every run: the database remembers whose keys it holds.
+            "SENTINEL_HMAC_SECRET": SECRET,
             "ADMIN_USERNAME": "bench",
             "ADMIN_PASSWORD": PASSWORD,
         }

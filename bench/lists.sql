@@ -22,7 +22,7 @@ SELECT sha256(int8send(n)), 'sk-' || left(md5(n::text), 2) || '…' || right(md5
     CASE WHEN n % 100000 = 7 THEN 'gemini' WHEN n % 20 = 3 THEN 'litellm' ELSE 'new-api' END
 FROM generate_series(1, :bindings::bigint) n, LATERAL (SELECT now() - interval '400 days' * (1 - n / :bindings::float8)) AS t (bound);
 INSERT INTO binding_networks (binding_id, position, network)
-SELECT id, 0, ('10.0.0.0'::inet + id * 7 % 16777216)::cidr FROM bindings;
+SELECT id, 0, ('10.0.0.0'::inet + id * 104729 % 16777216)::cidr FROM bindings;
 
 INSERT INTO intercept_logs (reference, at, last_at, reason, outcome, binding_id, networks, fingerprint, hint, client_ip, method, path, user_agent,
     count, profile, replica)
