@@ -43,17 +43,13 @@ impl Masker {
         let mut at = 0;
         while at < end {
             let rest = &text[at..];
-            let taken = match address_at(self.before, rest) {
-                Some(found) => {
-                    out.extend_from_slice(found.shown.as_bytes());
-                    found.length
-                }
-                None => {
-                    out.push(rest[0]);
-                    1
-                }
-            };
-            at += taken;
+            if let Some(found) = address_at(self.before, rest) {
+                out.extend_from_slice(found.shown.as_bytes());
+                at += found.length;
+            } else {
+                out.push(rest[0]);
+                at += 1;
+            }
             self.before = Some(text[at - 1]);
         }
         self.held = text[at..].to_vec();

@@ -15,11 +15,12 @@ use sentinel_core::ports::{
 use sentinel_core::time::Timestamp;
 
 use super::failure::Failure;
-use super::filter::{Conditions, containing};
+use super::filter::Conditions;
 use super::rows::{self, SELECT_RECORD};
 use super::{archive, bindings, events, transfer};
 use crate::bounds::page_rows;
 use crate::change;
+use crate::pattern::containing;
 
 /// The last use in milliseconds, where every binding has one: as `BindingOrder::place` counts it, and as its index has it.
 const LAST_USED: &str = "coalesce(last_used_at, -1)";
