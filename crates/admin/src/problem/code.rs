@@ -138,11 +138,7 @@ impl Code {
                 "The binding has changed meanwhile",
             ),
             Self::BindingExists => ("binding_exists", S::CONFLICT, "The key has a binding already"),
-            Self::SelectionChanged => (
-                "selection_changed",
-                S::PRECONDITION_FAILED,
-                "It is about other bindings than it was",
-            ),
+            Self::SelectionChanged => ("selection_changed", S::PRECONDITION_FAILED, "Others match by now"),
             Self::IdempotencyKeyReused => (
                 "idempotency_key_reused",
                 S::UNPROCESSABLE_ENTITY,
