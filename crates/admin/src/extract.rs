@@ -167,11 +167,7 @@ pub(crate) fn parse_network(field: &str, text: &str) -> Result<Network, Problem>
 
 /// A moment in RFC 3339, as a field.
 pub(crate) fn parse_moment(field: &str, text: &str) -> Result<Timestamp, Problem> {
-    let format = time::format_description::well_known::Rfc3339;
-    time::OffsetDateTime::parse(text, &format)
-        .ok()
-        .and_then(|moment| i64::try_from(moment.unix_timestamp_nanos().div_euclid(1_000_000)).ok())
-        .map(Timestamp::from_unix_ms)
+    Timestamp::from_rfc3339(text)
         .ok_or_else(|| Problem::field(field, "It must be a moment like 2026-01-31T12:00:00Z (RFC 3339)."))
 }
 

@@ -45,8 +45,10 @@ pub use keys::Keys;
 pub use openapi::openapi_json;
 pub use parts::{Account, AdminParts};
 pub use router::router;
+pub use routes::LogFormat;
 pub use server::{CONNECTIONS_MAX, DRAIN_MAX, serve};
 pub use settings::{
     PastChange, Setting, SettingDifference, SettingSchema, SettingSource, Settings, SettingsChange,
     SettingsInEffect, SettingsOutcome, SettingsRefused, StoredDifference, WantedSettings, WrongSetting,
 };
+pub use tails::{LOOK_PAUSE, LogFollower, Looked};

@@ -29,6 +29,7 @@ mod settings;
 mod tokens;
 
 pub(crate) use logs::EXPORTS_MAX;
+pub use logs::LogFormat;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,15 +3,17 @@
 //! It reads by id, so that rows of all replicas come; each follower has a bounded share of what was read last and goes on from the store
 //! when that was not enough. Must never hold more rows than its bounds say, nor ask the store for each follower apart.
 
+mod follower;
 mod position;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as Lock, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sentinel_core::ports::{InterceptFilter, InterceptStore, StoreError, StoredIntercept};
+use sentinel_core::ports::{InterceptStore, StoreError, StoredIntercept};
 use tokio::sync::{Mutex, broadcast};
 
+pub use follower::{LogFollower, Looked};
 #[cfg(test)]
 pub(crate) use position::MISSING_RUNS_MAX;
 pub(crate) use position::{Position, Run};
@@ -21,15 +23,13 @@ pub(crate) const TAILS_MAX: usize = 32;
 /// So many of one account.
 pub(crate) const TAILS_OF_ACCOUNT_MAX: usize = 4;
 /// The pause between two looks into the store.
-pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(500);
+pub const LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// The most rows that are read, and shown, at once.
 pub(crate) const LOOK_ROWS_MAX: u32 = 500;
 /// The most questions of one look: with the pause, what is shown of a flood in a second.
 const LOOK_PAGES_MAX: u32 = 2;
 /// How many of the last answers are kept for those who read slowly.
 const ANSWERS_KEPT_MAX: usize = 16;
-/// How many of the last rows are looked at to find out what is still on its way at the start: as many as one batch of a replica has.
-const START_ROWS: u32 = 1_000;
 
 /// Rows that appeared together, and how far the log was followed with them.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(crate) struct Following {
 /// The reader while somebody follows.
 struct Reader {
     sender: broadcast::Sender<Arc<Appeared>>,
-    position: Position,
+    follower: LogFollower,
 }
 
 /// The followers of the audit log, and their reader.
@@ -89,26 +89,16 @@ impl Tails {
         let reader = match &mut *reader {
             Some(reader) => reader,
             none => {
-                let position = self.end_of_log().await?;
+                let follower = LogFollower::at_end(Arc::clone(&self.store)).await?;
                 let (sender, _) = broadcast::channel(ANSWERS_KEPT_MAX);
                 tokio::spawn(Arc::clone(self).read());
-                none.insert(Reader { sender, position })
+                none.insert(Reader { sender, follower })
             }
         };
         Ok(Following {
             appeared: reader.sender.subscribe(),
-            position: reader.position.clone(),
+            position: reader.follower.position().clone(),
         })
-    }
-
-    async fn end_of_log(&self) -> Result<Position, StoreError> {
-        let last = InterceptFilter {
-            limit: START_ROWS,
-            ..InterceptFilter::default()
-        };
-        let mut ids: Vec<i64> = self.store.list(last).await?.iter().map(|row| row.id).collect();
-        ids.reverse();
-        Ok(Position::at_end_of(&ids))
     }
 
     /// Reads until nobody follows any more.
@@ -124,7 +114,7 @@ impl Tails {
                 *place = None;
                 return;
             }
-            let outcome = self.look(reader).await;
+            let outcome = look(reader).await;
             if let (Err(error), false) = (&outcome, has_failed) {
                 tracing::warn!(%error, "the audit log cannot be followed just now");
             }
@@ -132,32 +122,33 @@ impl Tails {
         }
     }
 
-    async fn look(&self, reader: &mut Reader) -> Result<(), StoreError> {
-        for _ in 0..LOOK_PAGES_MAX {
-            let rows = self.store.by_ids(reader.position.wanted(), LOOK_ROWS_MAX).await?;
-            let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-            let has_more = rows.len() >= LOOK_ROWS_MAX as usize;
-            let given_up = reader.position.take(&ids, has_more);
-            if !rows.is_empty() {
-                let appeared = Appeared {
-                    rows,
-                    position: reader.position.clone(),
-                    given_up,
-                };
-                // Nobody may be there to hear it any more.
-                let _ = reader.sender.send(Arc::new(appeared));
-            }
-            if !has_more {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     fn places(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         // Every change under the lock is whole.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn look(reader: &mut Reader) -> Result<(), StoreError> {
+    for _ in 0..LOOK_PAGES_MAX {
+        let Looked {
+            rows,
+            has_more,
+            given_up,
+        } = reader.follower.look().await?;
+        if !rows.is_empty() {
+            let appeared = Appeared {
+                rows,
+                position: reader.follower.position().clone(),
+                given_up,
+            };
+            // Nobody may be there to hear it any more.
+            let _ = reader.sender.send(Arc::new(appeared));
+        }
+        if !has_more {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The place of one follower, until it is dropped.

@@ -7,6 +7,7 @@ mod accounts;
 mod answers;
 mod audit;
 mod bindings;
+mod forgetting;
 mod intercepts;
 mod records;
 mod retention;
@@ -37,6 +38,7 @@ pub use bindings::{
     BINDINGS_COUNTED_MAX, BindingAdmin, BindingCursor, BindingFilter, BindingOrder, BindingPage,
     CountedBindings, NEVER_USED,
 };
+pub use forgetting::{Forgettable, ForgettingStore, NotForgettable, Traces};
 pub use records::{InterceptSink, InterceptWatch, RecordTicket};
 pub use retention::InterceptRetention;
 pub use settings::{

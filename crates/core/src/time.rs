@@ -39,6 +39,14 @@ impl Timestamp {
             .and_then(|moment| moment.format(&time::format_description::well_known::Rfc3339).ok())
             .unwrap_or_else(|| self.0.to_string())
     }
+
+    /// From RFC 3339, cut to whole milliseconds; none when it is no such moment.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let moment =
+            time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+        let milliseconds = moment.unix_timestamp_nanos().div_euclid(1_000_000);
+        i64::try_from(milliseconds).ok().map(Self)
+    }
 }
 
 /// Where the time comes from.

@@ -10,9 +10,11 @@ mod check;
 mod doctor;
 mod explain;
 mod export;
+mod forget;
 mod hash_password;
 mod healthcheck;
 mod import;
+mod logs;
 mod manual;
 mod migrate;
 mod output;
@@ -111,6 +113,10 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArguments),
     /// Look whether the log of what operators did is as it was written
     Audit(audit::AuditArguments),
+    /// Follow the log of refused requests as it is written, or print all of it
+    Logs(logs::LogsArguments),
+    /// Remove what names an address or a key from the store, for good
+    Forget(forget::ForgetArguments),
     /// Write all that the store holds as JSON Lines: to keep, or for another store
     Export(export::ExportArguments),
     /// Take what another store exported, or bind keys before their first use
@@ -324,6 +330,19 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
         Command::Audit(arguments) => {
             let config = load(sources, false)?.config;
             let work = async |store: &Authority| audit::run(&arguments, &*store.audit, &mut out).await;
+            wait_for(on_store(Authority::open_existing(&config), work))?
+        }
+        Command::Logs(arguments) => {
+            let config = load(sources, false)?.config;
+            let work = async |store: &Authority| logs::run(arguments, &store.intercepts, &mut out).await;
+            wait_for(on_store(Authority::open_existing(&config), work))?
+        }
+        Command::Forget(arguments) => {
+            let config = load(sources, false)?.config;
+            let work = async |store: &Authority| {
+                let stores = (&*store.forgetting, &*store.events);
+                forget::run(arguments, stores, &SystemClock, &mut out).await
+            };
             wait_for(on_store(Authority::open_existing(&config), work))?
         }
         Command::Export(arguments) => {

@@ -9,6 +9,7 @@ pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod bindings;
 pub(crate) mod edits;
+pub(crate) mod forgetting;
 pub(crate) mod intercepts;
 pub(crate) mod retention;
 pub(crate) mod searches;

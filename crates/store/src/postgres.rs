@@ -20,6 +20,7 @@ mod dsn;
 mod events;
 mod failure;
 mod filter;
+mod forgetting;
 mod health;
 mod intercepts;
 mod partitions;

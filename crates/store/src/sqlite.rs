@@ -14,6 +14,7 @@ mod events;
 mod failure;
 mod file;
 mod filter;
+mod forgetting;
 mod intercepts;
 mod ports;
 mod rows;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::account::second_factor::SecondFactor;
+use sentinel_core::account::second_factor::{SecondFactor, SecondFactorProof};
 use sentinel_core::account::{Administrator, Role};
 use sentinel_core::attempts::{AttemptLimiter, AttemptOutcome};
 use sentinel_core::network::ClientIp;
@@ -57,6 +57,14 @@ impl Holder {
                 .map(|factor| (&**administrator, factor)),
         }
     }
+}
+
+/// Somebody showed the right credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SignedIn {
+    pub(crate) holder: Holder,
+    /// A recovery code was spent on it; so many are left.
+    pub(crate) recovery_codes_left: Option<usize>,
 }
 
 /// Why nobody was signed in.
@@ -127,7 +135,7 @@ impl SignIn {
         credentials: Credentials,
         client_ip: ClientIp,
         now: Timestamp,
-    ) -> Result<Holder, SignInRefused> {
+    ) -> Result<SignedIn, SignInRefused> {
         let attempt = self
             .attempts
             .begin(&credentials.username, client_ip, now)
@@ -168,7 +176,7 @@ impl SignIn {
         verdict
     }
 
-    async fn judge(&self, credentials: Credentials, now: Timestamp) -> Result<Holder, SignInRefused> {
+    async fn judge(&self, credentials: Credentials, now: Timestamp) -> Result<SignedIn, SignInRefused> {
         let holder = self.holder(&credentials.username).await?;
         let hash = match &holder {
             Some(Holder::Configured) => self.configured.password.clone(),
@@ -180,6 +188,7 @@ impl SignIn {
         let Some(holder) = holder.filter(|holder| is_right && !is_disabled(holder)) else {
             return Err(SignInRefused::Wrong);
         };
+        let mut recovery_codes_left = None;
         if let Some((administrator, factor)) = holder.second_factor() {
             let otp = credentials.otp.ok_or(SignInRefused::SecondFactorRequired)?;
             let proof = self.factors.proof(administrator.id, factor, &otp, now);
@@ -188,8 +197,15 @@ impl SignIn {
             if !spent.map_err(SignInRefused::Store)? {
                 return Err(SignInRefused::Wrong);
             }
+            if let SecondFactorProof::Recovery(digest) = proof {
+                let others = factor.recovery.iter().filter(|known| **known != digest);
+                recovery_codes_left = Some(others.count());
+            }
         }
-        Ok(holder)
+        Ok(SignedIn {
+            holder,
+            recovery_codes_left,
+        })
     }
 
     /// Whose name it is. The store is asked for the configured account's name, too, so that it is not the one that is answered sooner;

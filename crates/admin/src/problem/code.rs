@@ -27,6 +27,7 @@ pub(crate) enum Code {
     BindingNotFound,
     BindingChanged,
     BindingExists,
+    SelectionChanged,
     IdempotencyKeyReused,
     RequestUnderWay,
     SettingsOutdated,
@@ -44,7 +45,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 35] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnsupportedMediaType,
@@ -67,6 +68,7 @@ impl Code {
         Self::BindingNotFound,
         Self::BindingChanged,
         Self::BindingExists,
+        Self::SelectionChanged,
         Self::IdempotencyKeyReused,
         Self::RequestUnderWay,
         Self::SettingsOutdated,
@@ -136,6 +138,7 @@ impl Code {
                 "The binding has changed meanwhile",
             ),
             Self::BindingExists => ("binding_exists", S::CONFLICT, "The key has a binding already"),
+            Self::SelectionChanged => ("selection_changed", S::PRECONDITION_FAILED, "Others match by now"),
             Self::IdempotencyKeyReused => (
                 "idempotency_key_reused",
                 S::UNPROCESSABLE_ENTITY,

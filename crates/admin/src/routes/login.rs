@@ -12,6 +12,7 @@ use sentinel_core::network::ClientIp;
 use sentinel_core::ports::StoreError;
 use sentinel_core::time::Timestamp;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::session::{grant, grant_alone, new_session_id};
 use super::{Access, Route};
@@ -27,6 +28,10 @@ const OTP_BYTES_MAX: usize = 64;
 const BEGIN_WAIT_MAX: Duration = Duration::from_secs(3);
 /// The word for a sign-in in the admin events.
 const LOGIN: &str = "login";
+/// The word for one that failed.
+const LOGIN_FAILED: &str = "login_failed";
+/// The word for a recovery code that was spent on a sign-in.
+const RECOVERY_CODE_USED: &str = "recovery_code_used";
 /// When to try again after too many attempts at once.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -80,15 +85,27 @@ async fn login(
         password,
         otp,
     };
-    let holder = match admin.sign_in.attempt(credentials, client_ip, now).await {
-        Ok(holder) => holder,
+    let tried = |action| SignInEvent {
+        action,
+        username: &username,
+        client_ip,
+        now,
+    };
+    let signed_in = match admin.sign_in.attempt(credentials, client_ip, now).await {
+        Ok(signed_in) => signed_in,
         Err(refused) => {
             if refused == SignInRefused::Wrong {
-                leave_event(&admin, "login_failed", &username, client_ip, now).await;
+                leave_event(&admin, tried(LOGIN_FAILED), String::new()).await;
             }
             return Err(refused.into());
         }
     };
+    // Of its own and at once: the code is gone, whatever becomes of the session.
+    if let Some(left) = signed_in.recovery_codes_left {
+        let detail = json!({"recovery_codes_left": left}).to_string();
+        leave_event(&admin, tried(RECOVERY_CODE_USED), detail).await;
+    }
+    let holder = signed_in.holder;
     let id = new_session_id()?;
     let user_agent = headers
         .get(header::USER_AGENT)
@@ -110,7 +127,7 @@ async fn login(
         }
         (Err(error), Holder::Administrator(_)) => return Err(error.into()),
     };
-    leave_event(&admin, LOGIN, &username, client_ip, now).await;
+    leave_event(&admin, tried(LOGIN), String::new()).await;
     Ok(answer)
 }
 
@@ -143,16 +160,25 @@ impl From<SignInRefused> for Problem {
     }
 }
 
-/// Writes down who tried. A name that is no account's is left out: people type passwords into the wrong field. The verdict
-/// stands even when the store is away, for then the operator is needed most.
-async fn leave_event(
-    admin: &Admin,
+/// Who tried what, from where.
+#[derive(Clone, Copy)]
+struct SignInEvent<'a> {
     action: &'static str,
-    username: &str,
+    username: &'a str,
     client_ip: ClientIp,
     now: Timestamp,
-) {
-    let is_account = action == LOGIN || admin.sign_in.is_account(username).await;
+}
+
+/// Writes down who tried. A name that is no account's is left out: people type passwords into the wrong field. The verdict
+/// stands even when the store is away, for then the operator is needed most.
+async fn leave_event(admin: &Admin, tried: SignInEvent<'_>, detail: String) {
+    let SignInEvent {
+        action,
+        username,
+        client_ip,
+        now,
+    } = tried;
+    let is_account = action != LOGIN_FAILED || admin.sign_in.is_account(username).await;
     let event = AdminEvent {
         at: now,
         actor: if is_account {
@@ -162,7 +188,7 @@ async fn leave_event(
         },
         client_ip: Some(client_ip),
         action: action.to_owned(),
-        detail: String::new(),
+        detail,
     };
     tracing::info!(action, actor = %event.actor, %client_ip, "sign-in");
     if let Err(error) = admin.events.append(event).await {

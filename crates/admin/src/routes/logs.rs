@@ -18,6 +18,7 @@ use crate::page::{self, Page};
 use crate::parts::Admin;
 use crate::problem::Problem;
 pub(crate) use export::EXPORTS_MAX;
+pub use export::LogFormat;
 use query::LogQuery;
 pub(super) use view::InterceptView;
 

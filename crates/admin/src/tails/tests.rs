@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use sentinel_core::event::Intercept;
-use sentinel_core::ports::InterceptBucket;
+use sentinel_core::ports::{InterceptBucket, InterceptFilter};
 use sentinel_core::time::Timestamp;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use sentinel_alerts::watch::MakeCounters;
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
-    AccountStore, AdminEventStore, AnswerStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Health,
-    InterceptRetention, InterceptStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
+    AccountStore, AdminEventStore, AnswerStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore,
+    ForgettingStore, Health, InterceptRetention, InterceptStore, SettingStore, StoreError, TrafficStore,
+    TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::counting::MemoryCounters;
@@ -26,6 +27,7 @@ pub(crate) struct Authority {
     pub(crate) retention: Arc<dyn InterceptRetention>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) audit: Arc<dyn AuditStore>,
+    pub(crate) forgetting: Arc<dyn ForgettingStore>,
     pub(crate) answers: Arc<dyn AnswerStore>,
     pub(crate) settings: Arc<dyn SettingStore>,
     pub(crate) archive: Arc<dyn ArchiveStore>,
@@ -141,6 +143,7 @@ impl Authority {
             + InterceptRetention
             + AdminEventStore
             + AuditStore
+            + ForgettingStore
             + AnswerStore
             + SettingStore
             + ArchiveStore
@@ -162,6 +165,7 @@ impl Authority {
             retention: shared.clone(),
             events: shared.clone(),
             audit: shared.clone(),
+            forgetting: shared.clone(),
             answers: shared.clone(),
             settings: shared.clone(),
             archive: shared.clone(),

@@ -1,6 +1,8 @@
 //! What operators do with bindings: pages, counts, and changes that each leave their event, and tell the other replicas, in the same
 //! transaction.
 
+pub(super) mod ranked;
+
 use sentinel_core::binding::{
     BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus, Edited, Version,
 };
@@ -11,6 +13,7 @@ use sentinel_core::ports::{
     ArchivedBinding, BINDINGS_COUNTED_MAX, BindingCursor, BindingFilter, BindingOrder, BindingPage,
     CountedBindings, Existing, MovedBinding, Taken,
 };
+use sentinel_core::time::Timestamp;
 use tokio_postgres::Row;
 
 use super::changes::announce;
@@ -24,35 +27,41 @@ use crate::bounds::page_rows;
 use crate::change;
 use crate::pattern::containing;
 
-/// The last use in milliseconds, where every binding has one: as `BindingOrder::place` counts it.
-const LAST_USED: &str = "coalesce(round(extract(epoch FROM last_used_at) * 1000)::bigint, -1)";
-
 pub(super) async fn list(
     session: &Session,
     filter: &BindingFilter,
     page: BindingPage,
 ) -> Result<Vec<BindingRecord>, Failure> {
-    let mut conditions = conditions(filter);
-    conditions.add("id < ?", filter.before.map(|id| id.0));
-    let (key, direction, beyond) = match page.order {
-        BindingOrder::Newest => ("id", "DESC", '<'),
-        BindingOrder::Oldest => ("id", "ASC", '>'),
-        BindingOrder::LastUsed => (LAST_USED, "DESC", '<'),
-        BindingOrder::MostUsed => ("use_count", "DESC", '<'),
+    let limit = page_rows(filter.limit);
+    let (order, beyond) = match page.order {
+        BindingOrder::Newest => ("id DESC", '<'),
+        BindingOrder::Oldest => ("id ASC", '>'),
+        BindingOrder::LastUsed => return ranked::list(session, filter, &ranked::LAST_USED, page.after).await,
+        BindingOrder::MostUsed => return ranked::list(session, filter, &ranked::MOST_USED, page.after).await,
     };
-    if let Some(BindingCursor { value, id }) = page.after {
-        // Numbers, so nothing can be written into the statement with them.
-        conditions.say(format!("({key}, id) {beyond} ({value}, {})", id.0));
+    let mut conditions = conditions(filter);
+    if let Some(BindingCursor { id, .. }) = page.after {
+        conditions.add(&format!("id {beyond} ?"), Some(id.0));
     }
-    let order = format!("{key} {direction}, id {direction}");
-    let statement = conditions.page_ordered(SELECT_RECORD, &order, page_rows(filter.limit).into());
+    read(session, &conditions, order, limit).await
+}
+
+/// The first so many in this order.
+async fn read(
+    session: &Session,
+    conditions: &Conditions,
+    order: &str,
+    limit: u32,
+) -> Result<Vec<BindingRecord>, Failure> {
+    let statement = conditions.page_ordered(SELECT_RECORD, order, limit.into());
     let rows = session.query(&statement, &conditions.values()).await?;
     rows.iter().map(rows::record).collect()
 }
 
-/// What the filter says, its place and its limit aside.
+/// What the filter says, its limit aside.
 fn conditions(filter: &BindingFilter) -> Conditions {
     let mut conditions = Conditions::default();
+    conditions.add("id < ?", filter.before.map(|id| id.0));
     let text = |text: &Option<String>| text.as_deref().map(|text| values::text(text).into_owned());
     let part = |wanted: &Option<String>| text(wanted).map(|wanted| containing(&wanted));
     conditions.add("status = ?", filter.status.map(BindingStatus::as_str));
@@ -65,7 +74,11 @@ fn conditions(filter: &BindingFilter) -> Conditions {
         ids.map(|ids| ids.iter().map(|id| id.0).collect::<Vec<i64>>()),
     );
     conditions.add("labels @> ARRAY[?]", text(&filter.label));
+    // The step leads to them; the moment decides.
+    let step = |moment: Option<Timestamp>| moment.map(ranked::step_of);
+    conditions.add("last_used_step >= ?", step(filter.used_after));
     conditions.add("last_used_at >= ?", filter.used_after.map(Moment));
+    conditions.add("last_used_step <= ?", step(filter.used_before));
     conditions.add("last_used_at < ?", filter.used_before.map(Moment));
     conditions.add("ban_expires_at <= ?", filter.ban_expires_until.map(Moment));
     conditions.add(
@@ -93,7 +106,11 @@ pub(super) async fn count_some(
     session: &Session,
     filter: &BindingFilter,
 ) -> Result<CountedBindings, Failure> {
-    let conditions = conditions(filter);
+    let everywhere = BindingFilter {
+        before: None,
+        ..filter.clone()
+    };
+    let conditions = conditions(&everywhere);
     let some = conditions.limited("SELECT status FROM bindings", BINDINGS_COUNTED_MAX + 1);
     let statement = format!("SELECT status, count(*) AS count FROM ({some}) AS counted GROUP BY status");
     let counts = by_status(&session.query(&statement, &conditions.values()).await?)?;

@@ -104,3 +104,9 @@ mod accounts {
 
     sentinel_core::account_store_conformance!(fixture);
 }
+
+mod forgetting {
+    use super::fixture;
+
+    crate::conformance::forgetting::forgetting_suite!(fixture().await);
+}

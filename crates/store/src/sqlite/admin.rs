@@ -22,6 +22,9 @@ use crate::bounds::page_rows;
 use crate::change;
 use crate::pattern::containing;
 
+/// The last use in milliseconds, where every binding has one: as `BindingOrder::place` counts it, and as its index has it.
+const LAST_USED: &str = "coalesce(last_used_at, -1)";
+
 pub(super) fn list(
     connection: &Connection,
     filter: &BindingFilter,
@@ -32,10 +35,13 @@ pub(super) fn list(
     let (key, direction, beyond) = match page.order {
         BindingOrder::Newest => ("id", "DESC", '<'),
         BindingOrder::Oldest => ("id", "ASC", '>'),
-        BindingOrder::LastUsed => ("coalesce(last_used_at, -1)", "DESC", '<'),
+        BindingOrder::LastUsed => (LAST_USED, "DESC", '<'),
         BindingOrder::MostUsed => ("use_count", "DESC", '<'),
     };
     if let Some(BindingCursor { value, id }) = page.after {
+        // Said apart, because a pair with an expression in it leads to no index.
+        let towards = format!("{key} {beyond}= ?");
+        conditions.add(&towards, Some(value));
         conditions.add_all(
             format!("({key}, id) {beyond} (?, ?)"),
             [Value::Integer(value), Value::Integer(id.0)],

@@ -152,6 +152,16 @@ async fn a_second_factor_is_asked_for_and_each_code_is_taken_once() {
         console.store.lock().events
     );
     assert!(written.contains("set_second_factor"), "{written}");
+    let spent: Vec<String> = console
+        .store
+        .lock()
+        .events
+        .iter()
+        .filter(|event| event.action == "recovery_code_used" && event.actor == "operator")
+        .map(|event| event.detail.clone())
+        .collect();
+    let left = |fewer: usize| json!({"recovery_codes_left": recovery.len() - fewer}).to_string();
+    assert_eq!(spent, [left(1), left(2)]);
     for secret in [&secret, &recovery[4], &code] {
         assert!(!written.contains(secret.as_str()), "{written}");
     }

@@ -16,7 +16,7 @@ use super::changes::{ban_reason, expiry, label};
 use super::query::BindingQuery;
 use crate::extract::{JsonBody, SignedIn};
 use crate::parts::Admin;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// The most bindings of one call.
 pub(super) const BULK_MAX: usize = 1_000;
@@ -56,6 +56,9 @@ pub(super) struct Bulk {
     /// Only says what would be done.
     #[serde(default)]
     dry_run: bool,
+    /// The `changed` of the dry run before: where it would be another now, nothing is changed.
+    #[serde(default)]
+    expected: Option<usize>,
 }
 
 /// What was done, or would be.
@@ -85,6 +88,9 @@ impl Bulk {
             if is_given && !fits {
                 return Err(Problem::field(name, "It does not go with this action."));
             }
+        }
+        if self.expected.is_some() && self.dry_run {
+            return Err(Problem::field("expected", "It does not go with a dry run."));
         }
         let label = || label("label", self.label.as_deref().unwrap_or_default());
         Ok(match self.action {
@@ -140,7 +146,8 @@ fn is_done(edit: &BindingEdit, record: &BindingRecord) -> bool {
     path = "/admin/api/bindings/bulk",
     summary = "Changes many bindings alike, or says what that would do.",
     request_body = Bulk,
-    responses((status = 200, description = "What was done, or would be.", body = BulkDone))
+    responses((status = 200, description = "What was done, or would be.", body = BulkDone)),
+    extensions(("x-problems" = json!(["selection_changed"])))
 )]
 pub(super) async fn bulk(
     State(admin): State<Arc<Admin>>,
@@ -159,6 +166,13 @@ pub(super) async fn bulk(
     };
     let (unchanged, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|record| is_done(&edit, record));
     done.unchanged = unchanged.len();
+    if body.expected.is_some_and(|expected| expected != others.len()) {
+        let detail = format!(
+            "It would change {} bindings by now, and none was changed; look again with 'dry_run'.",
+            others.len()
+        );
+        return Err(Problem::new(Code::SelectionChanged, detail));
+    }
     if body.dry_run {
         done.changed = others.len();
     } else {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use http::header;
-use sentinel_core::ports::{InterceptFilter, InterceptStore, StoreError};
+use sentinel_core::ports::{InterceptFilter, InterceptStore, StoreError, StoredIntercept};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::query::LogQuery;
@@ -33,13 +33,19 @@ pub(super) const EXPORT_ROWS_MAX: u64 = 2_000_000;
 /// What a spreadsheet knows UTF-8 by.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
+/// What a file of rows of the audit log is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Csv { has_mark: bool },
+pub enum LogFormat {
+    /// A line of names, then a record a row, none of it a formula.
+    Csv {
+        /// Whether it begins with a byte order mark, which spreadsheets want.
+        has_mark: bool,
+    },
+    /// A JSON object a row, as the API's list has them.
     JsonLines,
 }
 
-impl Format {
+impl LogFormat {
     fn of(query: &LogQuery) -> Result<Self, Problem> {
         let has_mark = match query.bom.as_deref() {
             None | Some("0") => false,
@@ -62,7 +68,8 @@ impl Format {
         }
     }
 
-    fn head(self) -> io::Result<Vec<u8>> {
+    /// What a file begins with.
+    pub fn head(self) -> io::Result<Vec<u8>> {
         let Self::Csv { has_mark } = self else {
             return Ok(Vec::new());
         };
@@ -94,7 +101,9 @@ impl Format {
         }
     }
 
-    fn rows(self, rows: Vec<InterceptView>) -> io::Result<Vec<u8>> {
+    /// These rows, each a line.
+    pub fn rows(self, rows: Vec<StoredIntercept>) -> io::Result<Vec<u8>> {
+        let rows = rows.into_iter().map(InterceptView::from);
         match self {
             Self::Csv { .. } => {
                 let mut writer = csv::Writer::from_writer(Vec::new());
@@ -149,7 +158,7 @@ pub(super) async fn export(
     BearerToken(token): BearerToken,
     QueryString(query): QueryString<LogQuery>,
 ) -> Result<Response, Problem> {
-    let format = Format::of(&query)?;
+    let format = LogFormat::of(&query)?;
     let filter = query.filter(EXPORT_PAGE_ROWS)?;
     let Ok(place) = Arc::clone(&admin.exporting).try_acquire_owned() else {
         return Err(Problem::new(
@@ -181,7 +190,7 @@ pub(super) async fn export(
 /// An export on its way.
 struct Export {
     store: Arc<dyn InterceptStore>,
-    format: Format,
+    format: LogFormat,
     filter: InterceptFilter,
     rows_left: u64,
     next: Next,
@@ -228,7 +237,7 @@ impl Export {
         }
     }
 
-    async fn page(&mut self) -> Result<Option<Vec<InterceptView>>, StoreError> {
+    async fn page(&mut self) -> Result<Option<Vec<StoredIntercept>>, StoreError> {
         self.filter.limit = EXPORT_PAGE_ROWS.min(u32::try_from(self.rows_left).unwrap_or(u32::MAX));
         let rows = self.store.list(self.filter.clone()).await?;
         self.rows_left -= rows.len() as u64;
@@ -238,7 +247,7 @@ impl Export {
             _ => Next::Nothing,
         };
         self.filter.before = rows.last().map(|row| row.id);
-        Ok((!rows.is_empty()).then(|| rows.into_iter().map(InterceptView::from).collect()))
+        Ok((!rows.is_empty()).then_some(rows))
     }
 }
 

@@ -2,13 +2,17 @@
 
 use tokio_postgres::Client;
 
+use super::super::admin::ranked::{LAST_USED, MOST_USED};
 use super::super::archive;
 use super::{fixture, outside};
 
 /// Twenty thousand keys, in as many networks of both families.
-const MANY: &str = "INSERT INTO bindings (fingerprint, hint, status, policy, version, bound_at, updated_at, archive_marked_at) \
+const MANY: &str = "INSERT INTO bindings (fingerprint, hint, status, policy, version, bound_at, updated_at, archive_marked_at, \
+             last_used_at, use_count, profile) \
          SELECT sha256(n::text::bytea), 'sk-…', 'active', '{}', n, '2026-01-01'::timestamptz + n * interval '1 hour', \
-         '2026-01-01'::timestamptz + n * interval '1 hour', CASE WHEN n % 100 = 0 THEN now() END \
+         '2026-01-01'::timestamptz + n * interval '1 hour', CASE WHEN n % 100 = 0 THEN now() END, \
+         CASE WHEN n % 3 <> 0 THEN '2026-01-01'::timestamptz + n * interval '1 hour' END, CASE WHEN n % 3 <> 0 THEN n ELSE 0 END, \
+         CASE WHEN n % 1000 = 0 THEN 'seldom' ELSE 'new-api' END \
          FROM generate_series(1, 20000) n; \
      INSERT INTO binding_networks SELECT id, 0, \
          CASE WHEN id % 2 = 0 THEN set_masklen('10.0.0.0'::inet + id * 256, 24)::cidr \
@@ -74,9 +78,17 @@ async fn a_use_leaves_the_indexes_alone() {
     let (_store, server) = fixture().await;
     let client = outside(&server).await;
     client.batch_execute(MANY).await.unwrap();
-    let uses = "BEGIN; UPDATE bindings SET use_count = use_count + 1, last_used_at = updated_at + interval '1 second', \
-         archive_marked_at = NULL WHERE id % 20 = 7";
-    client.batch_execute(uses).await.unwrap();
+    // The first uses of a while may move a binding in an index; all that follow do not.
+    let used = |count: u32, second: u32| {
+        format!(
+            "UPDATE bindings SET use_count = {count}, last_used_at = updated_at + interval '{second} seconds', \
+             archive_marked_at = NULL WHERE id % 20 = 7"
+        )
+    };
+    let before = outside(&server).await;
+    before.batch_execute(&used(10_000, 1)).await.unwrap();
+    let uses = format!("BEGIN; {}", used(10_010, 299));
+    client.batch_execute(&uses).await.unwrap();
     let count = "SELECT pg_stat_get_xact_tuples_updated('bindings'::regclass), \
          pg_stat_get_xact_tuples_hot_updated('bindings'::regclass)";
     let row = client.query_one(count, &[]).await.unwrap();
@@ -169,7 +181,7 @@ async fn every_list_is_led_to_its_rows_by_an_index() {
     let client = outside(&server).await;
     client.batch_execute(MANY).await.unwrap();
     let many = "INSERT INTO intercept_logs (reference, at, last_at, reason, outcome, binding_id, client_ip, method, path, user_agent, count) \
-             SELECT 'sr_' || n, now() - n * interval '1 second', now(), 'key_missing', 'refused', n % 5000, \
+             SELECT 'sr_' || n, now() - n * interval '1 second', now(), 'key_missing', CASE WHEN n < 5 THEN 'observed' ELSE 'refused' END, n % 5000, \
              '10.0.0.0'::inet + n % 5000, 'GET', '/', '', 1 FROM generate_series(1, 20000) n; \
          INSERT INTO admin_events (at, actor, action, detail, binding_id) \
              SELECT now(), 'actor ' || n % 2000, 'action ' || n % 2000, '', n % 2000 FROM generate_series(1, 20000) n; \
@@ -184,12 +196,28 @@ async fn every_list_is_led_to_its_rows_by_an_index() {
         ("intercept_logs", "binding_id = 7", "id DESC"),
         ("intercept_logs", "client_ip = '10.0.0.7'", "id DESC"),
         ("intercept_logs", "at >= now() - interval '1 minute'", "id DESC"),
+        ("intercept_logs", "reason = 'key_banned'", "id DESC"),
+        (
+            "intercept_logs",
+            "reason = 'key_missing' AND outcome = 'observed'",
+            "id DESC",
+        ),
+        ("intercept_logs", "outcome = 'observed'", "id DESC"),
         ("intercept_logs", "id < 9000", "id DESC"),
         ("admin_events", "actor = 'actor 7'", "id DESC"),
         ("admin_events", "action = 'action 7'", "id DESC"),
         ("admin_events", "binding_id = 7", "id DESC"),
         ("bindings", "status = 'banned' AND id < 9000", "id DESC"),
         ("bindings", "labels @> ARRAY['x']", "id DESC"),
+        ("bindings", "profile = 'seldom'", "id DESC"),
+        (
+            "bindings",
+            "last_used_step >= 6500000 AND last_used_at >= '2035-01-01'",
+            "id DESC",
+        ),
+        ("bindings", LAST_USED.used, LAST_USED.order),
+        ("bindings", MOST_USED.used, MOST_USED.order),
+        ("bindings", MOST_USED.unused, "id DESC"),
         (
             "idempotency_keys",
             "begun_at <= now() - interval '5 hours'",

@@ -76,7 +76,19 @@ async fn every_list_is_led_to_its_rows_by_an_index() {
         ("intercept_logs", "at >= 1", BY_TIME, "intercept_logs_by_time"),
         (
             "intercept_logs",
-            "at >= 1 AND at < 9 AND reason = 'x'",
+            "reason = 'x' AND +outcome = 'x' AND id < 9",
+            BY_ID,
+            "intercept_logs_by_reason",
+        ),
+        (
+            "intercept_logs",
+            "outcome = 'x'",
+            BY_ID,
+            "intercept_logs_by_outcome",
+        ),
+        (
+            "intercept_logs",
+            "at >= 1 AND at < 9 AND +reason = 'x'",
             BY_TIME,
             "intercept_logs_by_time",
         ),
@@ -94,6 +106,19 @@ async fn every_list_is_led_to_its_rows_by_an_index() {
             "status = 'banned' AND id < 9",
             BY_ID,
             "bindings_by_status",
+        ),
+        ("bindings", "profile = 'x'", BY_ID, "bindings_by_profile"),
+        (
+            "bindings",
+            "coalesce(last_used_at, -1) <= 5 AND (coalesce(last_used_at, -1), id) < (5, 6)",
+            "coalesce(last_used_at, -1) DESC, id DESC",
+            "bindings_by_last_use",
+        ),
+        (
+            "bindings",
+            "use_count <= 5 AND (use_count, id) < (5, 6)",
+            "use_count DESC, id DESC",
+            "bindings_by_use_count",
         ),
         (
             "idempotency_keys",

@@ -61,6 +61,28 @@ async fn a_filter_names_the_bindings_and_reaches_the_store() {
 }
 
 #[tokio::test]
+async fn a_selection_that_changed_since_the_rehearsal_is_left_alone() {
+    let console = console();
+    let mut body = json!({"action": "ban", "filter": {"label": "batch"}, "dry_run": true});
+    let seen = post(&console, body.clone()).await.body["changed"].clone();
+    assert_eq!(seen, json!(3));
+    body["dry_run"] = json!(false);
+    body["expected"] = seen;
+    // One more comes in between.
+    console.store.lock().bindings.push(binding(5));
+    let answer = post(&console, body.clone()).await;
+    answer.is_problem(StatusCode::PRECONDITION_FAILED, "selection_changed");
+    assert!(console.store.lock().edits.is_empty());
+    console.store.lock().bindings.pop();
+    let answer = post(&console, body).await;
+    assert_eq!(
+        (answer.status, &answer.body["changed"]),
+        (StatusCode::OK, &json!(3)),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_bad_bulk_is_named() {
     let console = console();
     let many: Vec<usize> = (0..=BULK_MAX).collect();
@@ -82,6 +104,10 @@ async fn a_bad_bulk_is_named() {
         (json!({"action": "label", "ids": [1]}), "label"),
         (json!({"action": "unban", "ids": [1], "label": "x"}), "label"),
         (json!({"action": "forget", "ids": [1]}), "action"),
+        (
+            json!({"action": "unban", "ids": [1], "expected": 1, "dry_run": true}),
+            "expected",
+        ),
         (
             json!({"action": "ban", "ids": [1], "expires_at": "2020-01-01T00:00:00Z"}),
             "expires_at",

@@ -154,7 +154,7 @@ impl InterceptStore for Many {
     }
 }
 
-fn export_of(store: &Arc<Many>, format: Format, rows_left: u64) -> Export {
+fn export_of(store: &Arc<Many>, format: LogFormat, rows_left: u64) -> Export {
     Export {
         store: store.clone(),
         format,
@@ -165,7 +165,7 @@ fn export_of(store: &Arc<Many>, format: Format, rows_left: u64) -> Export {
     }
 }
 
-const CSV: Format = Format::Csv { has_mark: false };
+const CSV: LogFormat = LogFormat::Csv { has_mark: false };
 
 fn many(rows: i64) -> Arc<Many> {
     Arc::new(Many {
@@ -228,7 +228,7 @@ async fn however_many_rows_are_held_a_page_at_a_time() {
     assert!(grown_kb < GROWTH_KB_MAX, "{grown_kb} kB more");
 }
 
-async fn text_of(rows: i64, format: Format, rows_left: u64) -> String {
+async fn text_of(rows: i64, format: LogFormat, rows_left: u64) -> String {
     let pieces: Vec<_> = export_of(&many(rows), format, rows_left)
         .into_stream()
         .await
@@ -251,7 +251,7 @@ async fn an_export_that_stops_at_export_rows_max_says_where_to_go_on() {
         (500, 500, 500, None),
         (0, EXPORT_ROWS_MAX, 0, None),
     ] {
-        let text = text_of(rows, Format::JsonLines, rows_left).await;
+        let text = text_of(rows, LogFormat::JsonLines, rows_left).await;
         let mut lines: Vec<Value> = text
             .lines()
             .map(|line| serde_json::from_str(line).expect("JSON"))
