@@ -9,8 +9,12 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 .PHONY: build
-build: ## Build the release binary, target/release/sentinel
+build: console ## Build the release binary with the console in it, target/release/sentinel
 	cargo build --release --locked --bin sentinel
+
+.PHONY: console
+console: ## Build the console, if anything of it changed
+	@scripts/console
 
 .PHONY: run
 run: build ## Build and serve on port 7000, in front of UPSTREAM_URL or of a demo upstream (ARGS="…" adds options)

@@ -10,7 +10,7 @@ use sentinel_core::account::session::SessionId;
 use sentinel_core::account::{AdministratorId, Role};
 use sentinel_core::binding::BindingId;
 use sentinel_core::event::Actor;
-use sentinel_core::network::ClientIp;
+use sentinel_core::network::{ClientIp, Network, NetworkError};
 use sentinel_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 
@@ -152,6 +152,17 @@ pub(crate) fn parse_address(field: &str, text: &str) -> Result<ClientIp, Problem
     text.parse()
         .map(ClientIp::new)
         .map_err(|_| Problem::field(field, "It must be an IP address like 203.0.113.7 or 2001:db8::1."))
+}
+
+/// A network, or an address as the network of its own, as a field.
+pub(crate) fn parse_network(field: &str, text: &str) -> Result<Network, Problem> {
+    text.trim().parse().map_err(|error| {
+        let detail = match error {
+            NetworkError::Malformed(_) => "It must be an IP address or a network like 203.0.113.0/24.",
+            NetworkError::MappedIpv4(_) => "It is an IPv4 network mapped into IPv6: write the IPv4 network.",
+        };
+        Problem::field(field, detail)
+    })
 }
 
 /// A moment in RFC 3339, as a field.

@@ -7,9 +7,11 @@
 
 mod alerts;
 mod auth;
+mod console;
 mod error;
 mod extract;
 mod figures;
+mod keys;
 mod middleware;
 mod openapi;
 mod page;
@@ -33,6 +35,7 @@ pub use auth::token::{
 };
 pub use error::AdminError;
 pub use figures::{Figures, Propagation, TrafficFigures};
+pub use keys::Keys;
 pub use openapi::openapi_json;
 pub use parts::{Account, AdminParts};
 pub use router::router;

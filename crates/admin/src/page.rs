@@ -42,16 +42,17 @@ impl PageLimit {
         self.0 + 1
     }
 
-    /// The page from the rows that the store gave.
-    pub(crate) fn page<R, T>(
-        self,
-        mut rows: Vec<R>,
-        id: impl Fn(&R) -> i64,
-        view: impl Fn(R) -> T,
-    ) -> Page<T> {
+    /// The rows of the page, and whether there is another one.
+    pub(crate) fn cut<R>(self, mut rows: Vec<R>) -> (Vec<R>, bool) {
         let rows_max = usize::try_from(self.0).unwrap_or(usize::MAX);
         let has_more = rows.len() > rows_max;
         rows.truncate(rows_max);
+        (rows, has_more)
+    }
+
+    /// The page from the rows that the store gave.
+    pub(crate) fn page<R, T>(self, rows: Vec<R>, id: impl Fn(&R) -> i64, view: impl Fn(R) -> T) -> Page<T> {
+        let (rows, has_more) = self.cut(rows);
         let next_before = rows.last().filter(|_| has_more).map(id);
         Page {
             items: rows.into_iter().map(view).collect(),

@@ -7,9 +7,10 @@ use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::event::printable;
 use sentinel_core::ports::{
-    AccountStore, AdminEventStore, BindingAdmin, Health, InterceptStore, TrafficStore,
+    AccountStore, AdminEventStore, AuditStore, BindingAdmin, Health, InterceptStore, TrafficStore,
 };
 use sentinel_core::time::Clock;
+use tokio::sync::Semaphore;
 
 use crate::alerts::Alerts;
 use crate::auth::password::PasswordHash;
@@ -21,6 +22,8 @@ use crate::auth::token::{JwtSecret, TokenLife, Tokens};
 use crate::auth::verification::Verification;
 use crate::error::AdminError;
 use crate::figures::Figures;
+use crate::keys::Keys;
+use crate::routes::EXPORTS_MAX;
 use crate::settings::Settings;
 
 /// The most characters of an account's name.
@@ -57,12 +60,16 @@ impl fmt::Debug for Account {
 pub struct AdminParts {
     /// What operators do with bindings.
     pub bindings: Arc<dyn BindingAdmin>,
+    /// Knows keys as the proxy does.
+    pub keys: Arc<dyn Keys>,
     /// The audit log.
     pub intercepts: Arc<dyn InterceptStore>,
     /// How much goes through all replicas.
     pub traffic: Arc<dyn TrafficStore>,
     /// The log of what operators did.
     pub events: Arc<dyn AdminEventStore>,
+    /// The same log, for reading.
+    pub audit: Arc<dyn AuditStore>,
     /// The parts that `/readyz` asks, each by its name towards callers.
     pub health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Those among them that requests do without: when one fails, `/readyz` says degraded and stays ready.
@@ -94,9 +101,15 @@ pub struct AdminParts {
 /// What handlers share.
 pub(crate) struct Admin {
     pub(crate) bindings: Arc<dyn BindingAdmin>,
+    pub(crate) keys: Arc<dyn Keys>,
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) traffic: Arc<dyn TrafficStore>,
     pub(crate) events: Arc<dyn AdminEventStore>,
+    pub(crate) audit: Arc<dyn AuditStore>,
+    /// Held by whoever looks through the whole log.
+    pub(crate) verifying: Semaphore,
+    /// A place for each export of the audit log.
+    pub(crate) exporting: Arc<Semaphore>,
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) figures: Arc<dyn Figures>,
@@ -119,9 +132,13 @@ impl From<AdminParts> for Admin {
         let factors = Arc::new(SecondFactors::new(&parts.sealing_secret));
         Self {
             bindings: parts.bindings,
+            keys: parts.keys,
             intercepts: parts.intercepts,
             traffic: parts.traffic,
             events: parts.events,
+            audit: parts.audit,
+            verifying: Semaphore::new(1),
+            exporting: Arc::new(Semaphore::new(EXPORTS_MAX)),
             health: parts.health,
             dispensable_health: parts.dispensable_health,
             figures: parts.figures,

@@ -8,6 +8,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::console;
 use crate::extract::BODY_BYTES_MAX;
 use crate::middleware::{Guard, after_panic, identify, limit_time, locate, require, secure};
 use crate::parts::{Admin, AdminParts};
@@ -32,6 +33,7 @@ pub fn router(parts: AdminParts) -> Router {
         router = router.route(route.path, handler);
     }
     router
+        .merge(console::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

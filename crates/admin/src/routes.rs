@@ -14,6 +14,7 @@ mod account;
 mod administrators;
 mod alert_links;
 mod alerts;
+mod audit;
 mod bindings;
 mod dashboard;
 mod health;
@@ -25,6 +26,8 @@ mod session;
 mod sessions;
 mod settings;
 mod tokens;
+
+pub(crate) use logs::EXPORTS_MAX;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +107,7 @@ pub(crate) fn all() -> Vec<Route> {
         dashboard::routes(),
         bindings::routes(),
         logs::routes(),
+        audit::routes(),
         settings::routes(),
         alerts::routes(),
         alert_links::routes(),
@@ -123,6 +127,7 @@ pub(crate) fn documents() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("dashboard", dashboard::Documented::openapi()),
         ("bindings", bindings::Documented::openapi()),
         ("logs", logs::Documented::openapi()),
+        ("audit", audit::Documented::openapi()),
         ("settings", settings::Documented::openapi()),
         ("alerts", alerts::Documented::openapi()),
         ("session", session::Documented::openapi()),

@@ -17,6 +17,7 @@ use sentinel_core::attempts::InProcessAttempts;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::Actor;
+use sentinel_core::fingerprint::{ApiKey, KeyFingerprint, KeyHint};
 use sentinel_core::network::PeerAddr;
 use sentinel_core::ports::{AccountStore as _, AdministratorAdded, Health, StoreError};
 use sentinel_core::time::{Clock, Timestamp};
@@ -25,7 +26,8 @@ use tower::ServiceExt as _;
 
 use crate::auth::password::tests::{cheap_hash, cheap_text};
 use crate::{
-    Account, AdminParts, Figures, JwtSecret, Propagation, SealingSecret, TokenLife, TrafficFigures, router,
+    Account, AdminParts, Figures, JwtSecret, Keys, Propagation, SealingSecret, TokenLife, TrafficFigures,
+    router,
 };
 
 pub(crate) mod alerts;
@@ -34,7 +36,7 @@ mod store;
 
 pub(crate) use alerts::FakeAlerts;
 pub(crate) use settings::FakeSettings;
-pub(crate) use store::{FakeStore, binding, intercept, ip};
+pub(crate) use store::{FINGERPRINT, FakeStore, binding, intercept, ip};
 
 /// 2027-01-15T08:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
@@ -78,6 +80,20 @@ impl Health for FakeHealth {
             Self::Hangs => std::future::pending().await,
             Self::Panics => panic!("a part with a bug"),
         }
+    }
+}
+
+/// Takes what begins with `sk-` for a key.
+struct FakeKeys;
+
+impl Keys for FakeKeys {
+    fn identify(&self, key: &ApiKey<'_>) -> Option<(KeyFingerprint, KeyHint)> {
+        let is_key = key.expose().starts_with("sk-");
+        is_key.then(|| (KeyFingerprint::from_bytes([0xcd; 32]), key.hint()))
+    }
+
+    fn profile(&self) -> &'static str {
+        "new-api"
     }
 }
 
@@ -181,9 +197,11 @@ impl Console {
         let shared = |(name, part): (&'static str, FakeHealth)| (name, Arc::new(part) as Arc<dyn Health>);
         let parts = AdminParts {
             bindings: store.clone(),
+            keys: Arc::new(FakeKeys),
             intercepts: store.clone(),
             traffic: store.clone(),
             events: store.clone(),
+            audit: store.clone(),
             health: health.into_iter().map(shared).collect(),
             dispensable_health: dispensable.into_iter().map(shared).collect(),
             figures: Arc::new(FakeFigures),

@@ -2,19 +2,28 @@
 //!
 //! [`Binding`] is what a decision needs and what caches hold; [`BindingRecord`] adds what an operator looks at.
 
+mod edit;
 mod networks;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::fingerprint::{KeyFingerprint, KeyHint};
 use crate::network::{ClientIp, Network};
 use crate::policy::OwnPolicy;
 use crate::time::Timestamp;
 
+pub use edit::{BindingEdit, Edited};
 pub use networks::Networks;
 
 /// The most networks that one binding may hold.
 pub const BINDING_NETWORKS_MAX: usize = 64;
+/// The most characters of an operator's note on a binding.
+pub const NOTE_CHARACTERS_MAX: usize = 2_000;
+/// The most labels of one binding.
+pub const LABELS_MAX: usize = 16;
+/// The most characters of a label.
+pub const LABEL_CHARACTERS_MAX: usize = 32;
 
 /// The name of one binding; never used again after the binding is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,6 +111,17 @@ pub struct NewBinding {
     pub network: Network,
     /// When.
     pub bound_at: Timestamp,
+    /// The profile by which the key was read.
+    pub profile: Arc<str>,
+}
+
+/// What operators write on a binding; decides nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// In their own words, at most [`NOTE_CHARACTERS_MAX`].
+    pub note: String,
+    /// Words to find it by, at most [`LABELS_MAX`], none of them twice.
+    pub labels: Vec<String>,
 }
 
 /// A binding as an operator sees it.
@@ -119,6 +139,12 @@ pub struct BindingRecord {
     pub use_count: u64,
     /// Why it was banned, in the operator's words; empty when nothing was said.
     pub ban_reason: String,
+    /// When the ban ends by itself; none for one that lasts, or where there is no ban.
+    pub ban_expires_at: Option<Timestamp>,
+    /// What operators wrote on it.
+    pub remarks: Remarks,
+    /// The profile by which the key was read when it was claimed; empty where nobody knows any more.
+    pub profile: String,
 }
 
 /// How many bindings there are, by status.
@@ -128,4 +154,11 @@ pub struct BindingCounts {
     pub active: u64,
     /// Banned ones.
     pub banned: u64,
+}
+
+impl BindingCounts {
+    /// All of them.
+    pub const fn total(self) -> u64 {
+        self.active + self.banned
+    }
 }

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod alert;
 pub mod attempts;
+pub mod audit;
 pub mod binding;
 pub mod client_ip;
 pub mod counting;

@@ -85,6 +85,16 @@ impl Network {
         self.0.prefix_len()
     }
 
+    /// Whether all of this network lies in the other one.
+    pub fn is_within(&self, other: &Self) -> bool {
+        other.0.contains(&self.0)
+    }
+
+    /// Whether some address lies in both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.is_within(other) || other.is_within(self)
+    }
+
     /// Whether the address lies in this network.
     pub fn contains(&self, address: ClientIp) -> bool {
         self.0.contains(&address.0)

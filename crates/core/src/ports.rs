@@ -4,6 +4,8 @@
 //! request, and asynchronous ones for what happens once per key.
 
 mod accounts;
+mod audit;
+mod bindings;
 mod records;
 mod retention;
 mod traffic;
@@ -14,9 +16,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::binding::{Binding, BindingCounts, BindingId, BindingRecord, BindingStatus, NewBinding, Version};
+use crate::binding::{Binding, BindingId, NewBinding, Version};
 use crate::decision::RefusalReason;
-use crate::event::{Actor, AdminEvent, Intercept};
+use crate::event::{Actor, AdminEvent, Intercept, InterceptOutcome};
 use crate::fingerprint::KeyFingerprint;
 use crate::known::{Known, KnownBinding};
 use crate::network::{ClientIp, Network};
@@ -24,6 +26,11 @@ use crate::time::Timestamp;
 use crate::usage::Uses;
 
 pub use accounts::{AccountStore, AdministratorAdded, InUse};
+pub use audit::{AuditStore, EventFilter, StoredEvent, verify};
+pub use bindings::{
+    BINDINGS_COUNTED_MAX, BindingAdmin, BindingCursor, BindingFilter, BindingOrder, BindingPage,
+    CountedBindings, NEVER_USED,
+};
 pub use records::{InterceptSink, InterceptWatch, RecordTicket};
 pub use retention::InterceptRetention;
 pub use traffic::{
@@ -155,57 +162,6 @@ pub trait BindingStore: Send + Sync {
     ) -> Result<Option<Binding>, StoreError>;
 }
 
-/// Which bindings are asked for.
-#[derive(Clone, Debug, Default)]
-pub struct BindingFilter {
-    /// Only this status.
-    pub status: Option<BindingStatus>,
-    /// Only keys whose hint contains this text, without regard to case.
-    pub hint: Option<String>,
-    /// Only bindings with a network that contains this address.
-    pub address: Option<ClientIp>,
-    /// Only bindings with a smaller id: the last one of the page before.
-    pub before: Option<BindingId>,
-    /// At most this many, newest first.
-    pub limit: u32,
-}
-
-/// What operators do with bindings. Every change leaves an admin event in the same transaction, and gives the record
-/// as it is afterwards (for [`BindingAdmin::unbind`]: as it was); none when there is no such binding.
-#[async_trait]
-pub trait BindingAdmin: Send + Sync {
-    /// One page of bindings, newest first.
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError>;
-
-    /// One binding.
-    async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError>;
-
-    /// How many there are.
-    async fn counts(&self) -> Result<BindingCounts, StoreError>;
-
-    /// Moves the binding to the archive; the key's next use binds it again.
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError>;
-
-    /// Refuses the key from everywhere; `reason` is kept for operators.
-    async fn ban(
-        &self,
-        id: BindingId,
-        reason: String,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError>;
-
-    /// Lets the key be used from its networks again.
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError>;
-
-    /// Replaces the networks; the caller has checked that there are 1 to [`crate::binding::BINDING_NETWORKS_MAX`].
-    async fn set_networks(
-        &self,
-        id: BindingId,
-        networks: Vec<Network>,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError>;
-}
-
 /// Takes the coalesced uses.
 #[async_trait]
 pub trait UseStore: Send + Sync {
@@ -224,6 +180,18 @@ pub struct InterceptFilter {
     pub binding: Option<BindingId>,
     /// Only from this address.
     pub client_ip: Option<ClientIp>,
+    /// Only from addresses in this network.
+    pub network: Option<Network>,
+    /// Only this outcome.
+    pub outcome: Option<InterceptOutcome>,
+    /// Only paths that contain this text, without regard to case; so the next three.
+    pub path: Option<String>,
+    /// In the client's name for itself.
+    pub user_agent: Option<String>,
+    /// In the key's hint.
+    pub hint: Option<String>,
+    /// In the path or in the client's name.
+    pub text: Option<String>,
     /// Only at or after this moment.
     pub since: Option<Timestamp>,
     /// Only before this moment.
@@ -232,6 +200,14 @@ pub struct InterceptFilter {
     pub before: Option<i64>,
     /// At most this many, newest first.
     pub limit: u32,
+}
+
+impl InterceptFilter {
+    /// Whether rows have to be looked at one by one, as no index leads to them.
+    pub fn looks_at_each(&self) -> bool {
+        let texts = [&self.path, &self.user_agent, &self.hint, &self.text];
+        self.network.is_some() || texts.into_iter().any(Option::is_some)
+    }
 }
 
 /// An intercept with its place in the log.

@@ -106,6 +106,7 @@ async fn claim(worker: &Worker, key: KeyEvidence, client_ip: ClientIp, now: Time
         hint: key.hint,
         network: widened(worker, client_ip),
         bound_at: now,
+        profile: shared.profile.name.as_ref().into(),
     };
     match shared.lookup.claim(new).await {
         Ok(Claim::Won(known)) => {

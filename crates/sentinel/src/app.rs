@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 use crate::alerts::{AlertParts, Alerting, AlertsError};
 use crate::config::{Config, Loaded, Secret};
 use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
+use crate::keys::InstallationKeys;
 use crate::metrics::{ChannelMetrics, Metrics, TrafficMetrics};
 use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
@@ -98,10 +99,7 @@ impl App {
         let feeds = std::mem::take(&mut stores.feeds);
         let authority = &stores.authority;
         let secrets = prepare_secrets(&config, authority, clock.now()).await?;
-        let listen = config.admin.listen;
-        let admin_listener = TcpListener::bind(listen)
-            .await
-            .map_err(|error| AppError::AdminListen(listen, error))?;
+        let admin_listener = bound_for_operators(config.admin.listen).await?;
 
         let settings = Arc::new(LiveSettings::new(
             written,
@@ -119,6 +117,7 @@ impl App {
         let (spool, reader) = open_spool(&config, Arc::clone(&clock), alerting.watch())?;
         let recording = (Arc::clone(&spool), reader);
         let mut jobs = Jobs::start(job_parts(&stores, recording, &lookup, &settings, &clock));
+        let keys = InstallationKeys::new(&config.upstream.profile, &secrets.hasher);
         let dependencies = Dependencies {
             hasher: secrets.hasher,
             lookup: lookup.clone(),
@@ -129,6 +128,7 @@ impl App {
 
         let draining = Arc::new(Draining::default());
         let bindings = changeable(&stores, &lookup, engine.watcher());
+        jobs.lift_bans(Arc::clone(&bindings), Arc::clone(&clock));
         let (channels, traffic) = (ChannelMetrics::default(), TrafficMetrics::default());
         let shared = stores.shared.clone();
         let metrics = Metrics::new(
@@ -158,9 +158,11 @@ impl App {
         health.push(("server", draining.clone()));
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
+            keys: Arc::new(keys),
             intercepts: Arc::clone(&authority.intercepts),
             traffic: Arc::clone(&authority.traffic),
             events: Arc::clone(&authority.events),
+            audit: Arc::clone(&authority.audit),
             health,
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
@@ -292,6 +294,12 @@ async fn prepare_secrets(
         .iter()
         .for_each(|warning| tracing::warn!("{warning}"));
     Ok(secrets)
+}
+
+async fn bound_for_operators(listen: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(listen)
+        .await
+        .map_err(|error| AppError::AdminListen(listen, error))
 }
 
 fn job_parts(

@@ -4,6 +4,7 @@
 //! standard error. No secret is taken as an argument: arguments are seen by every user of the machine.
 
 mod admin;
+mod audit;
 mod bindings;
 mod check;
 mod export;
@@ -96,6 +97,8 @@ pub(crate) enum Command {
     Bindings(bindings::BindingsArguments),
     /// Add administrators and help those who cannot sign in; a running server follows within seconds
     Admin(admin::AdminArguments),
+    /// Look whether the log of what operators did is as it was written
+    Audit(audit::AuditArguments),
     /// Write all that the store holds as JSON Lines: to keep, or for another store
     Export(export::ExportArguments),
     /// Take what another store exported, or bind keys before their first use
@@ -187,6 +190,11 @@ pub(crate) enum CliError {
     /// A step of the demo did not do what it says; which one was printed.
     #[error("the demo did not do what it should")]
     DemoFailed,
+    /// The log of what operators did was touched.
+    #[error(
+        "event {0} was changed or moved, or one before it is gone; the {1} events before it are as they were written"
+    )]
+    AuditBroken(i64, u64),
     /// The configuration that was checked is wrong; how was printed.
     #[error("the configuration cannot be used")]
     CheckedConfig,
@@ -258,6 +266,11 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
                 admin::run(arguments, accounts, &SystemClock, hash_password::given, &mut out).await
             };
             wait_for(on_store(Authority::open(&config), work))?
+        }
+        Command::Audit(arguments) => {
+            let config = load(sources, false)?.config;
+            let work = async |store: &Authority| audit::run(&arguments, &*store.audit, &mut out).await;
+            wait_for(on_store(Authority::open_existing(&config), work))?
         }
         Command::Export(arguments) => {
             let config = load(sources, false)?.config;

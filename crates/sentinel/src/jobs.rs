@@ -3,6 +3,7 @@
 //! A job that ends by itself takes the server down: a server that no longer writes its records must not look well.
 
 mod archive;
+mod bans;
 mod intercepts;
 mod last_used;
 mod renewals;
@@ -13,7 +14,9 @@ mod traffic;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_core::ports::{AdminEventStore, ArchiveStore, InterceptRetention, InterceptStore, UseStore};
+use sentinel_core::ports::{
+    AdminEventStore, ArchiveStore, BindingAdmin, InterceptRetention, InterceptStore, UseStore,
+};
 use sentinel_core::time::Clock;
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::listener::ChangeListener;
@@ -110,6 +113,12 @@ impl Jobs {
             };
             self.tasks.spawn(named("listener", until_stopped));
         }
+    }
+
+    /// Lifts bans whose time has come, by way of `bindings`, which tells every cache.
+    pub(crate) fn lift_bans(&mut self, bindings: Arc<dyn BindingAdmin>, clock: Arc<dyn Clock>) {
+        let running = bans::run(bindings, clock, self.stop.subscribe());
+        self.tasks.spawn(named("bans", running));
     }
 
     /// Raises and delivers alerts.
@@ -228,6 +237,7 @@ mod tests {
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: Timestamp::from_unix_ms(1),
+            profile: "".into(),
         }
     }
 }

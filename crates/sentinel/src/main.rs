@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod demo;
 mod jobs;
+mod keys;
 mod metrics;
 mod secrets;
 mod serve;

@@ -68,5 +68,6 @@ fn new_binding(number: u64) -> NewBinding {
             64,
         ),
         bound_at: SystemClock.now(),
+        profile: "".into(),
     }
 }

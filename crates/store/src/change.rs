@@ -5,39 +5,63 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use sentinel_core::binding::BindingRecord;
+use sentinel_core::binding::{BindingEdit, BindingRecord, BindingStatus};
 use sentinel_core::event::{Actor, AdminEvent};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{ArchiveRun, StoredSettings};
+use sentinel_core::time::Timestamp;
 use serde_json::{Value, json};
 
 /// Why a binding is in the archive that nobody unbound.
 pub(crate) const UNUSED: &str = "unused";
 
-/// The words for what operators do, as the admin events spell them.
-#[derive(Clone, Copy)]
-pub(crate) enum Action {
-    Unbind,
-    Ban,
-    Unban,
-    SetNetworks,
+/// The word for a change, as the admin events spell it.
+pub(crate) const fn action(edit: &BindingEdit) -> &'static str {
+    match edit {
+        BindingEdit::Unbind => "unbind",
+        BindingEdit::Ban { .. } => "ban",
+        BindingEdit::Unban => "unban",
+        BindingEdit::Networks(_) => "set_networks",
+        BindingEdit::Remarks { .. } => "set_remarks",
+        BindingEdit::AddLabel(_) => "add_label",
+        BindingEdit::RemoveLabel(_) => "remove_label",
+    }
 }
 
-impl Action {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unbind => "unbind",
-            Self::Ban => "ban",
-            Self::Unban => "unban",
-            Self::SetNetworks => "set_networks",
+/// The binding as the change leaves it, all but its version. Every store writes exactly this.
+pub(crate) fn applied(edit: &BindingEdit, before: &BindingRecord, at: Timestamp) -> BindingRecord {
+    let mut after = before.clone();
+    after.updated_at = at;
+    match edit {
+        BindingEdit::Ban { reason, expires_at } => {
+            after.binding.status = BindingStatus::Banned;
+            after.ban_reason.clone_from(reason);
+            after.ban_expires_at = *expires_at;
         }
+        BindingEdit::Unban => {
+            after.binding.status = BindingStatus::Active;
+            after.ban_reason.clear();
+            after.ban_expires_at = None;
+        }
+        BindingEdit::Networks(networks) => {
+            after.binding.networks = without_repetition(networks.clone()).into();
+        }
+        BindingEdit::Remarks { note: Some(note), .. } => after.remarks.note.clone_from(note),
+        BindingEdit::Unbind
+        | BindingEdit::Remarks { note: None, .. }
+        | BindingEdit::AddLabel(_)
+        | BindingEdit::RemoveLabel(_) => {}
     }
+    if let Some(labels) = edit.labels_after(&before.remarks.labels) {
+        after.remarks.labels = labels;
+    }
+    after
 }
 
 /// The event of one change; `after` is none when the binding is gone.
 pub(crate) fn event(
-    action: Action,
+    edit: &BindingEdit,
     actor: &Actor,
     before: &BindingRecord,
     after: Option<&BindingRecord>,
@@ -48,7 +72,24 @@ pub(crate) fn event(
         "before": state(before),
         "after": after.map(state),
     });
-    AdminEvent::by(actor, action.as_str(), detail.to_string())
+    AdminEvent::by(actor, action(edit), detail.to_string())
+}
+
+/// The event of a key that was bound before its first use.
+pub(crate) fn created_event(actor: &Actor, after: &BindingRecord) -> AdminEvent {
+    let detail = json!({
+        "binding": after.binding.id.0,
+        "hint": after.hint.as_str(),
+        "before": null,
+        "after": state(after),
+    });
+    AdminEvent::by(actor, "bind", detail.to_string())
+}
+
+/// The binding that an event was about, as its detail says.
+pub(crate) fn binding_of(event: &AdminEvent) -> Option<i64> {
+    let detail: Value = serde_json::from_str(&event.detail).ok()?;
+    detail.get("binding")?.as_i64()
 }
 
 /// The event of one batch that the archive moved.
@@ -93,9 +134,13 @@ pub(crate) fn archived(record: &BindingRecord) -> Value {
         "version": record.binding.version.0,
         "bound_at": record.binding.bound_at.unix_ms(),
         "updated_at": record.updated_at.unix_ms(),
-        "last_used_at": record.last_used_at.map(sentinel_core::time::Timestamp::unix_ms),
+        "last_used_at": record.last_used_at.map(Timestamp::unix_ms),
         "use_count": record.use_count,
         "ban_reason": record.ban_reason,
+        "ban_expires_at": record.ban_expires_at.map(Timestamp::unix_ms),
+        "note": record.remarks.note,
+        "labels": record.remarks.labels,
+        "profile": record.profile,
     })
 }
 
@@ -116,6 +161,9 @@ fn state(record: &BindingRecord) -> Value {
         "networks": networks(&record.binding.networks),
         "version": record.binding.version.0,
         "ban_reason": record.ban_reason,
+        "ban_expires_at": record.ban_expires_at.map(Timestamp::rfc3339),
+        "note": record.remarks.note,
+        "labels": record.remarks.labels,
     })
 }
 

@@ -5,9 +5,12 @@
 
 pub(crate) mod admin;
 pub(crate) mod archive;
+pub(crate) mod audit;
 pub(crate) mod bindings;
+pub(crate) mod edits;
 pub(crate) mod intercepts;
 pub(crate) mod retention;
+pub(crate) mod searches;
 pub(crate) mod settings;
 pub(crate) mod traffic;
 pub(crate) mod transfer;
@@ -18,7 +21,7 @@ use sentinel_core::event::Actor;
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Claim, Health, InterceptRetention,
+    AdminEventStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Claim, Health, InterceptRetention,
     InterceptStore, SettingStore, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
@@ -36,6 +39,7 @@ pub(crate) trait AnyStore:
     + TransferStore
     + TrafficStore
     + AdminEventStore
+    + AuditStore
     + Health
     + Clone
     + 'static
@@ -53,6 +57,7 @@ impl<S> AnyStore for S where
         + TrafficStore
         + InterceptStore
         + AdminEventStore
+        + AuditStore
         + Health
         + Clone
         + 'static
@@ -88,6 +93,21 @@ macro_rules! conformance_suite {
             admin::bindings_are_filtered_by_status_and_counted
             admin::hints_are_searched_literally
             admin::bindings_around_an_address_are_found
+            audit::an_empty_chain_is_whole
+            audit::every_event_is_chained_whoever_writes_it
+            audit::events_are_filtered_page_by_page
+            edits::a_change_needs_the_version_that_is_stored
+            edits::of_many_changes_of_one_version_one_is_made
+            edits::a_ban_ends_with_its_expiry
+            edits::remarks_are_written_and_decide_nothing
+            edits::a_key_is_bound_before_its_first_use_and_once
+            edits::what_a_binding_went_through_is_found
+            edits::the_profile_of_a_claim_is_kept
+            searches::bindings_that_share_addresses_with_a_network_are_found
+            searches::bindings_are_found_by_what_was_written_on_them
+            searches::bindings_are_found_by_their_last_use
+            searches::bindings_come_in_every_order_page_by_page
+            searches::bindings_are_counted_as_they_are_filtered
             uses::uses_add_up
             uses::bindings_that_are_gone_are_passed_over
             uses::a_count_stops_at_its_largest
@@ -124,6 +144,7 @@ macro_rules! conformance_suite {
             intercepts::intercepts_come_page_by_page
             intercepts::a_page_of_intercepts_has_a_maximum
             intercepts::intercepts_are_filtered
+            intercepts::intercepts_are_searched
             intercepts::intercepts_are_counted_per_stretch
             intercepts::stretches_have_a_maximum
             intercepts::the_store_is_healthy
@@ -176,6 +197,7 @@ pub(crate) fn new_binding(number: u32, from: &str) -> NewBinding {
         hint: KeyHint::from_stored(format!("sk-{number:03}…end")),
         network: network(from),
         bound_at: at(1_000 + i64::from(number)),
+        profile: "".into(),
     }
 }
 

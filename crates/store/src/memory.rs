@@ -3,6 +3,7 @@
 //! Nothing in it is bounded or kept; it must never serve an installation.
 
 mod archive;
+mod audit;
 mod ports;
 mod settings;
 mod state;

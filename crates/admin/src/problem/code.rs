@@ -25,6 +25,8 @@ pub(crate) enum Code {
     LoginBusy,
     NotFound,
     BindingNotFound,
+    BindingChanged,
+    BindingExists,
     SettingsOutdated,
     DeliveryNotDead,
     ChannelNotFound,
@@ -39,7 +41,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 30] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnsupportedMediaType,
@@ -60,6 +62,8 @@ impl Code {
         Self::LoginBusy,
         Self::NotFound,
         Self::BindingNotFound,
+        Self::BindingChanged,
+        Self::BindingExists,
         Self::SettingsOutdated,
         Self::DeliveryNotDead,
         Self::ChannelNotFound,
@@ -120,6 +124,12 @@ impl Code {
             Self::LoginBusy => ("login_busy", S::SERVICE_UNAVAILABLE, "Too many sign-ins at once"),
             Self::NotFound => ("not_found", S::NOT_FOUND, "There is nothing at this path"),
             Self::BindingNotFound => ("binding_not_found", S::NOT_FOUND, "There is no such binding"),
+            Self::BindingChanged => (
+                "binding_changed",
+                S::PRECONDITION_FAILED,
+                "The binding has changed meanwhile",
+            ),
+            Self::BindingExists => ("binding_exists", S::CONFLICT, "The key has a binding already"),
             Self::SettingsOutdated => (
                 "settings_outdated",
                 S::CONFLICT,

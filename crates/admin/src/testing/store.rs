@@ -3,23 +3,27 @@
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use sentinel_core::binding::{Binding, BindingCounts, BindingId, BindingRecord, BindingStatus, Version};
+use sentinel_core::audit::{ChainHash, ChainHead, ChainedEvent};
+use sentinel_core::binding::{
+    Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus, Edited, Remarks, Version,
+};
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{Actor, AdminEvent, Intercept, InterceptOutcome, Reference};
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingFilter, InterceptBucket, InterceptFilter, InterceptStore, Replica,
-    StoreError, StoredIntercept, TopRefused, TrafficKept, TrafficReport, TrafficSpan, TrafficStore,
-    TrafficStretch,
+    AdminEventStore, ArchivedBinding, AuditStore, BindingAdmin, BindingFilter, BindingOrder, BindingPage,
+    CountedBindings, EventFilter, InterceptBucket, InterceptFilter, InterceptStore, MovedBinding, Replica,
+    StoreError, StoredEvent, StoredIntercept, TopRefused, TrafficKept, TrafficReport, TrafficSpan,
+    TrafficStore, TrafficStretch,
 };
 use sentinel_core::time::Timestamp;
 
 use super::START;
 
 /// The fingerprint of every binding and intercept in tests; no answer may show it.
-const FINGERPRINT: KeyFingerprint = KeyFingerprint::from_bytes([0xab; 32]);
+pub(crate) const FINGERPRINT: KeyFingerprint = KeyFingerprint::from_bytes([0xab; 32]);
 
 pub(crate) fn ip(text: &str) -> ClientIp {
     ClientIp::new(text.parse().expect("an address"))
@@ -42,6 +46,9 @@ pub(crate) fn binding(id: i64) -> BindingRecord {
         last_used_at: None,
         use_count: 3,
         ban_reason: String::new(),
+        ban_expires_at: None,
+        remarks: Remarks::default(),
+        profile: String::new(),
     }
 }
 
@@ -83,6 +90,12 @@ pub(crate) struct Stored {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) events: Vec<AdminEvent>,
     pub(crate) actors: Vec<Actor>,
+    pub(crate) edits: Vec<BindingEdit>,
+    pub(crate) created: Vec<MovedBinding>,
+    pub(crate) archived: Vec<ArchivedBinding>,
+    pub(crate) event_filters: Vec<EventFilter>,
+    /// The place of an event that somebody touched, from 1.
+    pub(crate) broken_event: Option<i64>,
     pub(crate) binding_filters: Vec<BindingFilter>,
     pub(crate) intercept_filters: Vec<InterceptFilter>,
     pub(crate) failure: Option<StoreError>,
@@ -104,39 +117,38 @@ impl FakeStore {
             None => Ok(stored),
         }
     }
-
-    fn change(
-        &self,
-        id: BindingId,
-        actor: Actor,
-        change: impl FnOnce(&mut BindingRecord),
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        let mut stored = self.working()?;
-        stored.actors.push(actor);
-        Ok(stored
-            .bindings
-            .iter_mut()
-            .find(|record| record.binding.id == id)
-            .map(|record| {
-                change(record);
-                record.clone()
-            }))
-    }
 }
 
 #[async_trait]
 impl BindingAdmin for FakeStore {
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
+    async fn list_ordered(
+        &self,
+        filter: BindingFilter,
+        page: BindingPage,
+    ) -> Result<Vec<BindingRecord>, StoreError> {
         let mut stored = self.working()?;
         let limit = usize::try_from(filter.limit).expect("small");
-        let rows = stored
+        let mut rows: Vec<BindingRecord> = stored
             .bindings
             .iter()
             .rev()
             .filter(|record| filter.before.is_none_or(|before| record.binding.id < before))
-            .take(limit)
+            .filter(|record| {
+                filter
+                    .ids
+                    .as_ref()
+                    .is_none_or(|ids| ids.contains(&record.binding.id))
+            })
             .cloned()
             .collect();
+        if page.order == BindingOrder::Oldest {
+            rows.reverse();
+        }
+        if let Some(after) = page.after {
+            let seen = rows.iter().position(|record| record.binding.id == after.id);
+            rows.drain(..=seen.expect("a cursor that was given"));
+        }
+        rows.truncate(limit);
         stored.binding_filters.push(filter);
         Ok(rows)
     }
@@ -154,35 +166,79 @@ impl BindingAdmin for FakeStore {
         self.working().map(|_| BindingCounts { active: 7, banned: 2 })
     }
 
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        let record = self.change(id, actor, |_| ())?;
-        self.lock().bindings.retain(|record| record.binding.id != id);
-        Ok(record)
-    }
-
-    async fn ban(
-        &self,
-        id: BindingId,
-        reason: String,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        self.change(id, actor, |record| {
-            record.binding.status = BindingStatus::Banned;
-            record.ban_reason = reason;
+    async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
+        self.working()?.binding_filters.push(filter);
+        Ok(CountedBindings {
+            counts: BindingCounts { active: 7, banned: 2 },
+            is_exact: false,
         })
     }
 
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        self.change(id, actor, |record| record.binding.status = BindingStatus::Active)
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        let mut stored = self.working()?;
+        stored.actors.push(actor);
+        if stored
+            .bindings
+            .iter()
+            .any(|record| record.binding.fingerprint == new.fingerprint)
+        {
+            return Ok(None);
+        }
+        let mut made = binding(77);
+        made.hint = new.hint.clone();
+        made.binding.networks = new.networks.clone().into();
+        made.remarks = new.remarks.clone();
+        made.profile.clone_from(&new.profile);
+        stored.created.push(new);
+        stored.bindings.push(made.clone());
+        Ok(Some(made))
     }
 
-    async fn set_networks(
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        let earlier = self.working()?.archived.clone().into_iter();
+        Ok(earlier
+            .filter(|archived| archived.fingerprint == fingerprint)
+            .take(limit as usize)
+            .collect())
+    }
+
+    async fn edit(
         &self,
         id: BindingId,
-        networks: Vec<Network>,
+        edit: BindingEdit,
+        known: Option<Version>,
         actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        self.change(id, actor, |record| record.binding.networks = networks.into())
+    ) -> Result<Edited, StoreError> {
+        let mut stored = self.working()?;
+        stored.actors.push(actor.clone());
+        stored.edits.push(edit.clone());
+        let Some(place) = stored.bindings.iter().position(|record| record.binding.id == id) else {
+            return Ok(Edited::Missing);
+        };
+        let record = &mut stored.bindings[place];
+        if known.is_some_and(|known| known != record.binding.version) {
+            return Ok(Edited::Outdated(Box::new(record.clone())));
+        }
+        match edit {
+            BindingEdit::Unbind => return Ok(Edited::Done(Box::new(stored.bindings.remove(place)))),
+            BindingEdit::Ban { reason, expires_at } => {
+                record.binding.status = BindingStatus::Banned;
+                (record.ban_reason, record.ban_expires_at) = (reason, expires_at);
+            }
+            BindingEdit::Unban => record.binding.status = BindingStatus::Active,
+            BindingEdit::Networks(networks) => record.binding.networks = networks.into(),
+            BindingEdit::Remarks { note, labels } => {
+                record.remarks.note = note.unwrap_or_default();
+                record.remarks.labels = labels.unwrap_or_default();
+            }
+            BindingEdit::AddLabel(label) => record.remarks.labels.push(label),
+            BindingEdit::RemoveLabel(_) => record.remarks.labels.clear(),
+        }
+        Ok(Edited::Done(Box::new(record.clone())))
     }
 }
 
@@ -258,5 +314,53 @@ impl AdminEventStore for FakeStore {
 
     async fn newest(&self, _limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
         unreachable!("nothing shows the events yet")
+    }
+}
+
+#[async_trait]
+impl AuditStore for FakeStore {
+    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut stored = self.working()?;
+        let places = (1..).zip(&stored.events);
+        let mut events: Vec<StoredEvent> = places
+            .map(|(id, event)| StoredEvent {
+                id,
+                event: event.clone(),
+            })
+            .collect();
+        events.reverse();
+        stored.event_filters.push(filter);
+        Ok(events)
+    }
+
+    async fn chain_head(&self) -> Result<ChainHead, StoreError> {
+        let last = self.chained(0, u32::MAX).await?.pop();
+        Ok(ChainHead {
+            began_after: 0,
+            length: last.as_ref().map_or(0, |last| last.id.unsigned_abs()),
+            last_id: last.as_ref().map_or(0, |last| last.id),
+            hash: last
+                .and_then(|last| last.hashes)
+                .map_or(ChainHash::BEGINNING, |(_, hash)| hash),
+        })
+    }
+
+    async fn chained(&self, after: i64, _limit: u32) -> Result<Vec<ChainedEvent>, StoreError> {
+        let stored = self.working()?;
+        let mut hash = ChainHash::BEGINNING;
+        let chained = (1..).zip(&stored.events).map(|(id, event)| {
+            let before = hash;
+            hash = before.followed_by(event);
+            let mut event = event.clone();
+            if stored.broken_event == Some(id) {
+                event.actor.push('x');
+            }
+            ChainedEvent {
+                id,
+                event,
+                hashes: Some((before, hash)),
+            }
+        });
+        Ok(chained.filter(|chained| chained.id > after).collect())
     }
 }

@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::binding::{BindingRecord, BindingStatus};
+use crate::binding::{BindingRecord, BindingStatus, Remarks};
 use crate::event::{AdminEvent, Intercept};
 use crate::fingerprint::{KeyFingerprint, KeyHint};
 use crate::network::Network;
@@ -35,6 +35,12 @@ pub struct MovedBinding {
     pub use_count: u64,
     /// Why it was banned.
     pub ban_reason: String,
+    /// When the ban ends by itself.
+    pub ban_expires_at: Option<Timestamp>,
+    /// What operators wrote on it.
+    pub remarks: Remarks,
+    /// The profile of its claim.
+    pub profile: String,
 }
 
 impl From<BindingRecord> for MovedBinding {
@@ -51,6 +57,9 @@ impl From<BindingRecord> for MovedBinding {
             last_used_at: record.last_used_at,
             use_count: record.use_count,
             ban_reason: record.ban_reason,
+            ban_expires_at: record.ban_expires_at,
+            remarks: record.remarks,
+            profile: record.profile,
         }
     }
 }

@@ -165,6 +165,7 @@ mod tests {
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: Timestamp::from_unix_ms(0),
+            profile: "".into(),
         });
         let Ok(Claim::Won(binding)) = claimed.await else {
             panic!("nobody else claims");

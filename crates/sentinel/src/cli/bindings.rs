@@ -211,6 +211,7 @@ async fn print_page(
             address: list.address,
             before: list.before,
             limit,
+            ..BindingFilter::default()
         })
         .await?;
     view::print_many(&records, output, out)?;

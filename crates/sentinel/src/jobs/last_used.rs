@@ -56,6 +56,7 @@ mod tests {
                 hint: KeyHint::from_stored("sk-…".to_owned()),
                 network: "192.0.2.1".parse().expect("a network"),
                 bound_at: at(1),
+                profile: "".into(),
             })
             .await;
         let Ok(Claim::Won(known)) = claimed else {

@@ -52,6 +52,7 @@ mod tests {
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: clock.now(),
+            profile: "".into(),
         };
         lookup.claim(new).await.expect("the store works");
         for _ in 0..60 {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
-    AccountStore, AdminEventStore, ArchiveStore, BindingAdmin, BindingStore, Health, InterceptRetention,
-    InterceptStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
+    AccountStore, AdminEventStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Health,
+    InterceptRetention, InterceptStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::{OpenError, PostgresOptions, PostgresStore, SqliteStore};
@@ -22,6 +22,7 @@ pub(crate) struct Authority {
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) retention: Arc<dyn InterceptRetention>,
     pub(crate) events: Arc<dyn AdminEventStore>,
+    pub(crate) audit: Arc<dyn AuditStore>,
     pub(crate) settings: Arc<dyn SettingStore>,
     pub(crate) archive: Arc<dyn ArchiveStore>,
     pub(crate) transfer: Arc<dyn TransferStore>,
@@ -98,6 +99,7 @@ impl Authority {
             + InterceptStore
             + InterceptRetention
             + AdminEventStore
+            + AuditStore
             + SettingStore
             + ArchiveStore
             + TransferStore
@@ -117,6 +119,7 @@ impl Authority {
             intercepts: shared.clone(),
             retention: shared.clone(),
             events: shared.clone(),
+            audit: shared.clone(),
             settings: shared.clone(),
             archive: shared.clone(),
             transfer: shared.clone(),

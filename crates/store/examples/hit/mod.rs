@@ -62,6 +62,7 @@ impl KnownKey {
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: Network::widen(address(1), 32, 64),
             bound_at: NOW,
+            profile: "".into(),
         };
         known.lookup.claim(new).await.expect("memory works");
         drop(key);

@@ -27,5 +27,6 @@ pub(crate) fn new_binding(number: u64) -> NewBinding {
         hint: KeyHint::from_stored("sk-ab…wxyz".to_owned()),
         network: Network::widen(address, 32, 64),
         bound_at: SystemClock.now(),
+        profile: "".into(),
     }
 }

@@ -172,6 +172,92 @@ pub(crate) async fn intercepts_are_filtered(store: impl AnyStore) {
     assert_eq!(numbers(&store, together).await, [6, 5, 4]);
 }
 
+pub(crate) async fn intercepts_are_searched(store: impl AnyStore) {
+    let mut batch: Vec<Intercept> = (1..=5).map(intercept).collect();
+    batch[0].path = "/v1/Chat/completions".to_owned();
+    batch[1].user_agent = "OpenAI/Python 50%_\\ chat".to_owned();
+    batch[2].hint = Some(KeyHint::from_stored("sk-Ab…wxyz".to_owned()));
+    batch[2].client_ip = address("198.51.100.77");
+    batch[3].outcome = InterceptOutcome::Observed;
+    batch[3].client_ip = address("2001:db8:1::7");
+    batch[4].client_ip = address("198.51.101.1");
+    InterceptStore::append(&store, batch).await.unwrap();
+    let text = |text: &str| Some(text.to_owned());
+    let found = async |filter: InterceptFilter| numbers(&store, filter).await;
+    assert_eq!(
+        found(InterceptFilter {
+            path: text("chat"),
+            ..all()
+        })
+        .await,
+        [1]
+    );
+    assert_eq!(
+        found(InterceptFilter {
+            user_agent: text("50%_\\"),
+            ..all()
+        })
+        .await,
+        [2]
+    );
+    assert_eq!(
+        found(InterceptFilter {
+            user_agent: text("50%_x"),
+            ..all()
+        })
+        .await,
+        [0; 0]
+    );
+    assert_eq!(
+        found(InterceptFilter {
+            hint: text("AB…"),
+            ..all()
+        })
+        .await,
+        [3]
+    );
+    assert_eq!(
+        found(InterceptFilter {
+            text: text("CHAT"),
+            ..all()
+        })
+        .await,
+        [2, 1]
+    );
+    let outcome = Some(InterceptOutcome::Observed);
+    assert_eq!(found(InterceptFilter { outcome, ..all() }).await, [4]);
+    for (inside, wanted) in [
+        ("198.51.100.0/24", &[3][..]),
+        ("198.51.100.0/23", &[5, 3]),
+        ("2001:db8::/32", &[4]),
+        ("0.0.0.0/0", &[5, 3, 2, 1]),
+        ("203.0.113.0/24", &[]),
+    ] {
+        let network = Some(network(inside));
+        assert_eq!(
+            found(InterceptFilter { network, ..all() }).await,
+            wanted,
+            "{inside}"
+        );
+        let last = InterceptFilter {
+            network,
+            limit: 1,
+            ..all()
+        };
+        assert_eq!(
+            found(last).await,
+            wanted.iter().copied().take(1).collect::<Vec<_>>()
+        );
+    }
+    let together = InterceptFilter {
+        network: Some(network("192.0.2.0/24")),
+        text: text("chat"),
+        until: Some(at(2_000)),
+        ..all()
+    };
+    assert_eq!(found(together).await, [1]);
+}
+
 pub(crate) async fn intercepts_are_counted_per_stretch(store: impl AnyStore) {
     let mut batch: Vec<Intercept> = [1, 10, 11, 19, 35].map(intercept).to_vec();
     batch[2].outcome = InterceptOutcome::Observed;

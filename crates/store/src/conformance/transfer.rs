@@ -1,6 +1,6 @@
 //! Promises about moving content from one store into another.
 
-use sentinel_core::binding::{BindingId, BindingStatus};
+use sentinel_core::binding::{BindingId, BindingStatus, Remarks};
 use sentinel_core::event::AdminEvent;
 use sentinel_core::fingerprint::KeyHint;
 use sentinel_core::policy::{Mode, PolicyOverride};
@@ -36,6 +36,12 @@ pub(crate) fn binding(number: u32) -> MovedBinding {
         last_used_at: Some(at(1_700_000_000_003)),
         use_count: 12,
         ban_reason: "sold on a forum".to_owned(),
+        ban_expires_at: Some(at(1_900_000_000_004)),
+        remarks: Remarks {
+            note: "ask the team".to_owned(),
+            labels: vec!["batch".to_owned(), "team \"a\"".to_owned()],
+        },
+        profile: "new-api".to_owned(),
     }
 }
 

@@ -7,10 +7,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sentinel_core::binding::{BindingCounts, BindingId, BindingRecord};
+use sentinel_core::binding::{BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, Version};
 use sentinel_core::event::Actor;
-use sentinel_core::network::Network;
-use sentinel_core::ports::{BindingAdmin, BindingChange, BindingFilter, BindingWatcher, StoreError};
+use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::ports::{
+    ArchivedBinding, BindingAdmin, BindingChange, BindingFilter, BindingPage, BindingWatcher,
+    CountedBindings, MovedBinding, StoreError,
+};
 use sentinel_core::time::Timestamp;
 
 use super::CachedLookup;
@@ -63,14 +66,14 @@ impl InvalidatingAdmin {
         &self,
         leaves: Leaves,
         at: Timestamp,
-        change: impl Future<Output = Result<Option<BindingRecord>, StoreError>> + Send + 'static,
-    ) -> Result<Option<BindingRecord>, StoreError> {
+        change: impl Future<Output = Result<Edited, StoreError>> + Send + 'static,
+    ) -> Result<Edited, StoreError> {
         let lookup = Arc::clone(&self.lookup);
         let shared = self.shared.clone();
         let watcher = self.watcher.clone();
         let task = tokio::spawn(async move {
             let outcome = change.await;
-            if let (Some(shared), Ok(Some(record))) = (shared, &outcome) {
+            if let (Some(shared), Ok(Edited::Done(record))) = (shared, &outcome) {
                 share(&shared, leaves, record).await;
             }
             let change = tell(&lookup, leaves, at, &outcome);
@@ -106,20 +109,20 @@ fn tell(
     lookup: &CachedLookup,
     leaves: Leaves,
     at: Timestamp,
-    outcome: &Result<Option<BindingRecord>, StoreError>,
+    outcome: &Result<Edited, StoreError>,
 ) -> Option<BindingChange> {
     match (outcome, leaves) {
-        (Ok(Some(record)), Leaves::Binding) => {
+        (Ok(Edited::Done(record)), Leaves::Binding) => {
             lookup.changed_here(record.binding.clone(), at);
             Some(BindingChange::Now(Box::new(record.binding.clone())))
         }
-        (Ok(Some(record)), Leaves::Nothing) => {
+        (Ok(Edited::Done(record)), Leaves::Nothing) => {
             let fingerprint = record.binding.fingerprint;
             lookup.invalidate(&fingerprint, None);
             Some(BindingChange::Gone(fingerprint))
         }
-        // There is no such binding, or the change was not even begun.
-        (Ok(None) | Err(StoreError::Busy), _) => None,
+        // There is no such binding, it is another than the caller knew, or the change was not even begun.
+        (Ok(Edited::Missing | Edited::Outdated(_)) | Err(StoreError::Busy), _) => None,
         // The change may have been made all the same.
         (Err(StoreError::Unavailable(_) | StoreError::Damaged(_)), _) => {
             lookup.expire_all();
@@ -130,8 +133,12 @@ fn tell(
 
 #[async_trait]
 impl BindingAdmin for InvalidatingAdmin {
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
-        self.admin.list(filter).await
+    async fn list_ordered(
+        &self,
+        filter: BindingFilter,
+        page: BindingPage,
+    ) -> Result<Vec<BindingRecord>, StoreError> {
+        self.admin.list_ordered(filter, page).await
     }
 
     async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError> {
@@ -142,48 +149,41 @@ impl BindingAdmin for InvalidatingAdmin {
         self.admin.counts().await
     }
 
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        let admin = Arc::clone(&self.admin);
-        self.change(
-            Leaves::Nothing,
-            actor.at,
-            async move { admin.unbind(id, actor).await },
-        )
-        .await
+    async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
+        self.admin.count_some(filter).await
     }
 
-    async fn ban(
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        let admin = Arc::clone(&self.admin);
+        let edited = self.change(Leaves::Binding, actor.at, async move {
+            let made = admin.create(new, actor).await?;
+            Ok(made.map_or(Edited::Missing, |record| Edited::Done(Box::new(record))))
+        });
+        edited.await.map(Edited::done)
+    }
+
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        self.admin.earlier(fingerprint, limit).await
+    }
+
+    async fn edit(
         &self,
         id: BindingId,
-        reason: String,
+        edit: BindingEdit,
+        known: Option<Version>,
         actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
+    ) -> Result<Edited, StoreError> {
         let admin = Arc::clone(&self.admin);
-        self.change(Leaves::Binding, actor.at, async move {
-            admin.ban(id, reason, actor).await
-        })
-        .await
-    }
-
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        let admin = Arc::clone(&self.admin);
-        self.change(
-            Leaves::Binding,
-            actor.at,
-            async move { admin.unban(id, actor).await },
-        )
-        .await
-    }
-
-    async fn set_networks(
-        &self,
-        id: BindingId,
-        networks: Vec<Network>,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        let admin = Arc::clone(&self.admin);
-        self.change(Leaves::Binding, actor.at, async move {
-            admin.set_networks(id, networks, actor).await
+        let leaves = match edit {
+            BindingEdit::Unbind => Leaves::Nothing,
+            _ => Leaves::Binding,
+        };
+        self.change(leaves, actor.at, async move {
+            admin.edit(id, edit, known, actor).await
         })
         .await
     }

@@ -2,21 +2,21 @@
 
 use async_trait::async_trait;
 use sentinel_core::binding::{
-    Binding, BindingCounts, BindingId, BindingRecord, BindingStatus, NewBinding, Version,
+    Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, NewBinding, Version,
 };
 use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, BindingAdmin, BindingFilter, BindingStore, Claim, Found, Health, InterceptBucket,
-    InterceptFilter, InterceptRetention, InterceptStore, StoreError, StoredIntercept, UseStore,
+    AdminEventStore, ArchivedBinding, BINDINGS_COUNTED_MAX, BindingAdmin, BindingFilter, BindingPage,
+    BindingStore, Claim, CountedBindings, Found, Health, InterceptBucket, InterceptFilter,
+    InterceptRetention, InterceptStore, MovedBinding, StoreError, StoredIntercept, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
 use super::MemoryStore;
 use crate::bounds::page_rows;
-use crate::change::{self, Action};
 
 #[async_trait]
 impl BindingStore for MemoryStore {
@@ -45,8 +45,12 @@ impl BindingStore for MemoryStore {
 
 #[async_trait]
 impl BindingAdmin for MemoryStore {
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
-        Ok(self.state().list(&filter))
+    async fn list_ordered(
+        &self,
+        filter: BindingFilter,
+        page: BindingPage,
+    ) -> Result<Vec<BindingRecord>, StoreError> {
+        Ok(self.state().list(&filter, page))
     }
 
     async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError> {
@@ -54,48 +58,43 @@ impl BindingAdmin for MemoryStore {
     }
 
     async fn counts(&self) -> Result<BindingCounts, StoreError> {
-        let mut counts = BindingCounts::default();
-        for record in self.state().bindings.values() {
-            match record.binding.status {
-                BindingStatus::Active => counts.active += 1,
-                BindingStatus::Banned => counts.banned += 1,
-            }
-        }
-        Ok(counts)
+        Ok(self.state().counts(&BindingFilter::default()))
     }
 
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(self.state().unbind(id, &actor))
+    async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
+        let counts = self.state().counts(&filter);
+        Ok(CountedBindings {
+            counts,
+            is_exact: counts.total() <= BINDINGS_COUNTED_MAX,
+        })
     }
 
-    async fn ban(
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        Ok(self.state().create(new, &actor))
+    }
+
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        let state = self.state();
+        let earlier = state
+            .archived
+            .iter()
+            .rev()
+            .filter(|archived| archived.fingerprint == fingerprint);
+        Ok(earlier.take(page_rows(limit) as usize).cloned().collect())
+    }
+
+    async fn edit(
         &self,
         id: BindingId,
-        reason: String,
+        edit: BindingEdit,
+        known: Option<Version>,
         actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(self.state().change(id, Action::Ban, &actor, |record| {
-            record.binding.status = BindingStatus::Banned;
-            record.ban_reason = reason;
-        }))
-    }
-
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(self.state().change(id, Action::Unban, &actor, |record| {
-            record.binding.status = BindingStatus::Active;
-            record.ban_reason.clear();
-        }))
-    }
-
-    async fn set_networks(
-        &self,
-        id: BindingId,
-        networks: Vec<Network>,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(self.state().change(id, Action::SetNetworks, &actor, |record| {
-            record.binding.networks = change::without_repetition(networks).into();
-        }))
+    ) -> Result<Edited, StoreError> {
+        Ok(self.state().edit(id, &edit, known, &actor))
     }
 }
 

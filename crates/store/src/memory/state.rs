@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, HashSet};
 
 use sentinel_core::binding::{
-    BINDING_NETWORKS_MAX, Binding, BindingId, BindingRecord, BindingStatus, NewBinding, Version,
+    BINDING_NETWORKS_MAX, Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus,
+    Edited, NewBinding, Remarks, Version,
 };
 use sentinel_core::event::{Actor, AdminEvent, Intercept, Reference};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
-    ArchivedBinding, BindingFilter, Claim, InterceptBucket, InterceptFilter, StoredIntercept, StoredSettings,
+    ArchivedBinding, BindingCursor, BindingFilter, BindingOrder, BindingPage, Claim, InterceptBucket,
+    InterceptFilter, StoredIntercept, StoredSettings,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
 use super::traffic::TrafficState;
 use crate::bounds::{BUCKETS_MAX, page_rows};
-use crate::change::{self, Action};
+use crate::change;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -64,6 +66,9 @@ impl State {
             last_used_at: None,
             use_count: 0,
             ban_reason: String::new(),
+            ban_expires_at: None,
+            remarks: Remarks::default(),
+            profile: new.profile.to_string(),
         };
         self.bindings.insert(binding.id, record);
         Claim::Won(binding)
@@ -98,32 +103,70 @@ impl State {
         Some(self.bindings.get(&id)?.binding.clone())
     }
 
-    pub(super) fn list(&self, filter: &BindingFilter) -> Vec<BindingRecord> {
-        let hint = filter.hint.as_ref().map(|text| text.to_ascii_lowercase());
-        self.bindings
+    pub(super) fn list(&self, filter: &BindingFilter, page: BindingPage) -> Vec<BindingRecord> {
+        let place = |record: &BindingRecord| {
+            let BindingCursor { value, id } = page.order.place(record);
+            match page.order {
+                BindingOrder::Oldest => (-value, -id.0),
+                _ => (value, id.0),
+            }
+        };
+        let after = page.after.map(|BindingCursor { value, id }| match page.order {
+            BindingOrder::Oldest => (-value, -id.0),
+            _ => (value, id.0),
+        });
+        let mut records: Vec<&BindingRecord> = self
+            .bindings
             .values()
-            .rev()
-            .filter(|record| filter.status.is_none_or(|status| record.binding.status == status))
+            .filter(|record| lets_through(filter, record))
             .filter(|record| filter.before.is_none_or(|before| record.binding.id < before))
-            .filter(|record| {
-                filter
-                    .address
-                    .is_none_or(|address| record.binding.covers(address))
-            })
-            .filter(|record| {
-                hint.as_ref()
-                    .is_none_or(|text| record.hint.as_str().to_ascii_lowercase().contains(text))
-            })
-            .take(page_rows(filter.limit) as usize)
-            .cloned()
-            .collect()
+            .filter(|record| after.is_none_or(|after| place(record) < after))
+            .collect();
+        records.sort_by_key(|record| std::cmp::Reverse(place(record)));
+        records.truncate(page_rows(filter.limit) as usize);
+        records.into_iter().cloned().collect()
     }
 
-    pub(super) fn unbind(&mut self, id: BindingId, actor: &Actor) -> Option<BindingRecord> {
-        let before = self.put_away(id, Action::Unbind.as_str(), actor.at)?;
+    pub(super) fn counts(&self, filter: &BindingFilter) -> BindingCounts {
+        let mut counts = BindingCounts::default();
+        for record in self
+            .bindings
+            .values()
+            .filter(|record| lets_through(filter, record))
+        {
+            match record.binding.status {
+                BindingStatus::Active => counts.active += 1,
+                BindingStatus::Banned => counts.banned += 1,
+            }
+        }
+        counts
+    }
+
+    pub(super) fn edit(
+        &mut self,
+        id: BindingId,
+        edit: &BindingEdit,
+        known: Option<Version>,
+        actor: &Actor,
+    ) -> Edited {
+        let Some(before) = self.bindings.get(&id).cloned() else {
+            return Edited::Missing;
+        };
+        if known.is_some_and(|known| known != before.binding.version) {
+            return Edited::Outdated(Box::new(before));
+        }
+        if *edit == BindingEdit::Unbind {
+            self.put_away(id, change::action(edit), actor.at);
+            self.events.push(change::event(edit, actor, &before, None));
+            return Edited::Done(Box::new(before));
+        }
+        let mut after = change::applied(edit, &before, actor.at);
+        after.binding.version = self.next_version();
+        self.bindings.insert(id, after.clone());
+        self.marks.remove(&id);
         self.events
-            .push(change::event(Action::Unbind, actor, &before, None));
-        Some(before)
+            .push(change::event(edit, actor, &before, Some(&after)));
+        Edited::Done(Box::new(after))
     }
 
     /// Moves the binding into the archive.
@@ -137,26 +180,6 @@ impl State {
             archived_at: at,
         });
         Some(record)
-    }
-
-    pub(super) fn change(
-        &mut self,
-        id: BindingId,
-        action: Action,
-        actor: &Actor,
-        apply: impl FnOnce(&mut BindingRecord),
-    ) -> Option<BindingRecord> {
-        let before = self.bindings.get(&id)?.clone();
-        let version = self.next_version();
-        let record = self.bindings.get_mut(&id)?;
-        apply(record);
-        record.binding.version = version;
-        record.updated_at = actor.at;
-        let after = record.clone();
-        self.marks.remove(&id);
-        self.events
-            .push(change::event(action, actor, &before, Some(&after)));
-        Some(after)
     }
 
     pub(super) fn add_uses(&mut self, batch: &[Uses]) {
@@ -226,6 +249,48 @@ impl State {
     }
 }
 
+/// All that the filter says, its place and its limit aside.
+fn lets_through(filter: &BindingFilter, record: &BindingRecord) -> bool {
+    let some_network = |wanted: Option<Network>, fits: fn(&Network, &Network) -> bool| {
+        wanted.is_none_or(|wanted| {
+            record
+                .binding
+                .networks
+                .iter()
+                .any(|network| fits(network, &wanted))
+        })
+    };
+    filter.status.is_none_or(|status| record.binding.status == status)
+        && contains(record.hint.as_str(), filter.hint.as_deref())
+        && contains(&record.remarks.note, filter.note.as_deref())
+        && filter
+            .address
+            .is_none_or(|address| record.binding.covers(address))
+        && some_network(filter.network, Network::overlaps)
+        && some_network(filter.within, Network::is_within)
+        && filter
+            .ids
+            .as_ref()
+            .is_none_or(|ids| ids.contains(&record.binding.id))
+        && filter
+            .profile
+            .as_ref()
+            .is_none_or(|profile| record.profile == *profile)
+        && filter
+            .label
+            .as_ref()
+            .is_none_or(|label| record.remarks.labels.contains(label))
+        && filter
+            .used_after
+            .is_none_or(|after| record.last_used_at.is_some_and(|at| at >= after))
+        && filter
+            .used_before
+            .is_none_or(|before| record.last_used_at.is_some_and(|at| at < before))
+        && filter
+            .ban_expires_until
+            .is_none_or(|until| record.ban_expires_at.is_some_and(|at| at <= until))
+}
+
 fn matches(stored: &StoredIntercept, filter: &InterceptFilter) -> bool {
     let intercept = &stored.intercept;
     filter.reason.is_none_or(|reason| intercept.reason == reason)
@@ -239,7 +304,23 @@ fn matches(stored: &StoredIntercept, filter: &InterceptFilter) -> bool {
         && filter
             .client_ip
             .is_none_or(|address| intercept.client_ip == address)
+        && filter
+            .network
+            .is_none_or(|network| network.contains(intercept.client_ip))
+        && filter.outcome.is_none_or(|outcome| intercept.outcome == outcome)
+        && contains(&intercept.path, filter.path.as_deref())
+        && contains(&intercept.user_agent, filter.user_agent.as_deref())
+        && filter.hint.as_deref().is_none_or(|part| {
+            let hint = intercept.hint.as_ref();
+            hint.is_some_and(|hint| contains(hint.as_str(), Some(part)))
+        })
+        && (contains(&intercept.path, filter.text.as_deref())
+            || contains(&intercept.user_agent, filter.text.as_deref()))
         && filter.since.is_none_or(|since| intercept.at >= since)
         && filter.until.is_none_or(|until| intercept.at < until)
         && filter.before.is_none_or(|before| stored.id < before)
+}
+
+fn contains(text: &str, part: Option<&str>) -> bool {
+    part.is_none_or(|part| text.to_ascii_lowercase().contains(&part.to_ascii_lowercase()))
 }

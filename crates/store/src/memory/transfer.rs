@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use sentinel_core::binding::{Binding, BindingId, BindingRecord};
+use sentinel_core::event::Actor;
 use sentinel_core::ports::{
     ArchivedBinding, Existing, MovedBinding, StoreError, StoredIntercept, Taken, TakenIn, TransferItem,
     TransferKind, TransferStore,
@@ -10,6 +11,7 @@ use sentinel_core::ports::{
 use super::MemoryStore;
 use super::state::State;
 use crate::bounds::page_rows;
+use crate::change;
 
 #[async_trait]
 impl TransferStore for MemoryStore {
@@ -97,6 +99,18 @@ impl State {
         }
     }
 
+    /// A key that has a binding keeps it.
+    pub(super) fn create(&mut self, new: MovedBinding, actor: &Actor) -> Option<BindingRecord> {
+        let fingerprint = new.fingerprint;
+        if self.take_binding(new, Existing::Keep, false) != Taken::Added {
+            return None;
+        }
+        let id = self.find(&fingerprint)?.id;
+        let record = self.bindings.get(&id)?.clone();
+        self.events.push(change::created_event(actor, &record));
+        Some(record)
+    }
+
     fn take_binding(&mut self, moved: MovedBinding, existing: Existing, is_rehearsal: bool) -> Taken {
         let stored = self.find(&moved.fingerprint).map(|binding| binding.id);
         let record = stored.and_then(|id| self.bindings.get(&id)).cloned();
@@ -123,6 +137,9 @@ impl State {
             last_used_at: moved.last_used_at,
             use_count: moved.use_count,
             ban_reason: moved.ban_reason,
+            ban_expires_at: moved.ban_expires_at,
+            remarks: moved.remarks,
+            profile: moved.profile,
         };
         self.bindings.insert(id, record);
         self.marks.remove(&id);

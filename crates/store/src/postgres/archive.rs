@@ -1,6 +1,6 @@
 //! Putting bindings away: one that an operator unbinds, and those that nobody uses.
 
-use sentinel_core::binding::{BindingId, BindingRecord};
+use sentinel_core::binding::BindingRecord;
 use sentinel_core::ports::{ArchiveRun, Archived};
 use sentinel_core::time::Timestamp;
 
@@ -110,18 +110,4 @@ async fn due(session: &Session, run: &ArchiveRun, batch_max: i64) -> Result<Vec<
         .iter()
         .map(rows::record)
         .collect()
-}
-
-/// One binding, at an operator's word.
-pub(super) async fn put_one_away(
-    session: &Session,
-    id: BindingId,
-    reason: &str,
-    at: Timestamp,
-) -> Result<Option<BindingRecord>, Failure> {
-    let Some(record) = bindings::locked(session, id).await? else {
-        return Ok(None);
-    };
-    put_away(session, std::slice::from_ref(&record), reason, at).await?;
-    Ok(Some(record))
 }

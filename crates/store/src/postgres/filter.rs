@@ -21,14 +21,32 @@ impl Conditions {
         }
     }
 
+    /// Adds a condition without a value.
+    pub(super) fn say(&mut self, clause: String) {
+        self.clauses.push(clause);
+    }
+
     /// The statement for one page, newest first.
     pub(super) fn page(&self, select: &str, limit: u32) -> String {
-        let mut statement = select.to_owned();
-        if !self.clauses.is_empty() {
-            statement.push_str(" WHERE ");
-            statement.push_str(&self.clauses.join(" AND "));
+        self.page_ordered(select, "id DESC", limit.into())
+    }
+
+    /// The statement for one page in this order.
+    pub(super) fn page_ordered(&self, select: &str, order: &str, limit: u64) -> String {
+        format!("{}{} ORDER BY {order} LIMIT {limit}", select, self.conditions())
+    }
+
+    /// The statement for so many rows, whichever they are.
+    pub(super) fn limited(&self, select: &str, limit: u64) -> String {
+        format!("{}{} LIMIT {limit}", select, self.conditions())
+    }
+
+    fn conditions(&self) -> String {
+        if self.clauses.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", self.clauses.join(" AND "))
         }
-        format!("{statement} ORDER BY id DESC LIMIT {limit}")
     }
 
     /// What its places stand for.

@@ -115,6 +115,19 @@ pub(super) async fn list(
     );
     conditions.add("binding_id = ?", filter.binding.map(|id| id.0));
     conditions.add("client_ip = ?", filter.client_ip.map(ClientIp::addr));
+    conditions.add(
+        "client_ip <<= ?::text::inet",
+        filter.network.map(|network| network.to_string()),
+    );
+    conditions.add("outcome = ?", filter.outcome.map(InterceptOutcome::as_str));
+    let part = |text: Option<String>| text.map(|text| values::containing(&values::text(&text)));
+    conditions.add(r"path ILIKE ? ESCAPE '\'", part(filter.path));
+    conditions.add(r"user_agent ILIKE ? ESCAPE '\'", part(filter.user_agent));
+    conditions.add(r"hint ILIKE ? ESCAPE '\'", part(filter.hint));
+    conditions.add(
+        r"(path || E'\n' || user_agent) ILIKE ? ESCAPE '\'",
+        part(filter.text),
+    );
     conditions.add("at >= ?", filter.since.map(Moment));
     conditions.add("at < ?", filter.until.map(Moment));
     conditions.add("id < ?", filter.before);

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use sentinel_core::binding::{Binding, BindingCounts, BindingId, BindingRecord, NewBinding, Version};
+use sentinel_core::audit::{ChainHead, ChainedEvent};
+use sentinel_core::binding::{
+    Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, NewBinding, Version,
+};
 use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingStore, Claim,
-    Existing, Found, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore,
-    SettingStore, SettingsChanged, StoreError, StoredIntercept, StoredSettings, TakenIn, TransferItem,
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, ArchivedBinding, AuditStore, BindingAdmin,
+    BindingFilter, BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health,
+    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingStore,
+    SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem,
     TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
@@ -83,8 +87,12 @@ impl BindingStore for PostgresStore {
 
 #[async_trait]
 impl BindingAdmin for PostgresStore {
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
-        run!(self, Scope::Report, |session| admin::list(session, &filter))
+    async fn list_ordered(
+        &self,
+        filter: BindingFilter,
+        page: BindingPage,
+    ) -> Result<Vec<BindingRecord>, StoreError> {
+        run!(self, Scope::Report, |session| admin::list(session, &filter, page))
     }
 
     async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError> {
@@ -95,33 +103,37 @@ impl BindingAdmin for PostgresStore {
         run!(self, Scope::Report, |session| admin::counts(session))
     }
 
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        run!(self, Scope::Change, |session| admin::unbind(session, id, &actor))
+    async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
+        run!(self, Scope::Report, |session| admin::count_some(session, &filter))
     }
 
-    async fn ban(
-        &self,
-        id: BindingId,
-        reason: String,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        run!(self, Scope::Change, |session| admin::ban(
-            session, id, &reason, &actor
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        run!(self, Scope::Change, |session| admin::create(
+            session, &new, &actor
         ))
     }
 
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        run!(self, Scope::Change, |session| admin::unban(session, id, &actor))
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        run!(self, Scope::Question, |session| admin::earlier(
+            session,
+            &fingerprint,
+            limit
+        ))
     }
 
-    async fn set_networks(
+    async fn edit(
         &self,
         id: BindingId,
-        networks: Vec<Network>,
+        edit: BindingEdit,
+        known: Option<Version>,
         actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        run!(self, Scope::Change, |session| admin::set_networks(
-            session, id, networks, &actor
+    ) -> Result<Edited, StoreError> {
+        run!(self, Scope::Change, |session| admin::edit(
+            session, id, &edit, known, &actor
         ))
     }
 }
@@ -172,6 +184,23 @@ impl AdminEventStore for PostgresStore {
 
     async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
         run!(self, Scope::Question, |session| events::newest(session, limit))
+    }
+}
+
+#[async_trait]
+impl AuditStore for PostgresStore {
+    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
+        run!(self, Scope::Report, |session| events::list(session, filter))
+    }
+
+    async fn chain_head(&self) -> Result<ChainHead, StoreError> {
+        run!(self, Scope::Question, |session| events::head(session))
+    }
+
+    async fn chained(&self, after: i64, limit: u32) -> Result<Vec<ChainedEvent>, StoreError> {
+        run!(self, Scope::Report, |session| events::chained(
+            session, after, limit
+        ))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use sentinel_core::binding::{Binding, BindingId, BindingRecord, BindingStatus, Version};
+use sentinel_core::binding::{Binding, BindingId, BindingRecord, BindingStatus, Remarks, Version};
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::{OwnPolicy, PolicyOverride};
@@ -16,7 +16,7 @@ use super::values::Moment;
 
 /// Everything of a binding in one row, so that one statement sees it and its networks at the same moment.
 pub(super) const SELECT_RECORD: &str = "SELECT id, fingerprint, hint, status, policy::text AS policy, version, bound_at, \
-     updated_at, last_used_at, use_count, ban_reason, \
+     updated_at, last_used_at, use_count, ban_reason, ban_expires_at, note, labels, profile, \
      ARRAY(SELECT network::text FROM binding_networks WHERE binding_id = bindings.id ORDER BY position) AS networks \
      FROM bindings";
 
@@ -109,6 +109,12 @@ pub(super) fn record(row: &Row) -> Result<BindingRecord, Failure> {
         last_used_at: last_used_at.map(|Moment(at)| at),
         use_count: use_count.cast_unsigned(),
         ban_reason: column(row, "ban_reason")?,
+        ban_expires_at: column::<Option<Moment>>(row, "ban_expires_at")?.map(|Moment(at)| at),
+        remarks: Remarks {
+            note: column(row, "note")?,
+            labels: column(row, "labels")?,
+        },
+        profile: column(row, "profile")?,
     })
 }
 

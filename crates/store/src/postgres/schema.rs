@@ -30,6 +30,7 @@ const TABLES: &[&str] = &[
     "alert_transitions",
     "alert_deliveries",
     "admin_events",
+    "audit_chain",
     "administrators",
     "admin_sessions",
     "api_tokens",

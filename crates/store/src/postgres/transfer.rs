@@ -52,7 +52,7 @@ pub(super) async fn page(
         .collect()
 }
 
-fn read_archived(row: &Row) -> Result<ArchivedBinding, Failure> {
+pub(super) fn read_archived(row: &Row) -> Result<ArchivedBinding, Failure> {
     Ok(ArchivedBinding {
         fingerprint: rows::fingerprint(row, "fingerprint")?.ok_or_else(|| Failure::damaged("fingerprint"))?,
         record: column(row, "record")?,
@@ -82,7 +82,7 @@ pub(super) async fn take_in(
     Ok(taken_in)
 }
 
-async fn take_binding(
+pub(super) async fn take_binding(
     session: &Session,
     moved: &MovedBinding,
     existing: Existing,
@@ -130,7 +130,8 @@ async fn write(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let update = "UPDATE bindings SET hint = $2, status = $3, policy = $4::text::json, version = $5, bound_at = $6, \
-         updated_at = $7, last_used_at = $8, use_count = $9, ban_reason = $10, archive_marked_at = NULL WHERE id = $1";
+         updated_at = $7, last_used_at = $8, use_count = $9, ban_reason = $10, ban_expires_at = $11, \
+         note = $12, labels = $13, profile = $14, archive_marked_at = NULL WHERE id = $1";
     let current = "SELECT version FROM bindings WHERE id = $1";
     let row = rows::first(session, current, &[&id.0]).await?;
     let row = row.ok_or_else(|| Failure::damaged("bindings.id"))?;
@@ -147,6 +148,10 @@ async fn write(
         &moved.last_used_at.map(Moment),
         &i64::try_from(moved.use_count).unwrap_or(i64::MAX),
         &values::text(&moved.ban_reason),
+        &moved.ban_expires_at.map(Moment),
+        &values::text(&moved.remarks.note),
+        &values::texts(&moved.remarks.labels),
+        &values::text(&moved.profile),
     ];
     rows::execute(session, update, values).await?;
     bindings::replace_networks(session, id, &moved.networks).await?;

@@ -56,6 +56,11 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Many texts, each as [`text`] makes it.
+pub(super) fn texts(texts: &[String]) -> Vec<Cow<'_, str>> {
+    texts.iter().map(|one| text(one)).collect()
+}
+
 /// A LIKE pattern, under `ESCAPE '\'`, for texts that contain `text` itself.
 pub(super) fn containing(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len() + 2);

@@ -46,8 +46,8 @@ pub(super) fn claim(connection: &Connection, new: &NewBinding) -> Result<Claim<B
     let version = next_version(connection)?;
     connection
         .prepare_cached(
-            "INSERT INTO bindings (fingerprint, hint, status, policy, version, bound_at, updated_at) \
-             VALUES (?, ?, ?, '{}', ?, ?, ?)",
+            "INSERT INTO bindings (fingerprint, hint, status, policy, version, bound_at, updated_at, profile) \
+             VALUES (?, ?, ?, '{}', ?, ?, ?, ?)",
         )?
         .execute(params![
             new.fingerprint.as_bytes(),
@@ -56,6 +56,7 @@ pub(super) fn claim(connection: &Connection, new: &NewBinding) -> Result<Claim<B
             version.0,
             new.bound_at.unix_ms(),
             new.bound_at.unix_ms(),
+            &*new.profile,
         ])?;
     let id = BindingId(connection.last_insert_rowid());
     insert_network(connection, id, 0, new.network)?;

@@ -27,14 +27,28 @@ impl Conditions {
     }
 
     /// The statement for one page, newest first, and its values.
-    pub(super) fn page(mut self, select: &str, limit: u32) -> (String, Vec<Value>) {
+    pub(super) fn page(self, select: &str, limit: u32) -> (String, Vec<Value>) {
+        self.page_ordered(select, "id DESC", limit)
+    }
+
+    /// The statement for one page in this order, and its values.
+    pub(super) fn page_ordered(self, select: &str, order: &str, limit: u32) -> (String, Vec<Value>) {
+        self.finish(select, &format!(" ORDER BY {order} LIMIT ?"), i64::from(limit))
+    }
+
+    /// The statement for so many rows, whichever they are, and its values.
+    pub(super) fn limited(self, select: &str, limit: i64) -> (String, Vec<Value>) {
+        self.finish(select, " LIMIT ?", limit)
+    }
+
+    fn finish(mut self, select: &str, end: &str, limit: i64) -> (String, Vec<Value>) {
         let mut statement = select.to_owned();
         if !self.clauses.is_empty() {
             statement.push_str(" WHERE ");
             statement.push_str(&self.clauses.join(" AND "));
         }
-        statement.push_str(" ORDER BY id DESC LIMIT ?");
-        self.values.push(Value::Integer(i64::from(limit)));
+        statement.push_str(end);
+        self.values.push(Value::Integer(limit));
         (statement, self.values)
     }
 }

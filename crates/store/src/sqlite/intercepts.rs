@@ -9,10 +9,13 @@ use sentinel_core::ports::{InterceptBucket, InterceptFilter, StoredIntercept};
 use sentinel_core::time::Timestamp;
 
 use super::failure::Failure;
-use super::filter::Conditions;
+use super::filter::{Conditions, containing};
 use super::{rows, top};
 use crate::bounds::{BUCKETS_MAX, page_rows};
 use crate::network_list;
+
+/// The most rows that one search looks at where no index leads to them: the newest, and before a page the ones before it.
+pub(super) const SEARCHED_ROWS_MAX: i64 = 1_000_000;
 
 pub(super) const SELECT_INTERCEPT: &str = "SELECT id, reference, at, last_at, reason, outcome, binding_id, networks, \
      fingerprint, hint, client_ip, method, path, user_agent, count, profile, replica FROM intercept_logs";
@@ -54,6 +57,7 @@ pub(super) fn list(
     connection: &Connection,
     filter: InterceptFilter,
 ) -> Result<Vec<StoredIntercept>, Failure> {
+    let looks_at_each = filter.looks_at_each();
     let mut conditions = Conditions::default();
     conditions.add("reason = ?", filter.reason.map(|reason| reason.code().to_owned()));
     conditions.add("reference = ?", filter.reference);
@@ -62,13 +66,41 @@ pub(super) fn list(
         "client_ip = ?",
         filter.client_ip.map(|address| address.to_string()),
     );
+    let part = |text: Option<String>| text.as_deref().map(containing);
+    if looks_at_each {
+        let newest = match filter.before {
+            Some(before) => before,
+            None => rows::single(connection, "SELECT coalesce(max(id), 0) + 1 FROM intercept_logs")?,
+        };
+        conditions.add("id >= ?", Some(newest.saturating_sub(SEARCHED_ROWS_MAX)));
+    }
+    conditions.add(
+        "outcome = ?",
+        filter.outcome.map(|outcome| outcome.as_str().to_owned()),
+    );
+    conditions.add(r"path LIKE ? ESCAPE '\'", part(filter.path));
+    conditions.add(r"user_agent LIKE ? ESCAPE '\'", part(filter.user_agent));
+    conditions.add(r"hint LIKE ? ESCAPE '\'", part(filter.hint));
+    conditions.add(
+        r"(path || char(10) || user_agent) LIKE ? ESCAPE '\'",
+        part(filter.text),
+    );
     conditions.add("at >= ?", filter.since.map(Timestamp::unix_ms));
     conditions.add("at < ?", filter.until.map(Timestamp::unix_ms));
     conditions.add("id < ?", filter.before);
-    let (statement, values) = conditions.page(SELECT_INTERCEPT, page_rows(filter.limit));
+    // Addresses are texts here: whether one lies in a network is decided row by row, and the page is full when enough do.
+    let limit = page_rows(filter.limit);
+    let rows_read = if filter.network.is_some() { u32::MAX } else { limit };
+    let (statement, values) = conditions.page(SELECT_INTERCEPT, rows_read);
+    let is_inside = |row: &Result<StoredIntercept, Failure>| match (row, filter.network) {
+        (Ok(stored), Some(network)) => network.contains(stored.intercept.client_ip),
+        _ => true,
+    };
     connection
         .prepare_cached(&statement)?
         .query_and_then(params_from_iter(values), read)?
+        .filter(is_inside)
+        .take(limit as usize)
         .collect()
 }
 

@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use sentinel_core::binding::{Binding, BindingCounts, BindingId, BindingRecord, NewBinding, Version};
+use sentinel_core::audit::{ChainHead, ChainedEvent};
+use sentinel_core::binding::{
+    Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, NewBinding, Version,
+};
 use sentinel_core::event::{Actor, AdminEvent, Intercept};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveRun, ArchiveStore, Archived, BindingAdmin, BindingFilter, BindingStore, Claim,
-    Existing, Found, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore,
-    SettingStore, SettingsChanged, StoreError, StoredIntercept, StoredSettings, TakenIn, TransferItem,
+    AdminEventStore, ArchiveRun, ArchiveStore, Archived, ArchivedBinding, AuditStore, BindingAdmin,
+    BindingFilter, BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health,
+    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingStore,
+    SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem,
     TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
@@ -67,8 +71,12 @@ impl BindingStore for SqliteStore {
 
 #[async_trait]
 impl BindingAdmin for SqliteStore {
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
-        self.read(move |connection| admin::list(connection, &filter))
+    async fn list_ordered(
+        &self,
+        filter: BindingFilter,
+        page: BindingPage,
+    ) -> Result<Vec<BindingRecord>, StoreError> {
+        self.read(move |connection| admin::list(connection, &filter, page))
             .await
     }
 
@@ -80,33 +88,33 @@ impl BindingAdmin for SqliteStore {
         self.read(admin::counts).await
     }
 
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        self.write(move |connection| admin::unbind(connection, id, &actor))
+    async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
+        self.read(move |connection| admin::count_some(connection, &filter))
             .await
     }
 
-    async fn ban(
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        self.write(move |connection| admin::create(connection, &new, &actor))
+            .await
+    }
+
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        self.read(move |connection| admin::earlier(connection, &fingerprint, limit))
+            .await
+    }
+
+    async fn edit(
         &self,
         id: BindingId,
-        reason: String,
+        edit: BindingEdit,
+        known: Option<Version>,
         actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        self.write(move |connection| admin::ban(connection, id, &reason, &actor))
-            .await
-    }
-
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        self.write(move |connection| admin::unban(connection, id, &actor))
-            .await
-    }
-
-    async fn set_networks(
-        &self,
-        id: BindingId,
-        networks: Vec<Network>,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        self.write(move |connection| admin::set_networks(connection, id, networks, &actor))
+    ) -> Result<Edited, StoreError> {
+        self.write(move |connection| admin::edit(connection, id, &edit, known, &actor))
             .await
     }
 }
@@ -145,6 +153,23 @@ impl AdminEventStore for SqliteStore {
 
     async fn newest(&self, limit: u32) -> Result<Vec<AdminEvent>, StoreError> {
         self.read(move |connection| events::newest(connection, limit))
+            .await
+    }
+}
+
+#[async_trait]
+impl AuditStore for SqliteStore {
+    async fn events(&self, filter: EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
+        self.read(move |connection| events::list(connection, filter))
+            .await
+    }
+
+    async fn chain_head(&self) -> Result<ChainHead, StoreError> {
+        self.read(events::head).await
+    }
+
+    async fn chained(&self, after: i64, limit: u32) -> Result<Vec<ChainedEvent>, StoreError> {
+        self.read(move |connection| events::chained(connection, after, limit))
             .await
     }
 }

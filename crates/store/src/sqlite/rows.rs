@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
-use sentinel_core::binding::{Binding, BindingId, BindingRecord, BindingStatus, Networks, Version};
+use sentinel_core::binding::{Binding, BindingId, BindingRecord, BindingStatus, Networks, Remarks, Version};
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::{OwnPolicy, PolicyOverride};
@@ -14,7 +14,7 @@ use super::failure::Failure;
 
 /// Everything of a binding in one row, so that one statement sees it and its networks at the same moment.
 pub(super) const SELECT_RECORD: &str = "SELECT id, fingerprint, hint, status, policy, version, bound_at, \
-     updated_at, last_used_at, use_count, ban_reason, \
+     updated_at, last_used_at, use_count, ban_reason, ban_expires_at, note, labels, profile, \
      (SELECT group_concat(network, ' ' ORDER BY position) FROM binding_networks WHERE binding_id = bindings.id) \
      AS networks FROM bindings";
 
@@ -40,7 +40,21 @@ pub(super) fn record(row: &Row<'_>) -> Result<BindingRecord, Failure> {
             .map(Timestamp::from_unix_ms),
         use_count: row.get::<_, i64>("use_count")?.cast_unsigned(),
         ban_reason: row.get("ban_reason")?,
+        ban_expires_at: row
+            .get::<_, Option<i64>>("ban_expires_at")?
+            .map(Timestamp::from_unix_ms),
+        remarks: Remarks {
+            note: row.get("note")?,
+            labels: serde_json::from_str(&row.get::<_, String>("labels")?)
+                .map_err(|_| Failure::damaged("bindings.labels"))?,
+        },
+        profile: row.get("profile")?,
     })
+}
+
+/// Labels as their column holds them.
+pub(super) fn labels_text(labels: &[String]) -> String {
+    serde_json::Value::from(labels).to_string()
 }
 
 /// A moment in a column.

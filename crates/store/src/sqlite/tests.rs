@@ -1,6 +1,8 @@
 //! The conformance suite on SQLite, and what only a store with a file and threads has to promise.
 
+mod audit;
 mod bounds;
+mod counts;
 mod file;
 mod plans;
 mod threads;

@@ -11,7 +11,7 @@ use sentinel_core::ports::{
 };
 
 use super::failure::Failure;
-use super::rows::{self, SELECT_RECORD};
+use super::rows::{self, SELECT_RECORD, labels_text};
 use super::{bindings, events, intercepts};
 use crate::bounds::page_rows;
 
@@ -48,7 +48,7 @@ pub(super) fn page(
         .collect()
 }
 
-fn read_archived(row: &Row<'_>) -> Result<ArchivedBinding, Failure> {
+pub(super) fn read_archived(row: &Row<'_>) -> Result<ArchivedBinding, Failure> {
     Ok(ArchivedBinding {
         fingerprint: KeyFingerprint::from_bytes(row.get("fingerprint")?),
         record: row.get("record")?,
@@ -76,7 +76,7 @@ pub(super) fn take_in(
     Ok(taken_in)
 }
 
-fn take_binding(
+pub(super) fn take_binding(
     connection: &Connection,
     moved: &MovedBinding,
     existing: Existing,
@@ -105,9 +105,11 @@ fn write_binding(
     let id: i64 = connection
         .prepare_cached(
             "INSERT INTO bindings (id, fingerprint, hint, status, policy, version, bound_at, updated_at, last_used_at, \
-             use_count, ban_reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+             use_count, ban_reason, ban_expires_at, note, labels, profile) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
              ON CONFLICT (id) DO UPDATE SET hint = ?3, status = ?4, policy = ?5, version = ?6, bound_at = ?7, \
-             updated_at = ?8, last_used_at = ?9, use_count = ?10, ban_reason = ?11, archive_marked_at = NULL \
+             updated_at = ?8, last_used_at = ?9, use_count = ?10, ban_reason = ?11, ban_expires_at = ?12, \
+             note = ?13, labels = ?14, profile = ?15, archive_marked_at = NULL \
              RETURNING id",
         )?
         .query_row(
@@ -123,6 +125,10 @@ fn write_binding(
                 moved.last_used_at.map(sentinel_core::time::Timestamp::unix_ms),
                 i64::try_from(moved.use_count).unwrap_or(i64::MAX),
                 moved.ban_reason,
+                moved.ban_expires_at.map(sentinel_core::time::Timestamp::unix_ms),
+                moved.remarks.note,
+                labels_text(&moved.remarks.labels),
+                moved.profile,
             ],
             |row| row.get(0),
         )?;

@@ -1,6 +1,9 @@
 //! The fields of the lines that hold what a store holds. Times are milliseconds since 1970-01-01T00:00:00Z.
 
-use sentinel_core::binding::{BINDING_NETWORKS_MAX, BindingStatus, Networks};
+use sentinel_core::binding::{
+    BINDING_NETWORKS_MAX, BindingStatus, LABEL_CHARACTERS_MAX, LABELS_MAX, NOTE_CHARACTERS_MAX, Networks,
+    Remarks,
+};
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{AdminEvent, InterceptOutcome, Reference};
 use sentinel_core::fingerprint::KeyHint;
@@ -27,6 +30,15 @@ pub(super) struct Binding {
     last_used_at_ms: Option<i64>,
     use_count: u64,
     ban_reason: String,
+    // Exports of earlier versions have none of these.
+    #[serde(default)]
+    ban_expires_at_ms: Option<i64>,
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    labels: Vec<String>,
+    #[serde(default)]
+    profile: String,
 }
 
 impl From<&MovedBinding> for Binding {
@@ -42,6 +54,10 @@ impl From<&MovedBinding> for Binding {
             last_used_at_ms: binding.last_used_at.map(Timestamp::unix_ms),
             use_count: binding.use_count,
             ban_reason: binding.ban_reason.clone(),
+            ban_expires_at_ms: binding.ban_expires_at.map(Timestamp::unix_ms),
+            note: binding.remarks.note.clone(),
+            labels: binding.remarks.labels.clone(),
+            profile: binding.profile.clone(),
         }
     }
 }
@@ -63,8 +79,22 @@ impl Binding {
             last_used_at: self.last_used_at_ms.map(Timestamp::from_unix_ms),
             use_count: self.use_count,
             ban_reason: self.ban_reason,
+            ban_expires_at: self.ban_expires_at_ms.map(Timestamp::from_unix_ms),
+            remarks: remarks(self.note, self.labels)?,
+            profile: self.profile,
         })
     }
+}
+
+fn remarks(note: String, labels: Vec<String>) -> Result<Remarks, LineError> {
+    let is_short = |label: &String| label.chars().count() <= LABEL_CHARACTERS_MAX;
+    if labels.len() > LABELS_MAX || !labels.iter().all(is_short) {
+        return Err(wrong("labels", "at most 16 labels of at most 32 characters"));
+    }
+    if note.chars().count() > NOTE_CHARACTERS_MAX {
+        return Err(wrong("note", "at most 2,000 characters"));
+    }
+    Ok(Remarks { note, labels })
 }
 
 fn networks(texts: &[String]) -> Result<Vec<Network>, LineError> {

@@ -44,7 +44,7 @@ fn a_binding_is_written_so() {
     let text = Line::Item(TransferItem::Binding(binding(1))).to_text();
     let fingerprint = crate::change::hexadecimal(&binding(1).fingerprint);
     let expected = format!(
-        r#"{{"kind":"binding","fingerprint":"{fingerprint}","hint":"sk-001…end","status":"banned","networks":["203.0.113.0/24","2001:db8::/48"],"policy":{{"mode":"observe","slots":3}},"bound_at_ms":1700000000001,"updated_at_ms":1700000000002,"last_used_at_ms":1700000000003,"use_count":12,"ban_reason":"sold on a forum"}}"#
+        r#"{{"kind":"binding","fingerprint":"{fingerprint}","hint":"sk-001…end","status":"banned","networks":["203.0.113.0/24","2001:db8::/48"],"policy":{{"mode":"observe","slots":3}},"bound_at_ms":1700000000001,"updated_at_ms":1700000000002,"last_used_at_ms":1700000000003,"use_count":12,"ban_reason":"sold on a forum","ban_expires_at_ms":1900000000004,"note":"ask the team","labels":["batch","team \"a\""],"profile":"new-api"}}"#
     );
     assert_eq!(text, expected);
 }

@@ -5,7 +5,10 @@ use crate::tree::{Fault, TextFile, Tree, report};
 
 const FILE_LINES_MAX: usize = 400;
 /// Files that may be longer, each with its reason: (path, reason). Empty is the aim.
-const LONG_FILES: &[(&str, &str)] = &[];
+const LONG_FILES: &[(&str, &str)] = &[(
+    "console/src/api/schema.d.ts",
+    "generated from crates/admin/openapi.json, and compared with it by `scripts/console check`",
+)];
 const SOURCE_EXTENSIONS: &[&str] = &["rs", "py", "lua", "sh", "ts", "js", "vue", "sql", "c"];
 
 /// Names that say nothing about what a module is for.

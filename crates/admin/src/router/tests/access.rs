@@ -16,7 +16,7 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, SECRET, USERNAME, ip};
 
 /// Every route, and what it takes to call it; empty for everybody.
-const ROUTES: [(&str, &str); 42] = [
+const ROUTES: [(&str, &str); 51] = [
     ("DELETE /admin/api/account/second-factor", "account.own"),
     ("DELETE /admin/api/administrators/{id}", "administrators.manage"),
     ("DELETE /admin/api/sessions/{id}", "sessions.own"),
@@ -25,10 +25,16 @@ const ROUTES: [(&str, &str); 42] = [
     ("GET /admin/api/alerts", "alerts.read"),
     ("GET /admin/api/alerts/channels", "alerts.read"),
     ("GET /admin/api/alerts/deliveries", "alerts.read"),
+    ("GET /admin/api/audit", "audit.read"),
+    ("GET /admin/api/audit/verify", "audit.read"),
     ("GET /admin/api/bindings", "bindings.read"),
+    ("GET /admin/api/bindings/counts", "bindings.read"),
     ("GET /admin/api/bindings/{id}", "bindings.read"),
+    ("GET /admin/api/bindings/{id}/history", "bindings.read"),
     ("GET /admin/api/dashboard", "dashboard.read"),
     ("GET /admin/api/logs", "logs.read"),
+    ("GET /admin/api/logs/by-reference/{reference}", "logs.read"),
+    ("GET /admin/api/logs/export", "logs.read"),
     ("GET /admin/api/openapi.json", ""),
     ("GET /admin/api/session", "sessions.own"),
     ("GET /admin/api/sessions", "sessions.own"),
@@ -41,6 +47,7 @@ const ROUTES: [(&str, &str); 42] = [
     ("GET /metrics", ""),
     ("GET /readyz", ""),
     ("PATCH /admin/api/administrators/{id}", "administrators.manage"),
+    ("PATCH /admin/api/bindings/{id}", "bindings.change"),
     ("POST /admin/api/account/second-factor", "account.own"),
     ("POST /admin/api/account/second-factor/confirm", "account.own"),
     ("POST /admin/api/administrators", "administrators.manage"),
@@ -54,7 +61,9 @@ const ROUTES: [(&str, &str); 42] = [
     ),
     ("POST /admin/api/alerts/deliveries/retry", "alerts.change"),
     ("POST /admin/api/alerts/test", "alerts.change"),
+    ("POST /admin/api/bindings", "bindings.change"),
     ("POST /admin/api/bindings/ban", "bindings.change"),
+    ("POST /admin/api/bindings/bulk", "bindings.change"),
     ("POST /admin/api/bindings/unban", "bindings.change"),
     ("POST /admin/api/bindings/unbind", "bindings.change"),
     ("POST /admin/api/login", ""),

@@ -33,6 +33,7 @@ async fn fixture() -> Fixture {
             hint: KeyHint::from_stored("sk-ab…wxyz".to_owned()),
             network: network("192.0.2.7/32"),
             bound_at: NOW,
+            profile: "".into(),
         })
         .await;
     let Ok(Claim::Won(binding)) = claimed else {

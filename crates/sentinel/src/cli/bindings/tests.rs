@@ -30,6 +30,7 @@ impl Fixture {
                 hint: ApiKey::new(key).hint(),
                 network: format!("192.0.2.{number}").parse().expect("a network"),
                 bound_at: fixture.clock.now(),
+                profile: "".into(),
             };
             fixture.store.claim(new).await.expect("a fresh store");
         }

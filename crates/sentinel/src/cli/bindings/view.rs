@@ -189,6 +189,9 @@ mod tests {
             last_used_at: None,
             use_count: 0,
             ban_reason: String::new(),
+            ban_expires_at: None,
+            remarks: sentinel_core::binding::Remarks::default(),
+            profile: String::new(),
         };
         let listed = u8::try_from(NETWORKS_LISTED_MAX).expect("few");
         assert!(!networks(&with(listed)).contains('+'));

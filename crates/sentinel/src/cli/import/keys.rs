@@ -13,6 +13,7 @@ use sentinel_store::transfer;
 
 use super::lines::{self, Faults, Spool};
 use crate::cli::CliError;
+use crate::keys::identify;
 
 /// Stands before a fingerprint that is given in place of a key.
 const FINGERPRINT: &str = "fingerprint:";
@@ -60,6 +61,9 @@ impl KeyReader<'_> {
             last_used_at: None,
             use_count: 0,
             ban_reason: String::new(),
+            ban_expires_at: None,
+            remarks: sentinel_core::binding::Remarks::default(),
+            profile: String::new(),
         })
     }
 
@@ -69,20 +73,12 @@ impl KeyReader<'_> {
                 .ok_or_else(|| format!("has no 64 hexadecimal digits behind {FINGERPRINT}"))?;
             return Ok((fingerprint, KeyHint::from_stored("…".to_owned())));
         }
-        let is_placeholder = self.profile.placeholder.as_deref() == Some(text);
-        let key = ApiKey::new(text);
-        let normalised = self
-            .profile
-            .normalisation
-            .apply(text)
-            .filter(|_| self.profile.alphabet.holds(text) && !is_placeholder)
-            .ok_or_else(|| {
-                format!(
-                    "does not begin with a key that profile {} takes",
-                    self.profile.name
-                )
-            })?;
-        Ok((self.hasher.fingerprint(&normalised), key.hint()))
+        identify(self.profile, self.hasher, &ApiKey::new(text)).ok_or_else(|| {
+            format!(
+                "does not begin with a key that profile {} takes",
+                self.profile.name
+            )
+        })
     }
 }
 

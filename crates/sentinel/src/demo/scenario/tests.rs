@@ -10,12 +10,12 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use http::HeaderMap;
-use sentinel_core::binding::{Binding, BindingCounts, BindingStatus, Version};
+use sentinel_core::binding::{Binding, BindingCounts, BindingEdit, BindingStatus, Edited, Version};
 use sentinel_core::event::{Intercept, InterceptOutcome, Reference};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
 use sentinel_core::policy::OwnPolicy;
-use sentinel_core::ports::InterceptBucket;
+use sentinel_core::ports::{ArchivedBinding, BindingPage, CountedBindings, InterceptBucket, MovedBinding};
 use sentinel_core::time::{SystemClock, Timestamp};
 use serde_json::json;
 
@@ -61,6 +61,9 @@ impl StandIn {
             last_used_at: None,
             use_count: 0,
             ban_reason: String::new(),
+            ban_expires_at: None,
+            remarks: sentinel_core::binding::Remarks::default(),
+            profile: String::new(),
         };
         if self.fault == Fault::BindsNothing {
             return fresh;
@@ -150,7 +153,7 @@ async fn pass(
 
 #[async_trait]
 impl BindingAdmin for StandIn {
-    async fn list(&self, _: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
+    async fn list_ordered(&self, _: BindingFilter, _: BindingPage) -> Result<Vec<BindingRecord>, StoreError> {
         Ok(self
             .bound
             .lock()
@@ -168,30 +171,34 @@ impl BindingAdmin for StandIn {
         Ok(BindingCounts::default())
     }
 
-    async fn unbind(&self, id: BindingId, _: Actor) -> Result<Option<BindingRecord>, StoreError> {
+    async fn count_some(&self, _: BindingFilter) -> Result<CountedBindings, StoreError> {
+        unreachable!("the show counts nothing")
+    }
+
+    async fn create(&self, _: MovedBinding, _: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        unreachable!("the show binds by use only")
+    }
+
+    async fn earlier(&self, _: KeyFingerprint, _: u32) -> Result<Vec<ArchivedBinding>, StoreError> {
+        unreachable!("the show looks at no archive")
+    }
+
+    async fn edit(
+        &self,
+        id: BindingId,
+        edit: BindingEdit,
+        _: Option<Version>,
+        _: Actor,
+    ) -> Result<Edited, StoreError> {
+        if edit != BindingEdit::Unbind {
+            return Ok(Edited::Missing);
+        }
         let mut bound = self.bound.lock().expect("not poisoned");
         let found = bound.values().find(|record| record.binding.id == id).cloned();
         if self.fault != Fault::IgnoresUnbind {
             bound.retain(|_, record| record.binding.id != id);
         }
-        Ok(found)
-    }
-
-    async fn ban(&self, _: BindingId, _: String, _: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(None)
-    }
-
-    async fn unban(&self, _: BindingId, _: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(None)
-    }
-
-    async fn set_networks(
-        &self,
-        _: BindingId,
-        _: Vec<Network>,
-        _: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(None)
+        Ok(found.map_or(Edited::Missing, |record| Edited::Done(Box::new(record))))
     }
 }
 

@@ -92,6 +92,7 @@ impl Fixture {
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: self.clock.now(),
+            profile: "".into(),
         };
         match self.lookup.claim(new).await {
             Ok(Claim::Won(known)) => known,

@@ -33,6 +33,7 @@ impl Jumping {
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1/32".parse().expect("a network"),
             bound_at: jumping.clock.now(),
+            profile: "".into(),
         };
         jumping.lookup.claim(new).await.expect("memory works");
         jumping

@@ -148,6 +148,7 @@ async fn claim(lookup: Arc<CachedLookup>, number: u32, contender: u8) -> (u32, b
         hint: KeyHint::from_stored("sk-…".to_owned()),
         network: format!("{}/32", address(contender)).parse().expect("a network"),
         bound_at: SystemClock.now(),
+        profile: "".into(),
     };
     let claim = lookup.claim(new).await.expect("the store works");
     let won = matches!(claim, Claim::Won(_));

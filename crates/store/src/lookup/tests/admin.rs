@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sentinel_core::binding::{BindingCounts, BindingId, BindingRecord, BindingStatus, Version};
+use sentinel_core::binding::{
+    BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus, Edited, Version,
+};
 use sentinel_core::event::Actor;
-use sentinel_core::network::Network;
-use sentinel_core::ports::{BindingAdmin, BindingFilter, BindingLookup, BindingStore, Claim, StoreError};
+use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::ports::{
+    ArchivedBinding, BindingAdmin, BindingFilter, BindingLookup, BindingPage, BindingStore, Claim,
+    CountedBindings, MovedBinding, StoreError,
+};
 
 use super::super::{CachedLookup, InvalidatingAdmin};
 use super::scripted::Scripted;
@@ -151,18 +156,14 @@ struct Unreliable {
     answer: Option<StoreError>,
 }
 
-impl Unreliable {
-    async fn answer(&self, record: Option<BindingRecord>) -> Result<Option<BindingRecord>, StoreError> {
-        // Waits where the scripted store waits.
-        let _ = self.store.find(&fingerprint(u32::MAX)).await;
-        self.answer.clone().map_or(Ok(record), Err)
-    }
-}
-
 #[async_trait]
 impl BindingAdmin for Unreliable {
-    async fn list(&self, filter: BindingFilter) -> Result<Vec<BindingRecord>, StoreError> {
-        self.store.memory.list(filter).await
+    async fn list_ordered(
+        &self,
+        filter: BindingFilter,
+        page: BindingPage,
+    ) -> Result<Vec<BindingRecord>, StoreError> {
+        self.store.memory.list_ordered(filter, page).await
     }
 
     async fn show(&self, id: BindingId) -> Result<Option<BindingRecord>, StoreError> {
@@ -173,34 +174,33 @@ impl BindingAdmin for Unreliable {
         self.store.memory.counts().await
     }
 
-    async fn unbind(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        let record = self.store.memory.unbind(id, actor).await?;
-        self.answer(record).await
+    async fn count_some(&self, filter: BindingFilter) -> Result<CountedBindings, StoreError> {
+        self.store.memory.count_some(filter).await
     }
 
-    async fn ban(
+    async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        self.store.memory.create(new, actor).await
+    }
+
+    async fn earlier(
+        &self,
+        fingerprint: KeyFingerprint,
+        limit: u32,
+    ) -> Result<Vec<ArchivedBinding>, StoreError> {
+        self.store.memory.earlier(fingerprint, limit).await
+    }
+
+    async fn edit(
         &self,
         id: BindingId,
-        reason: String,
+        edit: BindingEdit,
+        known: Option<Version>,
         actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        let record = self.store.memory.ban(id, reason, actor).await?;
-        self.answer(record).await
-    }
-
-    async fn unban(&self, id: BindingId, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        let record = self.store.memory.unban(id, actor).await?;
-        self.answer(record).await
-    }
-
-    async fn set_networks(
-        &self,
-        id: BindingId,
-        networks: Vec<Network>,
-        actor: Actor,
-    ) -> Result<Option<BindingRecord>, StoreError> {
-        let record = self.store.memory.set_networks(id, networks, actor).await?;
-        self.answer(record).await
+    ) -> Result<Edited, StoreError> {
+        let edited = self.store.memory.edit(id, edit, known, actor).await?;
+        // Waits where the scripted store waits.
+        let _ = self.store.find(&fingerprint(u32::MAX)).await;
+        self.answer.clone().map_or(Ok(edited), Err)
     }
 }
 

@@ -48,6 +48,7 @@ async fn every_change_is_shared_and_told() {
         hint: KeyHint::from_stored("sk-…".to_owned()),
         network: "192.0.2.1".parse().expect("a network"),
         bound_at: Timestamp::from_unix_ms(1),
+        profile: "".into(),
     };
     let Ok(Claim::Won(binding)) = store.claim(new).await else {
         panic!("nobody else claims");

@@ -24,11 +24,11 @@ const COUNT_REMOVALS: &str =
     "SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END AS removals FROM binding_removals";
 
 const INSERT: &str = "WITH asked AS MATERIALIZED ( \
-         SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::timestamptz[]) \
-         AS asked (fingerprint, hint, network, bound_at)), \
+         SELECT * FROM unnest($1::bytea[], $2::text[], $3::text[], $4::timestamptz[], $5::text[]) \
+         AS asked (fingerprint, hint, network, bound_at, profile)), \
      made AS ( \
-         INSERT INTO bindings (fingerprint, hint, status, policy, version, bound_at, updated_at) \
-         SELECT fingerprint, hint, 'active', '{}', nextval('binding_version'), bound_at, bound_at FROM asked \
+         INSERT INTO bindings (fingerprint, hint, status, policy, version, bound_at, updated_at, profile) \
+         SELECT fingerprint, hint, 'active', '{}', nextval('binding_version'), bound_at, bound_at, profile FROM asked \
          ON CONFLICT (fingerprint) DO NOTHING RETURNING id, fingerprint, version), \
      networks AS ( \
          INSERT INTO binding_networks (binding_id, position, network) \
@@ -89,9 +89,10 @@ async fn insert(session: &Session, new: &[NewBinding]) -> Result<(i64, Vec<Row>,
     let hints: Vec<Cow<'_, str>> = new.iter().map(|new| values::text(new.hint.as_str())).collect();
     let networks: Vec<String> = new.iter().map(|new| new.network.to_string()).collect();
     let moments: Vec<Moment> = new.iter().map(|new| Moment(new.bound_at)).collect();
+    let profiles: Vec<Cow<'_, str>> = new.iter().map(|new| values::text(&new.profile)).collect();
     let count = session.prepare_cached(COUNT_REMOVALS).await?;
     let insert = session.prepare_cached(INSERT).await?;
-    let values: &rows::Values<'_> = &[&fingerprints, &hints, &networks, &moments];
+    let values: &rows::Values<'_> = &[&fingerprints, &hints, &networks, &moments, &profiles];
     let (before, made, after) = try_join3(
         session.query_one(&count, &[]),
         session.query(&insert, values),

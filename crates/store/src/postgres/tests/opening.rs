@@ -1,6 +1,7 @@
 //! What a database may be when a store is opened on it.
 
-use sentinel_core::ports::{InterceptFilter, InterceptStore};
+use sentinel_core::binding::BindingId;
+use sentinel_core::ports::{AuditStore as _, EventFilter, InterceptFilter, InterceptStore, verify};
 use sentinel_testkit::{Fault, FaultProxy, PostgresServer, bounded};
 use tokio::task::JoinSet;
 
@@ -273,7 +274,9 @@ async fn a_database_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
          CREATE TABLE refinery_schema_history AS SELECT * FROM first; {} \
          INSERT INTO intercept_logs (reference, at, reason, outcome, client_ip, method, path, user_agent, count) \
          SELECT 'sr_' || number, '2030-01-01', 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1 \
-         FROM unnest(ARRAY[1, 2, 2]) AS number;",
+         FROM unnest(ARRAY[1, 2, 2]) AS number; \
+         INSERT INTO admin_events (at, actor, action, detail) VALUES \
+         ('2030-01-01', 'root', 'ban', '{{\"after\":null,\"binding\":7,\"hint\":\"sk\"}}'), ('2030-01-01', 'root', 'login', 'x');",
         include_str!("../../../migrations/postgres/V1__initial.sql")
     );
     outside(&server)
@@ -291,4 +294,14 @@ async fn a_database_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
     let rows = InterceptStore::list(&store, filter).await.expect("rows");
     assert_eq!(rows.len(), 2);
     assert!(rows.iter().all(|row| row.intercept.last_at == row.intercept.at));
+    // What operators did before there was a chain stays outside of it, and belongs to its binding's history.
+    let filter = EventFilter {
+        binding: Some(BindingId(7)),
+        limit: 10,
+        ..EventFilter::default()
+    };
+    let events = store.events(filter).await.expect("events");
+    assert_eq!((events.len(), events[0].event.action.as_str()), (1, "ban"));
+    assert_eq!(store.chain_head().await.expect("a head").began_after, 2);
+    assert_eq!(verify(&store).await.expect("a verdict").first_broken, None);
 }

@@ -1,0 +1,136 @@
+// What an operator does, with the true API behind it.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { launch, open, signIn } from './browser.mjs';
+import { startServer, until, use } from './server.mjs';
+
+let server;
+let browser;
+let window;
+before(async () => {
+  [server, browser] = await Promise.all([startServer(), launch()]);
+  window = await open(browser, server.url);
+  await signIn(window);
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const binding = async () => (await server.api('GET', '/bindings/1')).json();
+const click = (name, options) => window.page.getByRole('button', { name, ...options }).click();
+
+test('a ban is made with a reason, and undone', async () => {
+  const { page } = window;
+  await window.go('/bindings?binding=1');
+  await click('Ban', { exact: true });
+  await page.getByLabel('Reason, for your colleagues').fill('leaked <b>key</b>');
+  await page.locator('form').getByRole('button', { name: 'Ban' }).click();
+  await page.getByText('The key is banned.').waitFor();
+  assert.equal((await binding()).ban_reason, 'leaked <b>key</b>');
+  await page.getByText('leaked <b>key</b>').waitFor();
+  await click('Undo');
+  await until('the ban is undone', async () => (await binding()).status === 'active');
+});
+
+test('networks are explained while they are typed, and what is none cannot be saved', async () => {
+  const { page } = window;
+  await window.go('/bindings?binding=1');
+  await click('Edit networks');
+  const field = page.getByLabel('Networks, one a line');
+  await field.fill('127.0.0.1\n127.0.0.300');
+  await page.getByText('Neither an address nor a network').waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Save' }).isDisabled());
+  await field.fill('127.0.0.1\n127.0.0.2');
+  await click('Save');
+  await page.getByText('The networks are saved.').waitFor();
+  assert.deepEqual((await binding()).networks.length, 2);
+  await until('the other address is let in', async () => (await use(server.proxy, { from: '127.0.0.2' })) === 200);
+});
+
+test('one intercept is explained, and its address allowed', async () => {
+  const { page } = window;
+  await window.go('/intercepts?client_ip=127.0.0.3');
+  await page.getByRole('button', { name: 'Other network' }).first().click();
+  await page.getByText('bound to another network').waitFor();
+  await click('Allow this address too');
+  await until('the address is allowed', async () => (await binding()).networks.some((one) => one.startsWith('127.0.0.3')));
+});
+
+test('what a client sent is never taken for HTML', async () => {
+  const { page } = window;
+  for (const address of ['127.0.0.4', '127.0.0.5']) {
+    await window.go(`/intercepts?client_ip=${address}`);
+    await page.getByRole('button', { name: 'Other network' }).first().click();
+    await page.getByText('User agent').waitFor();
+    assert.equal(await page.evaluate(() => window.hacked), undefined);
+  }
+});
+
+test('a setting is checked, reviewed, saved and given back', async () => {
+  const { page } = window;
+  await window.go('/settings');
+  const field = page.locator('[id="policy.slots"]');
+  await field.fill('65');
+  await page.getByText('It must be from 1 to 64.').waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Review and save' }).isDisabled());
+  await field.fill('3');
+  await click('Review and save');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+  await page.getByText('The settings are saved.').waitFor();
+  const slots = async () => (await (await server.api('GET', '/settings')).json()).items.find((one) => one.name === 'policy.slots');
+  assert.deepEqual([(await slots()).value, (await slots()).source], ['3', 'database']);
+  await click('Back to file or default');
+  await click('Review and save');
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
+  await until('the setting is given back', async () => (await slots()).source === 'default');
+});
+
+test('an administrator is added and removed by typing the name', async () => {
+  const { page } = window;
+  await window.go('/access?tab=administrators');
+  await page.getByLabel('Name').fill('zhang.min');
+  await page.getByLabel('First password').fill('a long first password');
+  await click('Add', { exact: true });
+  await page.getByText('zhang.min was added.').waitFor();
+  await click('Remove');
+  const dialog = page.getByRole('dialog');
+  assert.ok(await dialog.getByRole('button', { name: 'Remove' }).isDisabled());
+  await dialog.getByRole('textbox').fill('zhang.min');
+  await dialog.getByRole('button', { name: 'Remove' }).click();
+  await page.locator('li', { hasText: 'zhang.min' }).waitFor({ state: 'detached' });
+});
+
+test('a token is shown once and taken back', async () => {
+  const { page } = window;
+  await window.go('/access?tab=tokens');
+  await page.getByLabel('What it is for').fill('backup');
+  await click('Make', { exact: true });
+  await page.getByText(/^sentinel_/).first().waitFor();
+  await click('Take back');
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('textbox').fill('backup');
+  await dialog.getByRole('button', { name: 'Take back' }).click();
+  await page.getByText('No tokens').waitFor();
+});
+
+test('a key is unbound only by typing its hint', async () => {
+  const { page } = window;
+  await window.go('/bindings?binding=1');
+  await click('Unbind');
+  const { hint } = await binding();
+  const dialog = page.getByRole('dialog').filter({ has: page.getByText('cannot be undone') });
+  await dialog.getByRole('textbox').fill(hint);
+  await dialog.getByRole('button', { name: 'Unbind' }).click();
+  await until('the binding is gone', async () => (await server.api('GET', '/bindings/1')).status === 404);
+});
+
+test('signing out leads to the sign-in, and a reload stays there', async () => {
+  const { page } = window;
+  assert.deepEqual(window.errors, []);
+  await window.go('/dashboard');
+  await click('Sign out');
+  await page.waitForURL(/sign-in/);
+  await page.reload();
+  await page.locator('input[name=username]').waitFor();
+});
