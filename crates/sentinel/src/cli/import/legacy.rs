@@ -157,7 +157,7 @@ pub(super) async fn run(
     database.each_binding(|binding| taking.binding(binding)).await?;
     taking.keep_merged()?;
     database
-        .each_intercept(|intercept| taking.intercept(&intercept))
+        .each_intercept(|intercept| taking.intercept(intercept))
         .await?;
     drop(database);
     write(import, taking, out).await

@@ -83,18 +83,15 @@ impl LegacyDatabase {
         mut take: impl FnMut(LegacyBinding) -> Result<(), CliError>,
     ) -> Result<(), CliError> {
         let columns = self.columns(&BINDINGS).await?;
+        // One without any moment is bound now: an old one would be put away as unused.
+        let bound_at = columns.milliseconds(&["first_used_at", "created_at", "bound_at"]);
+        let last_used_at = columns.milliseconds(&["last_used_at"]);
         let select = format!(
-            "SELECT id::text, {}, {}, {}, {}, {} FROM token_bindings ORDER BY id",
+            "SELECT id::text, {}, {}, {}, coalesce({bound_at}, {last_used_at}, floor(extract(epoch FROM now()) * 1000)::bigint), \
+             {last_used_at} FROM token_bindings ORDER BY id",
             columns.hash(),
             columns.networks(),
             columns.text(&["status"]),
-            // One without any moment is bound now: an old one would be put away as unused.
-            format!(
-                "coalesce({}, {}, floor(extract(epoch FROM now()) * 1000)::bigint)",
-                columns.milliseconds(&["first_used_at", "created_at", "bound_at"]),
-                columns.milliseconds(&["last_used_at"])
-            ),
-            columns.milliseconds(&["last_used_at"]),
         );
         self.each(&select, |row| take(binding(row)?).map_err(Stop::End))
             .await
@@ -290,6 +287,7 @@ fn network(text: &str) -> Option<Network> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
 fn broken(error: tokio_postgres::Error) -> LegacyError {
     LegacyError::Database(said(&error))
 }

@@ -40,13 +40,13 @@ fn needed(path: &Path, text: &Secret, name: &'static str) -> Result<Secret, Lega
 
 /// The last value of a variable that is not empty, read as python-dotenv reads it: without `export`, quotes, and a comment behind.
 fn variable(text: &str, name: &str) -> Option<Secret> {
-    let values = text.lines().filter_map(|line| {
+    let mut values = text.lines().rev().filter_map(|line| {
         let line = line.trim_start();
         let line = line.strip_prefix("export ").unwrap_or(line);
         let (given, value) = line.split_once('=')?;
         (given.trim() == name).then(|| value.trim())
     });
-    let value = unquoted(values.last()?);
+    let value = unquoted(values.next()?);
     (!value.expose().is_empty()).then_some(value)
 }
 
