@@ -51,6 +51,10 @@ deploy-secrets: ## Fill what deploy/compose.yaml needs: .env, secrets, a certifi
 test-deploy: ## Bring the deployment up in real containers and check it (podman, as root; minutes)
 	@deploy/test/run
 
+.PHONY: test-forward-auth
+test-forward-auth: build ## Let a real Nginx and a real Caddy ask Sentinel, as docs/forward-auth.md has it
+	@deploy/test/forward-auth
+
 .PHONY: deb
 deb: ## Build the Debian package, into target/release-artifacts
 	@scripts/deb

@@ -1,5 +1,6 @@
 // What an operator does, with the true API behind it.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { launch, open, signIn } from './browser.mjs';
 import { startServer, until, use } from './server.mjs';
@@ -19,7 +20,6 @@ after(async () => {
 
 const binding = async () => (await server.api('GET', '/bindings/1')).json();
 const click = (name, options) => window.page.getByRole('button', { name, ...options }).click();
-
 test('a ban is made with a reason, and undone', async () => {
   const { page } = window;
   await window.go('/bindings?binding=1');
@@ -28,7 +28,7 @@ test('a ban is made with a reason, and undone', async () => {
   await page.locator('form').getByRole('button', { name: 'Ban' }).click();
   await page.getByText('The key is banned.').waitFor();
   assert.equal((await binding()).ban_reason, 'leaked <b>key</b>');
-  await page.getByText('leaked <b>key</b>').waitFor();
+  await page.getByText('leaked <b>key</b>').first().waitFor();
   await click('Undo');
   await until('the ban is undone', async () => (await binding()).status === 'active');
 });
@@ -55,6 +55,31 @@ test('one intercept is explained, and its address allowed', async () => {
   await page.getByText('bound to another network').waitFor();
   await click('Allow this address too');
   await until('the address is allowed', async () => (await binding()).networks.some((one) => one.startsWith('127.0.0.3')));
+});
+
+test('a reference is looked up and explained, whatever else is filtered', async () => {
+  const { page } = window;
+  const { items } = await (await server.api('GET', '/logs?client_ip=127.0.0.9')).json();
+  await window.go(`/intercepts?reference=${items[0].reference}&reason=key_banned`);
+  await page.getByText('Bound now to').waitFor();
+  await page.getByText('The rule is enforced: the request was refused.').waitFor();
+  await window.go('/intercepts?reference=sr_aaaaaaaaaaaaaaaa');
+  await page.getByText('No row has this reference.').waitFor();
+  window.errors.splice(0, window.errors.length, ...window.errors.filter((text) => !/404/.test(text)));
+});
+
+test('intercepts are exported with the filters that are set', async () => {
+  const { page } = window;
+  await window.go('/intercepts?client_ip=127.0.0.9');
+  const download = async (name) => {
+    const [file] = await Promise.all([page.waitForEvent('download'), click(name)]);
+    return { name: file.suggestedFilename(), text: await readFile(await file.path(), 'utf8') };
+  };
+  const table = await download('Export as CSV');
+  assert.match(table.name, /^sentinel-intercepts-\d{4}-\d\d-\d\d\.csv$/);
+  assert.ok(table.text.includes('127.0.0.9') && !table.text.includes('127.0.0.4'), table.text);
+  const lines = (await download('Export as JSON Lines')).text.trim().split('\n');
+  assert.ok(lines.every((line) => JSON.parse(line).client_ip === '127.0.0.9'));
 });
 
 test('what a client sent is never taken for HTML', async () => {

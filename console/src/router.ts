@@ -3,12 +3,13 @@ import { createRouter, createWebHistory, type RouteRecordRaw } from 'vue-router'
 import { useSession } from './api/session';
 import { i18n } from './i18n';
 
-/** The pages of the navigation, in its order. */
+/** The pages of the navigation, in its order; `needs` names the permission without which there is nothing to see. */
 export const PAGES = [
   { name: 'dashboard', path: 'dashboard', component: () => import('./features/dashboard/DashboardPage.vue') },
   { name: 'bindings', path: 'bindings', component: () => import('./features/bindings/BindingsPage.vue') },
   { name: 'intercepts', path: 'intercepts', component: () => import('./features/intercepts/InterceptsPage.vue') },
   { name: 'alerts', path: 'alerts', component: () => import('./features/alerts/AlertsPage.vue') },
+  { name: 'audit', path: 'audit', component: () => import('./features/audit/AuditPage.vue'), meta: { needs: 'audit.read' } },
   { name: 'settings', path: 'settings', component: () => import('./features/settings/SettingsPage.vue') },
   { name: 'access', path: 'access', component: () => import('./features/access/AccessPage.vue') },
 ] as const satisfies readonly (RouteRecordRaw & { name: string })[];

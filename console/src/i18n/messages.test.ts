@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { preferredLanguage } from './index';
 
 /** Families whose keys are put together from a code of the API; `useCodeText` and templates name the family. */
-const FAMILIES = ['reasons', 'outcomes', 'rules', 'severities', 'alert_states', 'delivery_states', 'roles', 'sources'];
+const FAMILIES = ['reasons', 'outcomes', 'rules', 'severities', 'alert_states', 'delivery_states', 'roles', 'sources', 'actions', 'archive_reasons'];
 const SOURCES = join(import.meta.dirname, '..');
 
 type Tree = { [key: string]: string | Tree };

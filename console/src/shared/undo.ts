@@ -16,3 +16,8 @@ export function said(text: string, undo?: { label: string; run: () => unknown })
     ]),
   });
 }
+
+/** Says that something could not be taken back. */
+export function notDone(text: string): void {
+  ElMessage({ type: 'error', message: text, showClose: true });
+}

@@ -1,4 +1,5 @@
 import type { RouteLocationRaw } from 'vue-router';
+import { REFERENCE } from '@/shared/reference';
 import { networkFacts } from '@/shared/network';
 
 export interface Lookup {
@@ -6,8 +7,6 @@ export interface Lookup {
   to: RouteLocationRaw;
 }
 
-/** A reference as a refused client is shown it. */
-const REFERENCE = /^sr_[0-9a-z]{8,40}$/i;
 
 /** Where what was typed may be looked up. */
 export function lookupsFor(text: string): Lookup[] {

@@ -18,8 +18,10 @@ use crate::profile::{Carrier, Place, Profile};
 
 mod filter;
 mod query;
+mod sole;
 
 pub use filter::{CredentialFilter, Passage};
+pub use sole::refuse_others;
 
 /// Headers in which some gateway takes a key. None of them goes on unless it holds the checked one.
 pub static CREDENTIAL_HEADERS: [HeaderName; 8] = [
@@ -75,6 +77,9 @@ pub enum CredentialAmbiguous {
     /// The path can be read in several ways that lead to different credentials.
     #[error("the path can be read in ways that lead to different credentials")]
     Path,
+    /// Where nothing is held back: beside the checked credential there is another one, or something that could be taken for one.
+    #[error("the request carries more than one credential")]
+    Several,
 }
 
 /// A key as the gateway will find it. Does not print.

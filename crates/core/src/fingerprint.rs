@@ -155,6 +155,17 @@ pub enum NormalisedKey<'k> {
     CaseFolded(&'k str),
 }
 
+/// Whether both have one fingerprint. For values of one request only: it takes longer the more they agree.
+impl PartialEq for NormalisedKey<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exact(one), Self::Exact(other)) => one == other,
+            (Self::CaseFolded(one), Self::CaseFolded(other)) => one.eq_ignore_ascii_case(other),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Debug for NormalisedKey<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("NormalisedKey(redacted)")

@@ -13,6 +13,7 @@ use sentinel_core::time::Timestamp;
 
 use crate::client::Stream;
 use crate::exchange::{Exchange, ExchangeError};
+use crate::judgement::Arrival;
 use crate::record::{Breach, KeyEvidence};
 use crate::upstream::UpstreamError;
 use crate::worker::Worker;
@@ -65,25 +66,25 @@ impl Standing {
     }
 }
 
-/// Asks the store; on a claim path an unknown key is bound to `client_ip`.
+/// Asks the store; where it may be claimed, an unknown key is bound to the client's address.
 pub(crate) async fn find_or_claim(
     worker: &Worker,
     key: KeyEvidence,
-    is_claim_path: bool,
-    client_ip: ClientIp,
-    now: Timestamp,
+    may_claim: bool,
+    arrival: &Arrival<'_>,
 ) -> Result<Standing, Breach> {
     let shared = &worker.shared;
+    let (client_ip, now) = (arrival.client_ip, arrival.at);
     match shared.lookup.find(&key.fingerprint, now).await {
         Ok(Some(known)) => return Ok(Standing::Bound(known)),
         Ok(None) => {}
         Err(error) => return Ok(unanswered(worker, &error)),
     }
-    if !is_claim_path {
+    if !may_claim {
         return Ok(Standing::OffClaimPath);
     }
     let breach = |reason, key| Breach::of(reason, None, Some(key));
-    if shared.client_ip.is_trusted(client_ip) {
+    if arrival.is_from_proxy {
         tracing::warn!(%client_ip, "a trusted proxy's own address is never bound: narrow the trusted proxies");
         return Err(breach(RefusalReason::ClientIpUnresolvable, key));
     }
@@ -118,19 +119,12 @@ async fn claim(worker: &Worker, key: KeyEvidence, client_ip: ClientIp, now: Time
     }
 }
 
-/// Adds `client_ip` to the networks of a key that still has room; gives the binding as it is then. Where nothing can be learned, as from a
+/// Adds the client's address to the networks of a key that still has room; gives the binding as it is then. Where nothing can be learned, as from a
 /// trusted proxy's own address, the binding stays as it was, and is judged as it is.
-pub(crate) async fn learn(
-    worker: &Worker,
-    standing: Standing,
-    client_ip: ClientIp,
-    now: Timestamp,
-) -> Standing {
+pub(crate) async fn learn(worker: &Worker, standing: Standing, arrival: &Arrival<'_>) -> Standing {
     let shared = &worker.shared;
-    let Some(known) = standing
-        .known()
-        .filter(|_| !shared.client_ip.is_trusted(client_ip))
-    else {
+    let (client_ip, now) = (arrival.client_ip, arrival.at);
+    let Some(known) = standing.known().filter(|_| !arrival.is_from_proxy) else {
         return standing;
     };
     let slots = known.binding.policy.slots(&shared.rules.now());

@@ -1,5 +1,6 @@
 //! What the data plane is given: where to listen, what to protect, by which rules, within which bounds.
 
+mod forward_auth;
 mod upstream;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use sentinel_core::time::Clock;
 
 use crate::tls::TlsConfig;
 
+pub use forward_auth::{AuthConvention, ForwardAuth};
 pub use upstream::{
     HEALTH_PATH_BYTES_MAX, HealthPath, HostHeader, UPSTREAM_ORIGINS_MAX, Upstream, UpstreamOrigin,
     UpstreamTarget, UpstreamTargetError,
@@ -28,6 +30,8 @@ pub struct ProxyConfig {
     pub listen: SocketAddr,
     /// The certificate, when clients connect over TLS.
     pub tls: Option<TlsConfig>,
+    /// The listener that other proxies ask, if there is to be one.
+    pub forward_auth: Option<ForwardAuth>,
     /// How many threads serve them, each with its own listener; at least one.
     pub cores: usize,
     /// The gateway.

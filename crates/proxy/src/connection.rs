@@ -13,6 +13,7 @@ use crate::client::{Client, NoRequest, Stream};
 use crate::connections::Phase;
 use crate::exchange::{ExchangeError, encoding_for};
 use crate::forward::Forwarded;
+use crate::forward_auth;
 use crate::headers::{ResponseContext, write_response};
 use crate::http1::body::{BodyDecoder, BodyEncoding};
 use crate::http1::framing::{BodyLength, Version};
@@ -129,6 +130,15 @@ async fn serve_request<S: Stream>(
     client: &mut Client<S>,
     request: &RequestHead,
 ) -> After {
+    if let Some(asked) = peer.forward_auth(worker) {
+        return match forward_auth::serve(worker, asked, peer, request).await {
+            Ok(permit) => {
+                let write = |closes, out: &mut Vec<u8>| forward_auth::write_permitted(permit, closes, out);
+                answer(worker, client, request, write).await
+            }
+            Err(refusal) => refuse(worker, client, request, &refusal).await,
+        };
+    }
     match lifecycle::serve(worker, peer, client, request).await {
         Ok(forwarded) if forwarded.head.status == 101 => {
             let Forwarded { exchange, head } = forwarded;
@@ -177,7 +187,6 @@ async fn relay<S: Stream>(worker: &Worker, forwarded: Forwarded<'_, S>, request:
     }
 }
 
-/// Answers by ourselves. The connection stays only if all of the request is here already: nobody wants to read the rest of it.
 async fn refuse<S: Stream>(
     worker: &Rc<Worker>,
     client: &mut Client<S>,
@@ -188,12 +197,24 @@ async fn refuse<S: Stream>(
         // Without the record it would be as if this never happened.
         record::settled(worker, ticket).await;
     }
+    let to_head = request.method() == Method::HEAD.as_str();
+    let write = |closes, out: &mut Vec<u8>| refusal.write(closes, to_head, out);
+    answer(worker, client, request, write).await
+}
+
+/// Answers by ourselves. `write` is told whether the connection closes: it stays only if all of the request is here already, since nobody wants to
+/// read the rest of it.
+async fn answer<S: Stream>(
+    worker: &Worker,
+    client: &mut Client<S>,
+    request: &RequestHead,
+    write: impl FnOnce(bool, &mut Vec<u8>),
+) -> After {
     let rest = rest_behind_body(request);
     let is_connect = request.method() == Method::CONNECT.as_str();
     let stays = rest.is_some() && request.keeps_alive && !is_connect && worker.phase() == Phase::Serving;
-    let to_head = request.method() == Method::HEAD.as_str();
     client.outbound.clear();
-    refusal.write(!stays, to_head, client.outbound.buffer());
+    write(!stays, client.outbound.buffer());
     if let Some(rest) = rest.filter(|_| stays && !client.has_taken_following) {
         client.inbound.extend_from_slice(rest);
     }

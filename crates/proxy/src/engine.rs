@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sentinel_core::ports::BindingWatcher;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -18,7 +19,7 @@ use crate::config::{Dependencies, ProxyConfig};
 use crate::connections::Phase;
 use crate::descriptors;
 use crate::figures::Figures;
-use crate::listener;
+use crate::listener::{self, Listeners};
 use crate::live::{self, Changes, Watcher};
 use crate::tls::{CertificateWatch, Tls, TlsError};
 use crate::upstream::{self, Directory};
@@ -52,6 +53,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Engine {
     local_addr: SocketAddr,
+    forward_auth_addr: Option<SocketAddr>,
     figures: Arc<Figures>,
     watcher: Arc<Watcher>,
     phase: watch::Sender<Phase>,
@@ -65,15 +67,14 @@ impl Engine {
     /// Listens and starts the workers.
     pub fn start(config: ProxyConfig, dependencies: Dependencies) -> Result<Self, StartError> {
         let workers = config.cores.max(1);
-        let listen_error = |source| StartError::Listen {
-            address: config.listen,
-            source,
-        };
         let tls = config.tls.clone();
         let tls = tls.map(|tls| Tls::start(tls, Arc::clone(&dependencies.clock)));
         let (tls, certificate) = tls.transpose()?.unzip();
-        let sockets = listen(config.listen, workers).map_err(listen_error)?;
-        let local_addr = sockets[0].local_addr().map_err(listen_error)?;
+        let (local_addr, sockets) = listen(config.listen, workers)?;
+        let asked = config.forward_auth.as_ref();
+        let asked = asked.map(|asked| listen(asked.listen, workers)).transpose()?;
+        let (forward_auth_addr, asked) = asked.unzip();
+        let mut asked = asked.into_iter().flatten();
         descriptors::make_room(&config.bounds);
         let directory = Arc::new(Directory::new(&config.upstream, &config.bounds));
         let figures = Arc::new(Figures::new(workers, directory));
@@ -89,6 +90,7 @@ impl Engine {
                 shared: Arc::clone(&shared),
                 index,
                 socket,
+                forward_auth: asked.next(),
                 phase: phase.subscribe(),
                 changes,
                 alive: Alive(alive.clone()),
@@ -98,6 +100,7 @@ impl Engine {
         }
         Ok(Self {
             local_addr,
+            forward_auth_addr,
             figures,
             watcher: Arc::new(Watcher::new(watchers)),
             phase,
@@ -111,6 +114,11 @@ impl Engine {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where other proxies ask it, if they may.
+    pub fn forward_auth_addr(&self) -> Option<SocketAddr> {
+        self.forward_auth_addr
     }
 
     /// What it counts.
@@ -155,6 +163,7 @@ struct WorkerStart {
     shared: Arc<Shared>,
     index: usize,
     socket: std::net::TcpListener,
+    forward_auth: Option<std::net::TcpListener>,
     phase: watch::Receiver<Phase>,
     changes: Changes,
     alive: Alive,
@@ -181,15 +190,19 @@ impl WorkerStart {
             Err(error) => return tracing::error!(%error, "a worker could not start"),
         };
         runtime.block_on(async {
-            match tokio::net::TcpListener::from_std(self.socket) {
-                Ok(listener) => {
+            let listeners = TcpListener::from_std(self.socket).and_then(|proxy| {
+                let forward_auth = self.forward_auth.map(TcpListener::from_std).transpose()?;
+                Ok(Listeners { proxy, forward_auth })
+            });
+            match listeners {
+                Ok(listeners) => {
                     if self.index == 0 {
                         let (directory, bounds) =
                             (Arc::clone(&self.shared.directory), self.shared.bounds.clone());
                         tokio::task::spawn_local(upstream::keep_up(directory, bounds));
                     }
                     let worker = Rc::new(Worker::new(self.shared, self.index));
-                    listener::run(worker, listener, self.phase, self.changes).await;
+                    listener::run(worker, listeners, self.phase, self.changes).await;
                 }
                 Err(error) => tracing::error!(%error, "a worker could not listen"),
             }
@@ -199,16 +212,23 @@ impl WorkerStart {
     }
 }
 
-/// One socket per worker on one port. `SO_REUSEPORT` would let a second process join a port unnoticed, so a port of the operator's choice is
-/// bound without it first; a port of the kernel's choice is nobody else's.
-fn listen(address: SocketAddr, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
-    if address.port() != 0 {
-        drop(bind(address, false)?);
-    }
-    let first = bind(address, true)?;
-    let address = first.local_addr()?;
-    let others = (1..workers).map(|_| bind(address, true));
-    std::iter::once(Ok(first)).chain(others).collect()
+/// One socket per worker on one port, and which one it is. `SO_REUSEPORT` would let a second process join a port unnoticed, so a port of the
+/// operator's choice is bound without it first; a port of the kernel's choice is nobody else's.
+fn listen(
+    address: SocketAddr,
+    workers: usize,
+) -> Result<(SocketAddr, Vec<std::net::TcpListener>), StartError> {
+    let bind_all = || {
+        if address.port() != 0 {
+            drop(bind(address, false)?);
+        }
+        let first = bind(address, true)?;
+        let address = first.local_addr()?;
+        let others = (1..workers).map(|_| bind(address, true));
+        let all: io::Result<_> = std::iter::once(Ok(first)).chain(others).collect();
+        Ok((address, all?))
+    };
+    bind_all().map_err(|source| StartError::Listen { address, source })
 }
 
 fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {

@@ -34,6 +34,8 @@ impl Counter {
 #[derive(Debug, Default)]
 pub(crate) struct WorkerFigures {
     pub(crate) requests: Counter,
+    pub(crate) auth_requests: Counter,
+    pub(crate) auth_permitted: Counter,
     pub(crate) allowed: Counter,
     pub(crate) observed: Counter,
     pub(crate) claimed: Counter,
@@ -96,6 +98,8 @@ impl Figures {
             |pick: fn(&WorkerFigures) -> &Counter| self.workers.iter().map(|worker| pick(worker).get()).sum();
         FiguresSnapshot {
             requests: sum(|worker| &worker.requests),
+            auth_requests: sum(|worker| &worker.auth_requests),
+            auth_permitted: sum(|worker| &worker.auth_permitted),
             allowed: sum(|worker| &worker.allowed),
             observed: sum(|worker| &worker.observed),
             claimed: sum(|worker| &worker.claimed),
@@ -133,8 +137,12 @@ impl Figures {
 /// What the data plane has counted since it started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FiguresSnapshot {
-    /// Requests whose head was read.
+    /// Requests whose head was read, questions of other proxies included.
     pub requests: u64,
+    /// Questions of other proxies whether a request may go on.
+    pub auth_requests: u64,
+    /// Those that were answered with yes.
+    pub auth_permitted: u64,
     /// Requests that were let on because nothing spoke against them.
     pub allowed: u64,
     /// Requests that were let on although a rule was broken.

@@ -118,6 +118,11 @@ pub(crate) fn is_forwarding(name: &HeaderName) -> bool {
     Kind::of(name.as_str().as_bytes()) == Kind::Forwarding
 }
 
+/// Whether a line names another path than the request's own, which some gateway would take instead.
+pub(crate) fn names_another_path(lines: HeaderLines<'_>) -> bool {
+    lines.iter().any(|line| Kind::of(line.name) == Kind::Hidden)
+}
+
 /// What the head of a forwarded request is made of, beside the request itself.
 pub(crate) struct RequestContext<'r> {
     /// Which credential goes on.

@@ -2,7 +2,8 @@
 //!
 //! One thread per core, a worker, runs everything that a request needs; no request waits for another thread unless its key is not in the
 //! in-process cache. This crate knows no database: it sees the ports of `sentinel-core`. It must never forward
-//! without a [`sentinel_core::decision::Permit`], keep a body in memory, or write a status code outside `refusal`.
+//! without a [`sentinel_core::decision::Permit`], keep a body in memory, or write a status code outside `refusal`, other than the
+//! yes of `forward_auth`.
 
 mod admission;
 mod alarm;
@@ -16,12 +17,14 @@ mod engine;
 mod exchange;
 mod figures;
 mod forward;
+mod forward_auth;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod headers;
 mod http1;
 mod http2;
+mod judgement;
 mod lifecycle;
 mod listener;
 mod live;
@@ -37,8 +40,8 @@ mod upstream;
 mod worker;
 
 pub use config::{
-    Bounds, Dependencies, HEALTH_PATH_BYTES_MAX, HealthPath, HostHeader, ProxyConfig, UPSTREAM_ORIGINS_MAX,
-    Upstream, UpstreamOrigin, UpstreamTarget, UpstreamTargetError,
+    AuthConvention, Bounds, Dependencies, ForwardAuth, HEALTH_PATH_BYTES_MAX, HealthPath, HostHeader,
+    ProxyConfig, UPSTREAM_ORIGINS_MAX, Upstream, UpstreamOrigin, UpstreamTarget, UpstreamTargetError,
 };
 pub use engine::{Engine, StartError};
 pub use figures::{Figures, FiguresSnapshot};

@@ -6,6 +6,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::join;
+use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::network::{ClientIp, PeerAddr};
 use sentinel_core::proxy_protocol::{self, ProxyHeader};
 use tokio::io::AsyncReadExt as _;
@@ -14,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, timeout};
 
 use crate::admission::{Accepted, Share};
+use crate::config::ForwardAuth;
 use crate::connections::Phase;
 use crate::live::{self, Changes};
 use crate::protocol;
@@ -27,9 +30,19 @@ const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often idle upstream connections are looked through.
 const REAP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Which listener a connection came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// That of clients: their requests are forwarded.
+    Proxy,
+    /// That of other proxies: they ask whether a request may go on.
+    ForwardAuth,
+}
+
 /// Who is at the other end of a connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
+    door: Door,
     address: PeerAddr,
     ip: ClientIp,
     text: Box<str>,
@@ -42,11 +55,12 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    fn new(worker: &Worker, address: SocketAddr) -> Self {
+    fn new(worker: &Worker, address: SocketAddr, door: Door) -> Self {
         let address = PeerAddr(address);
         let ip = address.ip();
-        let is_trusted = worker.shared.client_ip.is_trusted(ip);
+        let is_trusted = rules(worker, door).is_trusted(ip);
         Self {
+            door,
             address,
             ip,
             text: ip.to_string().into_boxed_str(),
@@ -66,6 +80,21 @@ impl Peer {
         self.vouches = false;
         self.proxied = client;
         self.counted = client.filter(|client| !worker.shared.client_ip.is_trusted(*client));
+    }
+
+    /// Whom its listener believes about client addresses.
+    pub(crate) fn rules<'w>(&self, worker: &'w Worker) -> &'w ClientIpRules {
+        rules(worker, self.door)
+    }
+
+    /// What the listener is told that it came to, if that is the one of other proxies.
+    pub(crate) fn forward_auth<'w>(&self, worker: &'w Worker) -> Option<&'w ForwardAuth> {
+        forward_auth(worker, self.door)
+    }
+
+    /// Which listener it came to.
+    pub(crate) fn door(&self) -> Door {
+        self.door
     }
 
     /// For whom its connections and streams count; for nobody those of a trusted proxy, which stands for many clients.
@@ -108,10 +137,27 @@ impl Peer {
     }
 }
 
+fn forward_auth(worker: &Worker, door: Door) -> Option<&ForwardAuth> {
+    let forward_auth = worker.shared.forward_auth.as_ref();
+    forward_auth.filter(|_| door == Door::ForwardAuth)
+}
+
+fn rules(worker: &Worker, door: Door) -> &ClientIpRules {
+    forward_auth(worker, door).map_or(&worker.shared.client_ip, ForwardAuth::client_ip)
+}
+
+/// A worker's listeners.
+pub(crate) struct Listeners {
+    /// That of clients.
+    pub(crate) proxy: TcpListener,
+    /// That of other proxies, if there is one.
+    pub(crate) forward_auth: Option<TcpListener>,
+}
+
 /// Accepts until the phase says otherwise, then waits until every connection has ended or is to be cut.
 pub(crate) async fn run(
     worker: Rc<Worker>,
-    listener: TcpListener,
+    listeners: Listeners,
     mut phase: watch::Receiver<Phase>,
     changes: Changes,
 ) {
@@ -119,7 +165,14 @@ pub(crate) async fn run(
     let mut reap = interval(REAP_INTERVAL);
     reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
     {
-        let mut accepting = pin!(accept_all(&worker, &listener));
+        let accepting = async {
+            let proxy = accept_all(&worker, &listeners.proxy, Door::Proxy);
+            match &listeners.forward_auth {
+                Some(asked) => drop(join(proxy, accept_all(&worker, asked, Door::ForwardAuth)).await),
+                None => proxy.await,
+            }
+        };
+        let mut accepting = pin!(accepting);
         loop {
             tokio::select! {
                 () = &mut accepting => {}
@@ -128,13 +181,13 @@ pub(crate) async fn run(
             }
         }
     }
-    drop(listener);
+    drop(listeners);
     drain(&worker, phase).await;
 }
 
 /// Serves each connection in a task of its own. When all places are taken the next one waits here for its turn, and others in the kernel's queue:
 /// a worker to which nobody connects keeps no place from another.
-async fn accept_all(worker: &Rc<Worker>, listener: &TcpListener) {
+async fn accept_all(worker: &Rc<Worker>, listener: &TcpListener, door: Door) {
     loop {
         let (stream, address) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -147,7 +200,7 @@ async fn accept_all(worker: &Rc<Worker>, listener: &TcpListener) {
         let accepted = Accepted::new(worker, worker.shared.places.wait().await);
         let worker = Rc::clone(worker);
         tokio::task::spawn_local(async move {
-            serve(worker, stream, address).await;
+            serve(worker, stream, address, door).await;
             drop(accepted);
         });
     }
@@ -182,13 +235,13 @@ async fn drain(worker: &Worker, mut phase: watch::Receiver<Phase>) {
 }
 
 /// Serves one connection, unless its client has too many already.
-async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: SocketAddr) {
+async fn serve(worker: Rc<Worker>, mut stream: TcpStream, address: SocketAddr, door: Door) {
     if let Err(error) = tune(&stream) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
-    let mut peer = Peer::new(&worker, address);
-    if worker.shared.client_ip.expects_proxy_header(peer.address) {
+    let mut peer = Peer::new(&worker, address, door);
+    if peer.rules(&worker).expects_proxy_header(peer.address) {
         match timeout(PROXY_HEADER_TIMEOUT, read_proxy_header(&mut stream)).await {
             Ok(Ok(Some(header))) => peer.name(&worker, header.client),
             Ok(Ok(None)) => return,

@@ -16,16 +16,22 @@ pub enum Malformed {
     Version,
     /// It wants a tunnel to somewhere.
     Method,
+    /// A proxy that asks about a request does not say clearly which one.
+    Question,
+    /// Somebody asks who may not.
+    UntrustedPeer,
 }
 
 impl Malformed {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::Request,
         Self::Body,
         Self::HeaderTooLarge,
         Self::Version,
         Self::Method,
+        Self::Question,
+        Self::UntrustedPeer,
     ];
 
     /// The stable code, told to the client and counted by.
@@ -36,6 +42,8 @@ impl Malformed {
             Self::HeaderTooLarge => "header_too_large",
             Self::Version => "version_unsupported",
             Self::Method => "method_unsupported",
+            Self::Question => "forward_auth_unclear",
+            Self::UntrustedPeer => "forward_auth_untrusted",
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use crate::client::Stream;
 use crate::connection::{self, Place};
 use crate::http2;
-use crate::listener::Peer;
+use crate::listener::{Door, Peer};
 use crate::tls::{HANDSHAKE_TIMEOUT, Tls, agreed_on_http2};
 use crate::worker::Worker;
 
@@ -17,7 +17,8 @@ use rewound::Rewound;
 
 /// Serves an accepted connection, whatever is spoken on it.
 pub(crate) async fn serve(worker: Rc<Worker>, peer: &Peer, stream: TcpStream) {
-    match &worker.shared.tls {
+    let tls = worker.shared.tls.as_ref();
+    match tls.filter(|_| peer.door() == Door::Proxy) {
         None => serve_http(&worker, peer, stream).await,
         // What TLS needs is large: it has no place in the memory of connections without it.
         Some(tls) => Box::pin(serve_tls(&worker, peer, tls, stream)).await,

@@ -40,9 +40,19 @@ pub(crate) struct Refusal {
     /// The record's; none where nothing is recorded.
     pub(crate) ticket: Option<RecordTicket>,
     retry_after: Option<Duration>,
+    /// Whether the body is repeated in a header.
+    in_header: bool,
 }
 
 impl Refusal {
+    /// The same with its body repeated in a header, `X-Sentinel-Refusal`, for proxies that drop the body.
+    pub(crate) fn with_body_in_header(self) -> Self {
+        Self {
+            in_header: true,
+            ..self
+        }
+    }
+
     /// Writes head and body. `to_head`: whether it answers a HEAD request, which gets no body.
     pub(crate) fn write(&self, closes: bool, to_head: bool, out: &mut Vec<u8>) {
         let mut add = |parts: &[&str]| {
@@ -63,6 +73,10 @@ impl Refusal {
         }
         if !self.body.is_empty() {
             add(&["content-type: ", self.content_type, "\r\n"]);
+        }
+        let line = self.body.trim_end_matches('\n');
+        if self.in_header && line.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            add(&["x-sentinel-refusal: ", line, "\r\n"]);
         }
         let connection = if closes { "connection: close\r\n" } else { "" };
         add(&[
@@ -85,6 +99,7 @@ impl Refusal {
             reference: None,
             ticket: None,
             retry_after: None,
+            in_header: false,
         }
     }
 }
@@ -135,6 +150,14 @@ fn unreadable(kind: Malformed, reference: Reference) -> Refusal {
         Malformed::HeaderTooLarge => (431, "The request's head is too large"),
         Malformed::Version => (505, "This version of HTTP is not served here"),
         Malformed::Method => (405, "This server opens no tunnels to other servers"),
+        Malformed::Question => (
+            400,
+            "The proxy in front did not say in one clear way what it asks about. The operator of this service has to correct its forward authentication",
+        ),
+        Malformed::UntrustedPeer => (
+            403,
+            "Your address may not ask here. The operator of this service has to add it to the trusted peers",
+        ),
     };
     Refusal {
         content_type: PLAIN_TEXT,
@@ -155,6 +178,7 @@ fn answer(reason: RefusalReason, dialect: Dialect, client_ip: ClientIp, referenc
         retry_after: retry_after(reason),
         reference: Some(reference),
         ticket: None,
+        in_header: false,
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::admission::{PerAddress, Places};
-use crate::config::{Bounds, Dependencies, HostHeader, ProxyConfig};
+use crate::config::{Bounds, Dependencies, ForwardAuth, HostHeader, ProxyConfig};
 use crate::connections::{Connections, Phase};
 use crate::figures::{Figures, WorkerFigures};
 use crate::headers::is_forwarding;
@@ -31,6 +31,7 @@ use crate::upstream::{Directory, Pool};
 pub(crate) struct Shared {
     pub(crate) profile: Profile,
     pub(crate) client_ip: ClientIpRules,
+    pub(crate) forward_auth: Option<ForwardAuth>,
     /// The header in which trusted proxies name the client, if a stranger's copy of it would go on.
     pub(crate) client_ip_header: Option<HeaderName>,
     pub(crate) rules: LiveRules,
@@ -71,6 +72,7 @@ impl Shared {
                 .cloned(),
             profile: config.profile,
             client_ip: config.client_ip,
+            forward_auth: config.forward_auth,
             rules: config.rules,
             bounds: config.bounds,
             directory: Arc::clone(figures.directory()),

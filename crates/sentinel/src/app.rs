@@ -196,6 +196,11 @@ impl App {
         self.engine.local_addr()
     }
 
+    /// Where other proxies ask, if they may.
+    pub(crate) fn forward_auth_addr(&self) -> Option<SocketAddr> {
+        self.engine.forward_auth_addr()
+    }
+
     /// Where operators connect.
     pub(crate) fn admin_addr(&self) -> SocketAddr {
         self.admin.address

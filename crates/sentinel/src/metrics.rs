@@ -275,6 +275,16 @@ impl Collector for Readings {
         for (name, help, value) in [
             ("requests", "Requests whose head was read", proxy.requests),
             (
+                "forward_auth_requests",
+                "Questions of other proxies whether a request may go on, which are among the requests, too",
+                proxy.auth_requests,
+            ),
+            (
+                "forward_auth_permitted",
+                "Questions that were answered with yes",
+                proxy.auth_permitted,
+            ),
+            (
                 "allowed",
                 "Requests let on because nothing spoke against them",
                 proxy.allowed,

@@ -110,6 +110,9 @@ fn greet(out: &mut dyn Write, app: &App, config: &Config, is_demo: bool) -> io::
         app.proxy_addr(),
         if is_demo { " (the demo upstream)" } else { "" }
     )?;
+    if let Some(address) = app.forward_auth_addr() {
+        writeln!(out, "  asked at  http://{address}/auth")?;
+    }
     writeln!(out, "  admin     http://{}", app.admin_addr())?;
     writeln!(out, "  data      {}", app.place())?;
     writeln!(

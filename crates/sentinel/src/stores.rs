@@ -11,7 +11,6 @@ use sentinel_core::attempts::{AttemptLimiter, InProcessAttempts};
 use sentinel_core::ports::{BindingStore, Health};
 use sentinel_core::time::Clock;
 use sentinel_store::changes::{ChangeAnnouncer, ChangeFeed};
-use sentinel_store::counting::MemoryCounters;
 use sentinel_store::redis::{
     RedisAnnouncer, RedisAttempts, RedisCache, RedisChanges, RedisCounters, RedisLink,
 };
@@ -48,7 +47,7 @@ pub(crate) struct Stores {
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Who tried to sign in and failed; one memory for all replicas when they share a Redis.
     pub(crate) attempts: Arc<dyn AttemptLimiter>,
-    /// Makes counters for one window; all replicas count together when they share a Redis.
+    /// Makes counters for one window; all replicas count together, on their Redis or else on their PostgreSQL.
     pub(crate) make_counters: MakeCounters,
     /// On which changes made elsewhere are heard.
     pub(crate) feeds: Vec<Box<dyn ChangeFeed>>,
@@ -75,7 +74,7 @@ impl Stores {
             health: vec![("store", Arc::clone(&authority.health))],
             dispensable_health: Vec::new(),
             attempts: Arc::new(InProcessAttempts::default()),
-            make_counters: Arc::new(|| Ok(Arc::new(MemoryCounters::new()))),
+            make_counters: authority.make_counters(),
             feeds: authority.feed().into_iter().collect(),
             shared: None,
             authority,

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 #[cfg(test)]
 pub(crate) mod conformance;
+pub(crate) mod merged;
 
 /// The most names that are counted at the same time; beyond, some of those that have been quiet for longest are forgotten.
 pub const COUNTED_NAMES_MAX: usize = 16_384;

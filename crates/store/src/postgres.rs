@@ -14,6 +14,7 @@ mod bindings;
 mod changes;
 mod claims;
 mod connector;
+mod counters;
 mod dsn;
 mod events;
 mod failure;
@@ -44,9 +45,11 @@ use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use crate::error::PostgresError;
 use claims::Claims;
 use connector::Connector;
+use counters::CountsUpkeep;
 use sessions::Sessions;
 
 pub use changes::PostgresChanges;
+pub use counters::{COUNT_ROWS_MAX, COUNT_ROWS_SWEPT_MAX, PostgresCounters};
 pub use dsn::{DsnError, HOSTS_MAX, PostgresDsn, TlsMode};
 
 /// The oldest server that is known to have everything that is used here.
@@ -117,6 +120,7 @@ pub struct PostgresStore {
     claims: Arc<Claims>,
     connector: Connector,
     clock: Arc<dyn Clock>,
+    counts_upkeep: Arc<CountsUpkeep>,
 }
 
 /// What a migration did.
@@ -159,6 +163,7 @@ impl PostgresStore {
             sessions,
             connector,
             clock: options.clock,
+            counts_upkeep: Arc::new(CountsUpkeep::new(COUNT_ROWS_MAX)),
         })
     }
 

@@ -1,6 +1,7 @@
-import { useQuery } from '@tanstack/vue-query';
+import { useMutation, useQuery } from '@tanstack/vue-query';
 import type { Ref } from 'vue';
 import { answer, api, type Schemas } from '@/api/client';
+import { REFERENCE } from '@/shared/reference';
 
 export type Intercept = Schemas['Page_InterceptView']['items'][number];
 
@@ -25,4 +26,23 @@ export const useIntercepts = (filter: Ref<InterceptFilter>, isFollowing?: Ref<bo
     queryFn: ({ signal }) => answer(api.GET('/admin/api/logs', { params: { query: filter.value }, signal })),
     placeholderData: (previous) => previous,
     refetchInterval: () => (isFollowing?.value ? FOLLOW_MS : false),
+  });
+
+/** One request with its explanation, and the binding as it is now. It is asked anew with the bindings. */
+export const useExplained = (reference: Ref<string>) =>
+  useQuery({
+    queryKey: ['binding', 'explained', reference],
+    queryFn: ({ signal }) => answer(api.GET('/admin/api/logs/by-reference/{reference}', { params: { path: { reference: reference.value } }, signal })),
+    enabled: () => REFERENCE.test(reference.value),
+  });
+
+export const EXPORT_FORMATS = ['csv', 'jsonl'] as const;
+export type ExportFormat = (typeof EXPORT_FORMATS)[number];
+
+/** The rows of a filter as a file. */
+export const useExport = () =>
+  useMutation({
+    mutationFn: ({ filter, format }: { filter: InterceptFilter; format: ExportFormat }): Promise<Blob> =>
+      // Spreadsheets know UTF-8 by the mark.
+      answer(api.GET('/admin/api/logs/export', { params: { query: { ...filter, format, bom: format === 'csv' ? '1' : undefined } }, parseAs: 'blob' }) as Promise<{ data?: Blob; error?: unknown; response: Response }>),
   });

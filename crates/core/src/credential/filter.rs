@@ -94,7 +94,8 @@ impl<'p> CredentialFilter<'p> {
         (!joined.is_empty()).then_some(joined)
     }
 
-    fn lets_on(&self, token: &str, is_key: bool) -> bool {
+    /// Whether a subprotocol goes on.
+    pub(super) fn lets_on(&self, token: &str, is_key: bool) -> bool {
         if is_key {
             // All keys here are the checked one: different ones were refused when it was read.
             return self.checked == Some(&Place::WebSocketProtocol)

@@ -26,13 +26,8 @@ pub(super) fn without_credentials<'n>(
     kept: Option<&str>,
     further: &(impl Iterator<Item = &'n str> + Clone),
 ) -> Option<String> {
-    let goes = |name: &str| match decoded(name) {
-        Some(name) => {
-            let mut known = CREDENTIAL_QUERIES.iter().copied().chain(further.clone());
-            kept != Some(&*name) && known.any(|known| name.eq_ignore_ascii_case(known))
-        }
-        None => true,
-    };
+    let goes =
+        |name: &str| is_credential(name, further) && (kept.is_none() || decoded(name).as_deref() != kept);
     if !pairs(query).any(|(name, _)| goes(name)) {
         return None;
     }
@@ -42,6 +37,24 @@ pub(super) fn without_credentials<'n>(
         .filter(|part| !goes(&part[..name_of(part)]))
         .collect();
     Some(rest.join("&"))
+}
+
+/// What stands under such names, and under those that cannot be read; none for a value that cannot be.
+pub(super) fn credentials<'q, 'n>(
+    query: &'q str,
+    further: &(impl Iterator<Item = &'n str> + Clone),
+) -> impl Iterator<Item = Option<Cow<'q, str>>> {
+    pairs(query)
+        .filter(|(name, _)| is_credential(name, further))
+        .map(|(_, value)| decoded(value))
+}
+
+/// Whether a credential may stand under a name; under one that cannot be read, too.
+fn is_credential<'n>(name: &str, further: &(impl Iterator<Item = &'n str> + Clone)) -> bool {
+    decoded(name).is_none_or(|name| {
+        let mut known = CREDENTIAL_QUERIES.iter().copied().chain(further.clone());
+        known.any(|known| name.eq_ignore_ascii_case(known))
+    })
 }
 
 fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {

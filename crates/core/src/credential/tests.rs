@@ -314,4 +314,5 @@ fn what_was_read_does_not_print() {
 mod generated;
 mod litellm;
 mod nominated;
+mod sole;
 mod websocket;

@@ -67,6 +67,7 @@ impl Gateway {
     /// Fails when the gateway would use another key than the checked one, or could find another credential.
     fn judge(&self, request: &Request) -> Result<(), TestCaseError> {
         let profile = Profile::built_in(self.profile).expect("built in");
+        self.judge_permitted(&profile, request)?;
         let Ok(checked) = proxy::pass(&profile, request) else {
             return Ok(());
         };
@@ -90,6 +91,19 @@ impl Gateway {
 }
 
 impl Gateway {
+    /// Fails when another proxy would be let forward a request in which the gateway finds another key than the checked one: it gets all of it.
+    fn judge_permitted(&self, profile: &Profile, request: &Request) -> Result<(), TestCaseError> {
+        let Ok(checked) = proxy::permit(profile, request) else {
+            return Ok(());
+        };
+        let used = self.used(request);
+        prop_assert!(
+            used.iter().all(|key| proxy::fingerprint(profile, key) == checked),
+            "checked {checked:?}, used {used:?}, of all of {request:?}"
+        );
+        Ok(())
+    }
+
     /// Fails when the gateway would have served an honest request, and with the proxy in front it would not, or under a key
     /// that it would not have taken.
     fn judge_service(&self, request: &Request) -> Result<(), TestCaseError> {

@@ -1,7 +1,9 @@
 //! What the proxy makes of a request: the key that it checks, and what it forwards, line by line as the data plane does it.
 
 use http::header::CONNECTION;
-use sentinel_core::credential::{CredentialAmbiguous, CredentialFilter, Passage, PresentedKey, read};
+use sentinel_core::credential::{
+    CredentialAmbiguous, CredentialFilter, Passage, PresentedKey, read, refuse_others,
+};
 use sentinel_core::fingerprint::{FingerprintHasher, KeyFingerprint, NormalisedKey};
 use sentinel_core::header::OwnedHeaderLines;
 use sentinel_core::path::RequestPath;
@@ -30,6 +32,26 @@ pub(crate) fn fingerprint(profile: &Profile, key: &str) -> Option<KeyFingerprint
 fn hash(normalised: &NormalisedKey<'_>) -> KeyFingerprint {
     let hasher = FingerprintHasher::new(b"of no importance").expect("long enough");
     hasher.fingerprint(normalised)
+}
+
+/// The key that was checked of a request that reaches the gateway as it is, because another proxy forwards it; or why it is refused.
+pub(crate) fn permit(
+    profile: &Profile,
+    request: &Request,
+) -> Result<Option<KeyFingerprint>, CredentialAmbiguous> {
+    let lines: OwnedHeaderLines = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name, value))
+        .collect();
+    let (lines, path, query) = (
+        lines.lines(),
+        RequestPath::new(&request.path),
+        request.query.as_deref(),
+    );
+    let found = read(profile, &path, query, lines)?;
+    refuse_others(profile, &path, query, lines, found.as_ref())?;
+    Ok(found.map(|found| hash(&found.normalised())))
 }
 
 /// The outcome, or why the request is refused.

@@ -137,6 +137,31 @@ impl RequestHead {
         })
     }
 
+    /// Another request with this one's header lines, as it is read when it comes by itself. What cannot stand in a request's line is malformed.
+    pub(crate) fn retold(&self, method: &[u8], target: &[u8]) -> Result<Self, RequestError> {
+        // Both would otherwise be taken apart anew, into more than they are.
+        if !method.iter().chain(target).all(u8::is_ascii_graphic) {
+            return Err(RequestError::Malformed);
+        }
+        let version: &[u8] = match self.version {
+            Version::Http11 => b" HTTP/1.1\r\n",
+            Version::Http10 => b" HTTP/1.0\r\n",
+        };
+        let mut bytes = [method, b" ", target, version].concat();
+        for line in self.lines().iter() {
+            for part in [line.name, b": ", line.value, b"\r\n"] {
+                bytes.extend_from_slice(part);
+            }
+        }
+        bytes.extend_from_slice(b"\r\n");
+        let length = bytes.len();
+        let bounds = HeadBounds {
+            bytes_max: length,
+            headers_max: self.spans.len(),
+        };
+        Self::parse(&mut bytes, length, bounds)
+    }
+
     /// The method.
     pub(crate) fn method(&self) -> &str {
         self.text(&self.method)

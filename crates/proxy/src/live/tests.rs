@@ -151,6 +151,7 @@ fn worker(lookup: Arc<Counting>) -> Rc<Worker> {
     let config = ProxyConfig {
         listen: ([127, 0, 0, 1], 0).into(),
         tls: None,
+        forward_auth: None,
         cores: 1,
         upstream: Upstream::new(UpstreamTarget::parse("http://127.0.0.1:1").expect("an origin")),
         host_header: HostHeader::default(),

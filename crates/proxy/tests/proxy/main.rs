@@ -6,6 +6,7 @@ mod corpus;
 mod decisions;
 mod failures;
 mod faults;
+mod forward_auth;
 mod forwarding;
 mod http2;
 mod leaving;

@@ -18,7 +18,8 @@ use sentinel_core::ports::{BindingLookup, Claim, StoreError};
 use sentinel_core::profile::Profile;
 use sentinel_core::time::Timestamp;
 use sentinel_proxy::{
-    Bounds, Dependencies, Engine, HostHeader, ProxyConfig, StartError, TlsConfig, Upstream, UpstreamTarget,
+    Bounds, Dependencies, Engine, ForwardAuth, HostHeader, ProxyConfig, StartError, TlsConfig, Upstream,
+    UpstreamTarget,
 };
 use sentinel_testkit::{MemorySink, RawClient, RawResponse, ScriptedUpstream, SettableClock};
 use tokio::sync::oneshot;
@@ -193,6 +194,7 @@ pub(crate) struct Options {
     pub(crate) cores: usize,
     pub(crate) tls: Option<TlsConfig>,
     pub(crate) source: ClientIpSource,
+    pub(crate) forward_auth: Option<ForwardAuth>,
     /// In place of the one address that the test names.
     pub(crate) upstream: Option<Upstream>,
     /// Where records go.
@@ -203,6 +205,7 @@ impl Options {
     fn config(self, listen: SocketAddr, upstream: SocketAddr) -> ProxyConfig {
         ProxyConfig {
             listen,
+            forward_auth: self.forward_auth,
             cores: self.cores,
             upstream: self.upstream.unwrap_or_else(|| {
                 Upstream::new(UpstreamTarget::parse(&format!("http://{upstream}")).expect("an origin"))
@@ -227,6 +230,7 @@ impl Default for Options {
             cores: 1,
             tls: None,
             source: ClientIpSource::from_header(HeaderName::from_static("x-real-ip")),
+            forward_auth: None,
             upstream: None,
             sink: MemorySink::new(),
         }
@@ -298,6 +302,11 @@ impl Sentinel {
 
     pub(crate) async fn client(&self) -> RawClient {
         RawClient::connect(self.address).await
+    }
+
+    /// A connection to the listener that other proxies ask.
+    pub(crate) async fn asking_proxy(&self) -> RawClient {
+        RawClient::connect(self.engine.forward_auth_addr().expect("it listens")).await
     }
 
     pub(crate) async fn client_elsewhere(&self) -> RawClient {

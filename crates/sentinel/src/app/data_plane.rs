@@ -28,6 +28,7 @@ pub(super) fn proxy_config(config: &Config, rules: LiveRules) -> ProxyConfig {
     ProxyConfig {
         listen: proxy.listen,
         tls: proxy.tls.clone(),
+        forward_auth: config.forward_auth.clone(),
         cores: cores(proxy.cores),
         upstream: upstream.upstream().expect("serving requires it"),
         host_header: upstream.host_header,

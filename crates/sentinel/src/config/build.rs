@@ -11,7 +11,7 @@ use sentinel_admin::JWT_SECRET_BYTES_MIN;
 use sentinel_core::fingerprint::SECRET_BYTES_MIN;
 use sentinel_core::policy::{Failsafe, Keyless, Mode, Rules};
 use sentinel_core::profile::Profile;
-use sentinel_proxy::{Certificate, HostHeader, TlsConfig, UpstreamTarget};
+use sentinel_proxy::{AuthConvention, Certificate, ForwardAuth, HostHeader, TlsConfig, UpstreamTarget};
 use sentinel_store::redis::RedisSettings;
 
 use super::alerts;
@@ -36,8 +36,10 @@ pub(crate) struct Requirements {
 
 /// The configuration; of use only when `values` has no errors afterwards.
 pub(crate) fn build(values: &mut Values<'_>, requirements: Requirements) -> Config {
+    let proxy = proxy(values, requirements);
     let config = Config {
-        proxy: proxy(values, requirements),
+        forward_auth: forward_auth(values, &proxy),
+        proxy,
         upstream: upstream(values, requirements),
         live: live(values),
         hmac_secret: values.parsed(&table::POLICY_HMAC_SECRET, |text| {
@@ -88,6 +90,48 @@ fn proxy(values: &mut Values<'_>, requirements: Requirements) -> ProxyConfig {
         header_timeout: values.seconds(&table::PROXY_HEADER_TIMEOUT_SECONDS),
         drain: values.seconds(&table::PROXY_DRAIN_SECONDS),
     }
+}
+
+/// Only where it is to listen; then it has to be known who asks.
+fn forward_auth(values: &mut Values<'_>, proxy: &ProxyConfig) -> Option<ForwardAuth> {
+    let convention = values.choice(
+        &table::FORWARD_AUTH_PROXY,
+        &[
+            AuthConvention::Forwarded,
+            AuthConvention::Forwarded,
+            AuthConvention::Original,
+            AuthConvention::Path,
+        ],
+    );
+    let peers = values.list(&table::FORWARD_AUTH_TRUSTED_PEERS, parse::trusted_network);
+    let claims = values.choice(&table::FORWARD_AUTH_UNKNOWN_KEYS, &[true, false]);
+    if !values.is_given(&table::FORWARD_AUTH_LISTEN) {
+        for setting in [
+            &table::FORWARD_AUTH_PROXY,
+            &table::FORWARD_AUTH_TRUSTED_PEERS,
+            &table::FORWARD_AUTH_UNKNOWN_KEYS,
+        ] {
+            if values.is_given(setting) {
+                values.warning(
+                    setting,
+                    "has no effect while SENTINEL_FORWARD_AUTH_LISTEN is not set",
+                );
+            }
+        }
+        return None;
+    }
+    let listen = values.parsed(&table::FORWARD_AUTH_LISTEN, parse::listen_address)?;
+    if !values.is_given(&table::FORWARD_AUTH_PROXY) {
+        let wanted = table::FORWARD_AUTH_PROXY.wanted();
+        values.error(&table::FORWARD_AUTH_PROXY, format!("is not set; wanted {wanted}"));
+    }
+    Some(ForwardAuth::new(
+        listen,
+        convention,
+        peers,
+        &proxy.trusted_proxies,
+        claims,
+    ))
 }
 
 /// Both files or neither. Only whoever serves has to be able to read them.
@@ -309,11 +353,26 @@ fn log(values: &mut Values<'_>) -> LogConfig {
 
 /// Whether two listeners want one port, or the gateway is Sentinel itself.
 fn check_addresses(values: &mut Values<'_>, config: &Config) {
-    let (proxy, admin) = (config.proxy.listen, config.admin.listen);
-    let is_anywhere = proxy.ip().is_unspecified() || admin.ip().is_unspecified();
-    if proxy.port() != 0 && proxy.port() == admin.port() && (is_anywhere || proxy.ip() == admin.ip()) {
-        let text = format!("{admin} is taken by SENTINEL_LISTEN ({proxy}); wanted another port");
-        values.error(&table::ADMIN_LISTEN, text);
+    let forward_auth = config.forward_auth.as_ref().map(|asked| asked.listen);
+    let listeners = [
+        (&table::PROXY_LISTEN, Some(config.proxy.listen)),
+        (&table::ADMIN_LISTEN, Some(config.admin.listen)),
+        (&table::FORWARD_AUTH_LISTEN, forward_auth),
+    ];
+    let listeners = listeners.map(|(setting, listen)| listen.map(|listen| (setting, listen)));
+    let listeners: Vec<_> = listeners.into_iter().flatten().collect();
+    for (index, (setting, listen)) in listeners.iter().enumerate() {
+        let earlier = listeners[..index].iter().find(|(_, taken)| {
+            let is_anywhere = taken.ip().is_unspecified() || listen.ip().is_unspecified();
+            taken.port() != 0 && taken.port() == listen.port() && (is_anywhere || taken.ip() == listen.ip())
+        });
+        if let Some((owner, taken)) = earlier {
+            let owner = owner.environment_name();
+            values.error(
+                setting,
+                format!("{listen} is taken by {owner} ({taken}); wanted another port"),
+            );
+        }
     }
     let origins = config.upstream.url.iter().flat_map(UpstreamTarget::origins);
     for origin in origins {
@@ -322,7 +381,8 @@ fn check_addresses(values: &mut Values<'_>, config: &Config) {
                 .host()
                 .parse::<std::net::IpAddr>()
                 .is_ok_and(|address| address.is_loopback() || address.is_unspecified());
-        for (listen, name) in [(proxy, "SENTINEL_LISTEN"), (admin, "SENTINEL_ADMIN_LISTEN")] {
+        for (setting, listen) in &listeners {
+            let name = setting.environment_name();
             let listens_there = listen.ip().is_unspecified() || listen.ip().is_loopback();
             if is_this_machine && listens_there && origin.port() == listen.port() {
                 let text = format!("is Sentinel itself ({name} is {listen}); wanted the gateway's port");

@@ -58,6 +58,18 @@ settings! {
         number(0, 3600, "seconds"), Some("30"),
         "For how long running requests may go on when Sentinel is stopped.";
 
+    FORWARD_AUTH_LISTEN = "forward_auth.listen" ["SENTINEL_FORWARD_AUTH_LISTEN"] Kind::Text, None,
+        "Where another proxy asks whether a request may go on, when it forwards by itself, like 127.0.0.1:7002; nowhere when it is not set.";
+    FORWARD_AUTH_PROXY = "forward_auth.proxy" ["SENTINEL_FORWARD_AUTH_PROXY"]
+        Kind::Choice(&["traefik", "caddy", "nginx", "envoy"]), None,
+        "Which proxy asks there: each tells in a way of its own which request it asks about.";
+    FORWARD_AUTH_TRUSTED_PEERS = "forward_auth.trusted_peers" ["SENTINEL_FORWARD_AUTH_TRUSTED_PEERS"]
+        Kind::List, Some("127.0.0.0/8,::1/128"),
+        "Networks of the proxies that may ask there; nobody else is answered.";
+    FORWARD_AUTH_UNKNOWN_KEYS = "forward_auth.unknown_keys" ["SENTINEL_FORWARD_AUTH_UNKNOWN_KEYS"]
+        Kind::Choice(&["claim", "pass"]), Some("claim"),
+        "Whether an unknown key that is asked about is bound, for good since no answer of the gateway is seen there, or goes on unbound.";
+
     UPSTREAM_URL = "upstream.url" ["UPSTREAM_URL", "DOWNSTREAM_URL"] Kind::List, None,
         "The gateway that is protected, as http://host:port or https://host; several of one scheme share the load.";
     UPSTREAM_CA_FILE = "upstream.ca_file" ["SENTINEL_UPSTREAM_CA_FILE"] Kind::Text, None,

@@ -195,6 +195,30 @@ fn which_host_an_https_gateway_sees() {
 }
 
 #[test]
+fn forward_authentication_wants_to_know_who_asks() {
+    let asked = |variables: &[(&str, &str)]| {
+        variables.iter().fold(Fixture::new(), |fixture, (name, value)| {
+            fixture.variable(name, value)
+        })
+    };
+    assert!(asked(&[]).loaded().config.forward_auth.is_none());
+    let listen = ("SENTINEL_FORWARD_AUTH_LISTEN", "127.0.0.1:7002");
+    let error = asked(&[listen]).error();
+    assert!(error.contains("SENTINEL_FORWARD_AUTH_PROXY"), "{error}");
+    let proxy = ("SENTINEL_FORWARD_AUTH_PROXY", "envoy");
+    let loaded = asked(&[listen, proxy, ("SENTINEL_FORWARD_AUTH_UNKNOWN_KEYS", "pass")]).loaded();
+    let config = loaded.config.forward_auth.expect("it listens");
+    assert_eq!(
+        (config.convention, config.claims),
+        (sentinel_proxy::AuthConvention::Path, false)
+    );
+    let warnings = asked(&[proxy]).loaded().warnings;
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    let taken = asked(&[("SENTINEL_FORWARD_AUTH_LISTEN", "0.0.0.0:7001"), proxy]).error();
+    assert!(taken.contains("is taken by SENTINEL_ADMIN_LISTEN"), "{taken}");
+}
+
+#[test]
 fn what_listens_and_what_is_reached_must_differ() {
     let error = Fixture::new()
         .variable("SENTINEL_LISTEN", "0.0.0.0:7000")

@@ -12,7 +12,9 @@ use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
 use sentinel_core::network::Network;
 use sentinel_core::policy::Rules;
 use sentinel_core::profile::Profile;
-use sentinel_proxy::{HealthPath, HostHeader, TlsConfig, Upstream, UpstreamTarget, UpstreamTrust};
+use sentinel_proxy::{
+    ForwardAuth, HealthPath, HostHeader, TlsConfig, Upstream, UpstreamTarget, UpstreamTrust,
+};
 
 use sentinel_store::PostgresDsn;
 use sentinel_store::redis::RedisSettings;
@@ -25,6 +27,8 @@ use super::secret::Secret;
 pub(crate) struct Config {
     /// The side of the clients.
     pub(crate) proxy: ProxyConfig,
+    /// The listener that other proxies ask, if there is to be one.
+    pub(crate) forward_auth: Option<ForwardAuth>,
     /// The side of the gateway.
     pub(crate) upstream: UpstreamConfig,
     /// What may change while the server runs, as it is at the start.

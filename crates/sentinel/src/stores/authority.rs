@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use sentinel_alerts::watch::MakeCounters;
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
     AccountStore, AdminEventStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Health,
     InterceptRetention, InterceptStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
+use sentinel_store::counting::MemoryCounters;
+use sentinel_store::postgres::PostgresCounters;
 use sentinel_store::{OpenError, PostgresOptions, PostgresStore, SqliteStore};
 
 use super::{StoresError, place};
@@ -65,6 +68,17 @@ impl Authority {
         match &self.kind {
             Kind::Embedded(_) => None,
             Kind::Postgres(store) => Some(Box::new(store.changes())),
+        }
+    }
+
+    /// Makes counters for one window: of everybody who shares this store, where it can be shared.
+    pub(crate) fn make_counters(&self) -> MakeCounters {
+        match &self.kind {
+            Kind::Embedded(_) => Arc::new(|| Ok(Arc::new(MemoryCounters::new()))),
+            Kind::Postgres(store) => {
+                let store = store.clone();
+                Arc::new(move || Ok(Arc::new(PostgresCounters::new(&store)?)))
+            }
         }
     }
 

@@ -13,6 +13,9 @@ use crate::cluster::{Cluster, ClusterBuilder};
 use crate::console::Console;
 use crate::{ELSEWHERE, HOME, KEY};
 
+mod latency;
+mod life;
+
 const ALERTS: &str = "/admin/api/alerts";
 const DELIVERIES: &str = "/admin/api/alerts/deliveries";
 /// The secret that the receiver knows.
@@ -76,8 +79,19 @@ pub(crate) async fn items(console: &Console, path: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn refusals_on_three_replicas_make_one_alert_that_is_delivered_once() {
+    one_alert_of_three_replicas(Cluster::builder()).await;
+}
+
+#[tokio::test]
+async fn without_redis_refusals_on_three_replicas_make_one_alert_too() {
+    one_alert_of_three_replicas(Cluster::builder().without_redis()).await;
+}
+
+/// No replica alone sees as much as the threshold.
+#[expect(clippy::print_stdout, reason = "a measurement, for whoever runs this test")]
+async fn one_alert_of_three_replicas(builder: ClusterBuilder) {
     let receiver = receiver().await;
-    let builder = sending_to(Cluster::builder(), receiver.address())
+    let builder = sending_to(builder, receiver.address())
         .variable("ALERT_THRESHOLD_COUNT", "6")
         .variable("ALERT_THRESHOLD_SECONDS", "120");
     let cluster = builder.start(3).await;

@@ -29,6 +29,8 @@ const TABLES: &[&str] = &[
     "alerts",
     "alert_transitions",
     "alert_deliveries",
+    "alert_counts",
+    "alert_count_batches",
     "admin_events",
     "audit_chain",
     "administrators",

@@ -3,6 +3,7 @@
 mod audit;
 mod bounds;
 mod changes;
+mod counters;
 mod faults;
 mod opening;
 mod partitions;

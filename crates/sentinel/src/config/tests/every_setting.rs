@@ -22,6 +22,15 @@ const CASES: &[(&str, &str, &str)] = &[
     ("proxy.header_bytes_max", "8192", "8191"),
     ("proxy.header_timeout_seconds", "300", "301"),
     ("proxy.drain_seconds", "0", "3601"),
+    // Nobody can ask without it being known who does.
+    ("forward_auth.listen", "", "localhost"),
+    ("forward_auth.proxy", "caddy", "haproxy"),
+    (
+        "forward_auth.trusted_peers",
+        "10.1.0.0/16,fd00::/16",
+        "10.0.0.0/8,everybody",
+    ),
+    ("forward_auth.unknown_keys", "pass", "refuse"),
     (
         "upstream.url",
         "http://127.0.0.1:3000",

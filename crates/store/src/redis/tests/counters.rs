@@ -8,7 +8,7 @@ use sentinel_testkit::{Fault, FaultProxy, RedisServer};
 
 use super::support::link;
 use crate::counting::conformance::{CountersFixture, WINDOW, add, count, counters_suite};
-use crate::redis::counters::UNMERGED_MAX;
+use crate::counting::merged::UNMERGED_MAX;
 use crate::redis::{RedisCounters, RedisLink};
 
 /// Moves all that was counted into the past, slice by slice.
