@@ -1,22 +1,13 @@
 // What an operator does, with the true API behind it.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
-import { launch, open, signIn } from './browser.mjs';
-import { startServer, until, use } from './server.mjs';
+import { test } from 'node:test';
+import { until, use } from './server.mjs';
+import { signedIn } from './session.mjs';
 
 let server;
-let browser;
 let window;
-before(async () => {
-  [server, browser] = await Promise.all([startServer(), launch()]);
-  window = await open(browser, server.url);
-  await signIn(window);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+signedIn((parts) => ({ server, window } = parts));
 
 const binding = async () => (await server.api('GET', '/bindings/1')).json();
 const click = (name, options) => window.page.getByRole('button', { name, ...options }).click();

@@ -417,6 +417,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/api/diagnostics/address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says whose address the proxy would take this request for, and what it would bind. */
+        get: operations["diagnostics_address"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/diagnostics/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Looks for what is commonly wrong, and says what to do about it. */
+        get: operations["diagnostics_checks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/diagnostics/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what would become of a request with this key from that address, step by step. */
+        post: operations["diagnostics_explain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/diagnostics/upstream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries every address of the upstream, as the proxy would connect to it. */
+        post: operations["diagnostics_upstream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/api/login": {
         parameters: {
             query?: never;
@@ -475,8 +543,31 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Downloads the rows of a filter, newest first. */
+        /**
+         * Downloads the rows of a filter, newest first.
+         * @description A file holds 2,000,000 rows at most. When there are more, its last line says where to go on: `{"next_before": id}`, or in CSV a record of `next_before`, the id and empty cells. The next export with `before=id` goes on there.
+         */
         get: operations["logs_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/logs/tail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follows the log: each row as it is written, by whichever replica.
+         * @description Server-sent events. `intercept`: a row, as the list has it. `ping`, every 15 seconds. `skipped`: `{count}`, at most so many rows were left out, since they were too many to catch up with; the list has them. `end`: `{reason}`, one of `signed_out`, `stopping`, `store_failed`. The `id` of an event says where to go on, in `Last-Event-ID`: it is the row's own, or a smaller one while an older row may still be on its way, so that rows can come again but none is missed. Takes the filters of the list, not its pages.
+         */
+        get: operations["logs_tail"];
         put?: never;
         post?: never;
         delete?: never;
@@ -596,9 +687,46 @@ export interface paths {
         };
         /** Shows every setting as it holds now. */
         get: operations["settings_list"];
-        /** Changes settings, all together or none. */
+        /** Changes settings, all together or none; or says what a change would do. */
         put: operations["settings_change"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/settings/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists who changed which settings when, newest first. */
+        get: operations["settings_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/settings/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Brings the settings back to an earlier version, all together or none; or says what that would do.
+         * @description The earlier values are judged as they would be in a change. What the environment fixes, secrets, and what may no longer change while the server runs stay as they are.
+         */
+        post: operations["settings_roll_back"];
         delete?: never;
         options?: never;
         head?: never;
@@ -803,6 +931,21 @@ export interface components {
             name: string;
             role: string;
         };
+        /** @description A request that is asked about: its key by one of the first three. */
+        AskedRequest: {
+            /** @description Where it would come from. */
+            address: string;
+            /** Format: int64 */
+            binding_id?: number | null;
+            /** @description A part of the hint of a bound key, which only one of them has. */
+            hint?: string | null;
+            /** @description The key in clear. */
+            key?: string | null;
+            /** @description Taken for completeness: no rule looks at it. */
+            method?: string | null;
+            /** @description Decides whether an unknown key would be bound; without it, a path on which it would. */
+            path?: string | null;
+        };
         Ban: {
             /**
              * Format: date-time
@@ -818,6 +961,11 @@ export interface components {
             active: number;
             /** Format: int64 */
             banned: number;
+            /**
+             * Format: date-time
+             * @description Now; where there are so many that counting takes long, up to a minute or two ago.
+             */
+            counted_at: string;
             /** Format: int64 */
             total: number;
         };
@@ -837,6 +985,7 @@ export interface components {
             changes: components["schemas"]["ChangeView"][];
             /** @description The bindings that the key had before, the last first. */
             earlier: components["schemas"]["EarlierView"][];
+            live: components["schemas"]["LiveOfBinding"];
             /** @description Where the key was refused or observed, the last first. */
             refusals: components["schemas"]["RefusedFrom"][];
             uses: components["schemas"]["UsesView"];
@@ -1124,6 +1273,31 @@ export interface components {
             /** @description What happened, in a sentence. */
             reason: string;
         };
+        /** @description What would become of the request. */
+        ExplanationView: {
+            /** @description The code of the refusal, or of what is only observed. */
+            code: string | null;
+            /** @description `permit`, `refuse`, `observe` or `claim`. */
+            outcome: string;
+            steps: components["schemas"]["StepView"][];
+        };
+        /** @description What was found about one thing. */
+        Finding: {
+            /** @description The thing, one stable word. */
+            name: string;
+            /** @description Whether it is as it should be. */
+            ok: boolean;
+            /** @description How bad it is; `info` when it is as it should be. */
+            severity: components["schemas"]["Severity"];
+            /** @description What was found. */
+            text: string;
+            /** @description What to do about it; empty when nothing is to be done. */
+            what_to_do: string;
+        };
+        /** @description What was found. */
+        Findings: {
+            items: components["schemas"]["Finding"][];
+        };
         /** @description What a sign-in or a refresh gives. */
         Granted: {
             account: components["schemas"]["GrantedAccount"];
@@ -1137,6 +1311,14 @@ export interface components {
         GrantedAccount: {
             name: string;
             role: string;
+        };
+        /** @description One address on the way. */
+        Hop: {
+            /** @description None for what is no address; what stood there is not repeated. */
+            address: string | null;
+            is_trusted: boolean;
+            /** @description `connection`, or the header that names it. */
+            source: string;
         };
         /** @description One row of the audit log. */
         InterceptView: {
@@ -1177,6 +1359,15 @@ export interface components {
              * @description Tunnels (WebSocket).
              */
             streams: number;
+        };
+        /** @description What is under way. */
+        LiveOfBinding: {
+            /**
+             * Format: int64
+             * @description Requests and tunnels of the key that are under way on the replica that answers, which a ban ends; those of other replicas are not
+             *     among them. None when it was too busy to say.
+             */
+            streams: number | null;
         };
         /** @description One token that was just made. */
         MadeToken: components["schemas"]["ApiToken"] & {
@@ -1398,6 +1589,30 @@ export interface components {
              */
             next_before: number | null;
         };
+        /** @description One page of a list. */
+        Page_PastChangeView: {
+            /** @description Newest first. */
+            items: {
+                actor: string;
+                /** Format: date-time */
+                at: string;
+                /** @description Empty for the server's own changes, and where the history begins. */
+                changes: components["schemas"]["StoredDifference"][];
+                client_ip?: string | null;
+                /** Format: int64 */
+                id: number;
+                /**
+                 * Format: int64
+                 * @description The version that it made.
+                 */
+                version: number;
+            }[];
+            /**
+             * Format: int64
+             * @description The `before` of the next page; none on the last one.
+             */
+            next_before: number | null;
+        };
         /** @description Whether one part works, as `/readyz` and the dashboard say it. */
         PartHealth: {
             name: string;
@@ -1412,6 +1627,22 @@ export interface components {
         PasswordReset: {
             /** Format: password */
             password: string;
+        };
+        /** @description One change in the history. */
+        PastChangeView: {
+            actor: string;
+            /** Format: date-time */
+            at: string;
+            /** @description Empty for the server's own changes, and where the history begins. */
+            changes: components["schemas"]["StoredDifference"][];
+            client_ip: string | null;
+            /** Format: int64 */
+            id: number;
+            /**
+             * Format: int64
+             * @description The version that it made.
+             */
+            version: number;
         };
         /** @description Where a binding departs from the general rules; what is left out follows them. */
         PolicyOverride: {
@@ -1431,7 +1662,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:sentinel:problem:malformed_json" | "urn:sentinel:problem:invalid_field" | "urn:sentinel:problem:unsupported_media_type" | "urn:sentinel:problem:body_too_large" | "urn:sentinel:problem:credentials_invalid" | "urn:sentinel:problem:second_factor_required" | "urn:sentinel:problem:sign_in_required" | "urn:sentinel:problem:permission_denied" | "urn:sentinel:problem:console_header_required" | "urn:sentinel:problem:password_wrong" | "urn:sentinel:problem:account_not_changeable" | "urn:sentinel:problem:administrator_not_found" | "urn:sentinel:problem:session_not_found" | "urn:sentinel:problem:token_not_found" | "urn:sentinel:problem:name_taken" | "urn:sentinel:problem:limit_reached" | "urn:sentinel:problem:login_locked" | "urn:sentinel:problem:login_busy" | "urn:sentinel:problem:not_found" | "urn:sentinel:problem:binding_not_found" | "urn:sentinel:problem:binding_changed" | "urn:sentinel:problem:binding_exists" | "urn:sentinel:problem:settings_outdated" | "urn:sentinel:problem:delivery_not_dead" | "urn:sentinel:problem:channel_not_found" | "urn:sentinel:problem:channel_failed" | "urn:sentinel:problem:method_not_allowed" | "urn:sentinel:problem:not_ready" | "urn:sentinel:problem:store_busy" | "urn:sentinel:problem:store_unavailable" | "urn:sentinel:problem:request_timeout" | "urn:sentinel:problem:internal";
+            type: "urn:sentinel:problem:malformed_json" | "urn:sentinel:problem:invalid_field" | "urn:sentinel:problem:unsupported_media_type" | "urn:sentinel:problem:body_too_large" | "urn:sentinel:problem:credentials_invalid" | "urn:sentinel:problem:second_factor_required" | "urn:sentinel:problem:sign_in_required" | "urn:sentinel:problem:permission_denied" | "urn:sentinel:problem:console_header_required" | "urn:sentinel:problem:password_wrong" | "urn:sentinel:problem:account_not_changeable" | "urn:sentinel:problem:administrator_not_found" | "urn:sentinel:problem:session_not_found" | "urn:sentinel:problem:token_not_found" | "urn:sentinel:problem:name_taken" | "urn:sentinel:problem:limit_reached" | "urn:sentinel:problem:login_locked" | "urn:sentinel:problem:login_busy" | "urn:sentinel:problem:not_found" | "urn:sentinel:problem:binding_not_found" | "urn:sentinel:problem:binding_changed" | "urn:sentinel:problem:binding_exists" | "urn:sentinel:problem:idempotency_key_reused" | "urn:sentinel:problem:request_under_way" | "urn:sentinel:problem:settings_outdated" | "urn:sentinel:problem:settings_version_not_found" | "urn:sentinel:problem:delivery_not_dead" | "urn:sentinel:problem:channel_not_found" | "urn:sentinel:problem:channel_failed" | "urn:sentinel:problem:method_not_allowed" | "urn:sentinel:problem:not_ready" | "urn:sentinel:problem:store_busy" | "urn:sentinel:problem:store_unavailable" | "urn:sentinel:problem:request_timeout" | "urn:sentinel:problem:internal";
         };
         /** @description How late this replica hears of changes made elsewhere, lately; null when it heard of none. */
         PropagationDelay: {
@@ -1495,6 +1726,22 @@ export interface components {
             /** Format: password */
             password: string;
         };
+        /** @description Whose address this request has. */
+        SeenAddress: {
+            /** @description The client's address; none when a request from here would be refused. */
+            client_ip: string | null;
+            /** @description The peer, then what the believed header names, from the right. Those beyond the client are the client's own words. */
+            hops: components["schemas"]["Hop"][];
+            /** @description To which network. */
+            network: string | null;
+            /** @description The other end of the connection. */
+            peer: string;
+            /** @description Why there is none. */
+            reason: string | null;
+            warnings: string[];
+            /** @description Whether an unknown key would be bound to it. */
+            would_bind: boolean;
+        };
         SessionName: {
             id: string;
         };
@@ -1519,8 +1766,23 @@ export interface components {
             /** @description What may be written, in words. */
             wanted: string;
         };
+        /** @description What a change does to one setting, as it holds on this replica. */
+        SettingDifference: {
+            /** @description Its value afterwards. */
+            after: unknown;
+            /** @description Where it comes from afterwards. */
+            after_source: components["schemas"]["SettingSource"];
+            /** @description Its value before. */
+            before: unknown;
+            /** @description Where the value came from before. */
+            before_source: components["schemas"]["SettingSource"];
+            /** @description Its name. */
+            name: string;
+        };
         /** @description New values by name; null takes an earlier change back, so that file or default hold again. */
         SettingsChange: {
+            /** @description Only to say what it would do; nothing is changed. */
+            dry_run?: boolean;
             values: {
                 [key: string]: unknown;
             };
@@ -1559,6 +1821,56 @@ export interface components {
          * @enum {string}
          */
         SettingSource: "default" | "file" | "database" | "environment";
+        /** @description All settings as they hold after a change, and what it did. After a rehearsal they are as they were, and it says what would be done. */
+        SettingsOutcome: {
+            /** @description What is different, in the same order. */
+            changes: components["schemas"]["SettingDifference"][];
+            /** @description Every setting, in the order of the reference. */
+            items: components["schemas"]["Setting"][];
+            /**
+             * Format: int64
+             * @description To be sent with the next change.
+             */
+            version: number;
+        };
+        /** @description The way back to an earlier version. */
+        SettingsRollback: {
+            /** @description Only to say what it would do; nothing is changed. */
+            dry_run?: boolean;
+            /**
+             * Format: int64
+             * @description The earlier one; 0 for nothing changed at all.
+             */
+            to: number;
+            /**
+             * Format: int64
+             * @description The version that holds.
+             */
+            version: number;
+        };
+        /**
+         * @description How bad a finding is.
+         * @enum {string}
+         */
+        Severity: "info" | "warning" | "problem";
+        /** @description One step on the way to the outcome. */
+        StepView: {
+            name: string;
+            /** @description Whether it speaks for the request. */
+            ok: boolean;
+            text: string;
+        };
+        /** @description What was stored for one setting before and after a change. */
+        StoredDifference: {
+            /** @description What was stored afterwards, in the same way. */
+            after: string | null;
+            /** @description What was stored before; none when nothing was, so that file or default held, and when it is hidden. */
+            before: string | null;
+            /** @description Whether the values are kept back: those of secrets, and of names that are no settings of this version. */
+            is_hidden: boolean;
+            /** @description Its name. */
+            name: string;
+        };
         TokenAddition: {
             /** Format: date-time */
             expires_at?: string | null;
@@ -1607,6 +1919,24 @@ export interface components {
             requests: number;
             /** Format: int64 */
             upstream_errors: number;
+        };
+        /** @description One address of the upstream, tried once. */
+        TriedAddress: {
+            /** @description The address with its port; the name that was to be looked up where it has none. */
+            address: string;
+            /** @description What is wrong with it. */
+            error: string | null;
+            /**
+             * Format: int64
+             * @description How long that took.
+             */
+            latency_ms: number;
+            /** @description Whether it took a connection, and passed the rest of what is configured. */
+            ok: boolean;
+        };
+        /** @description How each address did. */
+        TriedAddresses: {
+            items: components["schemas"]["TriedAddress"][];
         };
         UsesView: {
             /** Format: int64 */
@@ -3254,7 +3584,10 @@ export interface operations {
     bindings_create: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3300,7 +3633,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `binding_exists`: The key has a binding already. */
+            /** @description `binding_exists`: The key has a binding already. `request_under_way`: The same request is under way. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3327,7 +3660,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3440,6 +3773,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
                 /** @description The version that the caller knows, in quotes. */
                 "If-Match"?: string | null;
             };
@@ -3499,6 +3834,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `binding_changed`: The binding has changed meanwhile. */
             412: {
                 headers: {
@@ -3526,7 +3870,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3639,6 +3983,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
                 /** @description The version that the caller knows, in quotes. */
                 "If-Match"?: string | null;
             };
@@ -3696,6 +4042,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `binding_changed`: The binding has changed meanwhile. */
             412: {
                 headers: {
@@ -3723,7 +4078,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3757,7 +4112,10 @@ export interface operations {
     bindings_bulk: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3803,6 +4161,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `body_too_large`: The body is too large. */
             413: {
                 headers: {
@@ -3821,7 +4188,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -3948,6 +4315,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
                 /** @description The version that the caller knows, in quotes. */
                 "If-Match"?: string | null;
             };
@@ -4005,6 +4374,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `binding_changed`: The binding has changed meanwhile. */
             412: {
                 headers: {
@@ -4032,7 +4410,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4067,6 +4445,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
                 /** @description The version that the caller knows, in quotes. */
                 "If-Match"?: string | null;
             };
@@ -4124,6 +4504,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `binding_changed`: The binding has changed meanwhile. */
             412: {
                 headers: {
@@ -4151,7 +4540,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4186,6 +4575,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer again, with `Idempotency-Replayed: true`, and changes nothing. */
+                "Idempotency-Key"?: string;
                 /** @description The version that the caller knows, in quotes. */
                 "If-Match"?: string | null;
             };
@@ -4243,8 +4634,298 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `request_under_way`: The same request is under way. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `binding_changed`: The binding has changed meanwhile. */
             412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body must be JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_field`: A field is missing, unknown or invalid. `idempotency_key_reused`: The Idempotency-Key stands for another request. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_busy`: The store is busy. `store_unavailable`: The store does not answer. `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dashboard_dashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How things stand. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dashboard"];
+                };
+            };
+            /** @description `sign_in_required`: A valid token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The account may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_busy`: The store is busy. `store_unavailable`: The store does not answer. `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diagnostics_address: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How this request's address is found. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeenAddress"];
+                };
+            };
+            /** @description `sign_in_required`: A valid token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The account may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_busy`: The store is busy. `store_unavailable`: The store does not answer. `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diagnostics_checks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One finding for each thing that was looked at. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Findings"];
+                };
+            };
+            /** @description `sign_in_required`: A valid token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The account may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_busy`: The store is busy. `store_unavailable`: The store does not answer. `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diagnostics_explain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskedRequest"];
+            };
+        };
+        responses: {
+            /** @description The outcome, and how it comes about. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplanationView"];
+                };
+            };
+            /** @description `malformed_json`: The body is not valid JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sign_in_required`: A valid token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The account may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `binding_not_found`: There is no such binding. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4301,7 +4982,7 @@ export interface operations {
             };
         };
     };
-    dashboard_dashboard: {
+    diagnostics_upstream: {
         parameters: {
             query?: never;
             header?: never;
@@ -4310,13 +4991,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How things stand. */
+            /** @description How each address did. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Dashboard"];
+                    "application/json": components["schemas"]["TriedAddresses"];
                 };
             };
             /** @description `sign_in_required`: A valid token is needed. */
@@ -4684,6 +5365,110 @@ export interface operations {
             };
             /** @description `permission_denied`: The account may not do this. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_busy`: The store is busy. `store_unavailable`: The store does not answer. `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    logs_tail: {
+        parameters: {
+            query?: {
+                before?: number;
+                binding?: number;
+                /** @description Of an export as CSV only: `1` begins it with a byte order mark, which spreadsheets want. */
+                bom?: string;
+                client_ip?: string;
+                /** @description Of an export only: `csv` or `jsonl`. */
+                format?: string;
+                /** @description A part of the hint. */
+                hint?: string;
+                limit?: number;
+                /** @description A network that the client's address lies in. */
+                network?: string;
+                /** @description `refused` or `observed`. */
+                outcome?: string;
+                /** @description A part of the path. */
+                path?: string;
+                /** @description A part of the path or of the user agent. */
+                q?: string;
+                reason?: string;
+                reference?: string;
+                since?: string;
+                until?: string;
+                /** @description A part of the user agent. */
+                user_agent?: string;
+            };
+            header?: {
+                /** @description The `id` of the last event that was seen; left out, the tail begins now. */
+                "Last-Event-ID"?: number | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events, until somebody ends them. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description `sign_in_required`: A valid token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The account may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `limit_reached`: There are as many as there may be. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5152,13 +5937,13 @@ export interface operations {
             };
         };
         responses: {
-            /** @description All settings as they hold now. */
+            /** @description All settings as they hold now, and what is different. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SettingsInEffect"];
+                    "application/json": components["schemas"]["SettingsOutcome"];
                 };
             };
             /** @description `malformed_json`: The body is not valid JSON. */
@@ -5181,6 +5966,192 @@ export interface operations {
             };
             /** @description `permission_denied`: The account may not do this. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `settings_outdated`: The settings have changed meanwhile. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large`: The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: The body must be JSON. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_busy`: The store is busy. `store_unavailable`: The store does not answer. `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settings_history: {
+        parameters: {
+            query?: {
+                before?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_PastChangeView"];
+                };
+            };
+            /** @description `sign_in_required`: A valid token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The account may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_busy`: The store is busy. `store_unavailable`: The store does not answer. `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    settings_roll_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SettingsRollback"];
+            };
+        };
+        responses: {
+            /** @description All settings as they hold now, and what is different. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SettingsOutcome"];
+                };
+            };
+            /** @description `malformed_json`: The body is not valid JSON. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sign_in_required`: A valid token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: The account may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `settings_version_not_found`: The settings have no such version. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

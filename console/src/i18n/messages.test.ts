@@ -1,10 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { FAMILIES } from '@/shared/code-text';
 import { preferredLanguage } from './index';
 
-/** Families whose keys are put together from a code of the API; `useCodeText` and templates name the family. */
-const FAMILIES = ['reasons', 'outcomes', 'rules', 'severities', 'alert_states', 'delivery_states', 'roles', 'sources', 'actions', 'archive_reasons'];
 const SOURCES = join(import.meta.dirname, '..');
 
 type Tree = { [key: string]: string | Tree };

@@ -1,6 +1,8 @@
 import { useI18n } from 'vue-i18n';
 
-type Family = 'reasons' | 'outcomes' | 'rules' | 'severities' | 'alert_states' | 'delivery_states' | 'roles' | 'sources' | 'actions' | 'archive_reasons';
+/** Families of words whose keys are put together from a code of the API or of the address bar. */
+export const FAMILIES = ['reasons', 'outcomes', 'rules', 'severities', 'alert_states', 'delivery_states', 'roles', 'sources', 'actions', 'archive_reasons', 'periods'] as const;
+export type Family = (typeof FAMILIES)[number];
 
 /** Words for a code of the API; a code that this console is too old to know stands for itself. */
 export function useCodeText(): (family: Family, code: string) => string {

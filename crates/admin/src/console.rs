@@ -8,6 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{StatusCode, Uri};
 
@@ -143,13 +144,7 @@ fn has_already(request: &HeaderMap, etag: &HeaderValue) -> bool {
 }
 
 fn etag(hash: &[u8; 32]) -> HeaderValue {
-    let digits = hash
-        .iter()
-        .take(ETAG_BYTES)
-        .fold(String::new(), |mut text, byte| {
-            let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-            text
-        });
+    let digits = HEXLOWER.encode(&hash[..ETAG_BYTES]);
     HeaderValue::from_str(&format!("\"{digits}\"")).expect("hexadecimal digits are a header value")
 }
 

@@ -194,7 +194,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn body_unread(rejection: &BytesRejection) -> Problem {
+pub(crate) fn body_unread(rejection: &BytesRejection) -> Problem {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         let detail = format!("It must not be larger than {BODY_BYTES_MAX} bytes.");
         Problem::new(Code::BodyTooLarge, detail)

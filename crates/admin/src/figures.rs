@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sentinel_core::decision::RefusalReason;
+use sentinel_core::fingerprint::KeyFingerprint;
 
 /// What went through the proxy since it started, and what it holds now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,4 +50,11 @@ pub trait Figures: Send + Sync {
 
     /// All metrics in the OpenMetrics text format, for `/metrics`.
     fn metrics_text(&self) -> String;
+}
+
+/// What is under way on this replica.
+#[async_trait]
+pub trait LiveStreams: Send + Sync {
+    /// How many requests and tunnels of this key there are; none when nobody could say in time.
+    async fn of(&self, fingerprint: &KeyFingerprint) -> Option<u64>;
 }

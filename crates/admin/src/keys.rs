@@ -3,6 +3,7 @@
 use std::fmt;
 
 use sentinel_core::fingerprint::{ApiKey, KeyFingerprint, KeyHint};
+use sentinel_core::path::RequestPath;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -13,6 +14,9 @@ pub trait Keys: Send + Sync {
 
     /// The name of the profile by which keys are read.
     fn profile(&self) -> &str;
+
+    /// Whether an unknown key is bound on this path.
+    fn is_claim_path(&self, path: &RequestPath<'_>) -> bool;
 }
 
 /// A key in clear, on its way to its fingerprint. Does not print, and is wiped afterwards.

@@ -6,12 +6,16 @@
 //! token.
 
 mod alerts;
+mod answers;
 mod auth;
 mod console;
+mod counts;
+mod diagnostics;
 mod error;
 mod extract;
 mod figures;
 mod keys;
+mod masking;
 mod middleware;
 mod openapi;
 mod page;
@@ -21,6 +25,7 @@ mod router;
 mod routes;
 mod server;
 mod settings;
+mod tails;
 
 #[cfg(test)]
 mod secrecy_tests;
@@ -33,13 +38,15 @@ pub use auth::second_factor::SealingSecret;
 pub use auth::token::{
     JWT_SECRET_BYTES_MIN, JwtSecret, TOKEN_LIFE_DEFAULT, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN, TokenLife,
 };
+pub use diagnostics::{Diagnostics, Finding, Severity, TriedAddress};
 pub use error::AdminError;
-pub use figures::{Figures, Propagation, TrafficFigures};
+pub use figures::{Figures, LiveStreams, Propagation, TrafficFigures};
 pub use keys::Keys;
 pub use openapi::openapi_json;
 pub use parts::{Account, AdminParts};
 pub use router::router;
 pub use server::{CONNECTIONS_MAX, DRAIN_MAX, serve};
 pub use settings::{
-    Setting, SettingSchema, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting,
+    PastChange, Setting, SettingDifference, SettingSchema, SettingSource, Settings, SettingsChange,
+    SettingsInEffect, SettingsOutcome, SettingsRefused, StoredDifference, WantedSettings, WrongSetting,
 };

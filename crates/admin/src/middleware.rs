@@ -6,18 +6,23 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use sentinel_core::account::Role;
 use sentinel_core::event::{PATH_CHARACTERS_MAX, printable};
 use sentinel_core::header::OwnedHeaderLines;
 use sentinel_core::network::PeerAddr;
 use tracing::Instrument as _;
+use zeroize::Zeroizing;
 
 use crate::auth::caller::recognise;
 use crate::auth::permission::Permission;
 use crate::extract::CallerIp;
+use crate::masking;
 use crate::parts::Admin;
 use crate::problem::{Code, Problem};
 
@@ -130,25 +135,47 @@ pub(crate) struct Guard {
     pub(crate) permission: Permission,
 }
 
-/// Lets a request on only with a good token of a caller who has the permission, and tells the handler who that is.
+/// Lets a request on only with a good token of a caller who has the permission, and tells the handler who that is. Whatever it answers to a
+/// viewer is masked here, where the installation wants that.
 pub(crate) async fn require(
     State(guard): State<Guard>,
     CallerIp(client_ip): CallerIp,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let token = bearer_token(&request).ok_or_else(Problem::sign_in_required)?;
+    let token = bearer_token(request.headers()).ok_or_else(Problem::sign_in_required)?;
     let caller = recognise(&guard.admin, token, client_ip).await?;
     if !guard.permission.is_given_to(caller.role) {
         return Err(Problem::permission_denied(guard.permission));
     }
+    let is_masked = guard.admin.masks_addresses_for_viewers && caller.role == Role::Viewer;
+    if is_masked {
+        masking::check_question(request.uri())?;
+    }
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let response = next.run(request).await;
+    Ok(if is_masked {
+        masking::mask(response)
+    } else {
+        response
+    })
+}
+
+/// The caller's token, for what outlives the check of it and has to make that anew. Does not print.
+pub(crate) struct BearerToken(pub(crate) Zeroizing<String>);
+
+impl<S: Sync> FromRequestParts<S> for BearerToken {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let token = bearer_token(&parts.headers).ok_or_else(Problem::sign_in_required)?;
+        Ok(Self(Zeroizing::new(token.to_owned())))
+    }
 }
 
 /// The token of the one `Authorization` header; of two nobody could say which one counts.
-fn bearer_token(request: &Request) -> Option<&str> {
-    let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else {
         return None;
     };

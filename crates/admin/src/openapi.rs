@@ -9,11 +9,11 @@ use serde_json::Value;
 use utoipa::OpenApi as _;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{OpenApi, Ref, RefOr};
+use utoipa::openapi::{OpenApi, Ref, RefOr, Required};
 
 use crate::problem::{Code, PROBLEM_MEDIA_TYPE, ProblemBody};
 use crate::routes::{self, Access};
@@ -71,7 +71,10 @@ pub(crate) fn document() -> OpenApi {
     for route in routes::all() {
         let item = document.paths.paths.get_mut(route.path);
         if let Some(operation) = item.and_then(|item| operations(item).remove(route.method)) {
-            complete(operation, route.access);
+            if route.is_answered_once {
+                take_idempotency_key(operation);
+            }
+            complete(operation, route.access, route.is_answered_once);
         }
     }
     let in_requests = schemas_in_requests(&mut document);
@@ -115,10 +118,28 @@ pub(crate) fn operations(item: &mut PathItem) -> BTreeMap<&'static str, &mut Ope
     .collect()
 }
 
+/// Adds the header by which a request is known when it comes again.
+fn take_idempotency_key(operation: &mut Operation) {
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A name for this request, at most 128 visible characters. For 24 hours the same request under the same name gets the first answer \
+             again, with `Idempotency-Replayed: true`, and changes nothing.",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).max_length(Some(128))))
+        .build();
+    operation.parameters.get_or_insert_default().push(key.into());
+}
+
 /// Adds who may call it, and every way in which it can fail.
-fn complete(operation: &mut Operation, access: Access) {
+fn complete(operation: &mut Operation, access: Access, is_answered_once: bool) {
     let mut codes = own_codes(operation);
     codes.extend([Code::RequestTimeout, Code::Internal]);
+    if is_answered_once {
+        codes.extend([Code::IdempotencyKeyReused, Code::RequestUnderWay]);
+    }
     if let Access::Needs(permission) = access {
         operation.security = Some(vec![SecurityRequirement::new(BEARER, [""; 0])]);
         codes.extend([

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::event::printable;
+use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{
-    AccountStore, AdminEventStore, AuditStore, BindingAdmin, Health, InterceptStore, TrafficStore,
+    AccountStore, AdminEventStore, AnswerStore, AuditStore, BindingAdmin, BindingStore, Health,
+    InterceptStore, TrafficStore,
 };
 use sentinel_core::time::Clock;
 use tokio::sync::Semaphore;
 
 use crate::alerts::Alerts;
+use crate::answers::FirstAnswers;
 use crate::auth::password::PasswordHash;
 use crate::auth::refresh::RefreshCookies;
 use crate::auth::second_factor::{SealingSecret, SecondFactors};
@@ -20,11 +23,14 @@ use crate::auth::sessions::Sessions;
 use crate::auth::sign_in::SignIn;
 use crate::auth::token::{JwtSecret, TokenLife, Tokens};
 use crate::auth::verification::Verification;
+use crate::counts::CountedBindings;
+use crate::diagnostics::Diagnostics;
 use crate::error::AdminError;
-use crate::figures::Figures;
+use crate::figures::{Figures, LiveStreams};
 use crate::keys::Keys;
 use crate::routes::EXPORTS_MAX;
 use crate::settings::Settings;
+use crate::tails::Tails;
 
 /// The most characters of an account's name.
 pub(crate) const USERNAME_CHARACTERS_MAX: usize = 64;
@@ -70,12 +76,16 @@ pub struct AdminParts {
     pub events: Arc<dyn AdminEventStore>,
     /// The same log, for reading.
     pub audit: Arc<dyn AuditStore>,
+    /// First answers to requests that may come again.
+    pub answers: Arc<dyn AnswerStore>,
     /// The parts that `/readyz` asks, each by its name towards callers.
     pub health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Those among them that requests do without: when one fails, `/readyz` says degraded and stays ready.
     pub dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     /// Live figures and metrics.
     pub figures: Arc<dyn Figures>,
+    /// What is under way on this replica.
+    pub live: Arc<dyn LiveStreams>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// The configured account.
@@ -92,27 +102,40 @@ pub struct AdminParts {
     pub jwt_secret: JwtSecret,
     /// For how long a token is good.
     pub token_life: TokenLife,
+    /// Whether viewers see the networks of addresses only.
+    pub masks_addresses_for_viewers: bool,
     /// The settings, without secrets.
     pub settings: Arc<dyn Settings>,
     /// The alerts, and the channels that they go out on.
     pub alerts: Arc<dyn Alerts>,
+    /// The bindings by their keys, as they are stored.
+    pub stored: Arc<dyn BindingStore>,
+    /// The general rules, as they are now.
+    pub rules: LiveRules,
+    /// What the installation finds out about itself.
+    pub diagnostics: Arc<dyn Diagnostics>,
 }
 
 /// What handlers share.
 pub(crate) struct Admin {
     pub(crate) bindings: Arc<dyn BindingAdmin>,
+    pub(crate) counts: Arc<CountedBindings>,
     pub(crate) keys: Arc<dyn Keys>,
     pub(crate) intercepts: Arc<dyn InterceptStore>,
     pub(crate) traffic: Arc<dyn TrafficStore>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) audit: Arc<dyn AuditStore>,
+    pub(crate) answers: FirstAnswers,
     /// Held by whoever looks through the whole log.
     pub(crate) verifying: Semaphore,
     /// A place for each export of the audit log.
     pub(crate) exporting: Arc<Semaphore>,
+    /// Who follows the audit log.
+    pub(crate) tails: Arc<Tails>,
     pub(crate) health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) dispensable_health: Vec<(&'static str, Arc<dyn Health>)>,
     pub(crate) figures: Arc<dyn Figures>,
+    pub(crate) live: Arc<dyn LiveStreams>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) accounts: Arc<dyn AccountStore>,
     pub(crate) client_ip: ClientIpRules,
@@ -122,8 +145,14 @@ pub(crate) struct Admin {
     pub(crate) sessions: Sessions,
     pub(crate) tokens: Tokens,
     pub(crate) cookies: RefreshCookies,
+    pub(crate) masks_addresses_for_viewers: bool,
     pub(crate) settings: Arc<dyn Settings>,
     pub(crate) alerts: Arc<dyn Alerts>,
+    pub(crate) stored: Arc<dyn BindingStore>,
+    pub(crate) rules: LiveRules,
+    pub(crate) diagnostics: Arc<dyn Diagnostics>,
+    /// Held by whoever lets the installation look at itself.
+    pub(crate) diagnosing: Semaphore,
 }
 
 impl From<AdminParts> for Admin {
@@ -131,17 +160,21 @@ impl From<AdminParts> for Admin {
         let verification = Arc::<Verification>::default();
         let factors = Arc::new(SecondFactors::new(&parts.sealing_secret));
         Self {
+            counts: CountedBindings::new(Arc::clone(&parts.bindings), Arc::clone(&parts.clock)),
             bindings: parts.bindings,
             keys: parts.keys,
+            tails: Tails::new(Arc::clone(&parts.intercepts)),
             intercepts: parts.intercepts,
             traffic: parts.traffic,
             events: parts.events,
             audit: parts.audit,
+            answers: FirstAnswers::new(parts.answers, &parts.jwt_secret),
             verifying: Semaphore::new(1),
             exporting: Arc::new(Semaphore::new(EXPORTS_MAX)),
             health: parts.health,
             dispensable_health: parts.dispensable_health,
             figures: parts.figures,
+            live: parts.live,
             clock: parts.clock,
             client_ip: parts.client_ip,
             sign_in: SignIn::new(
@@ -157,8 +190,13 @@ impl From<AdminParts> for Admin {
             accounts: parts.accounts,
             tokens: Tokens::new(&parts.jwt_secret, parts.token_life),
             cookies: RefreshCookies::new(&parts.jwt_secret),
+            masks_addresses_for_viewers: parts.masks_addresses_for_viewers,
             settings: parts.settings,
             alerts: parts.alerts,
+            stored: parts.stored,
+            rules: parts.rules,
+            diagnostics: parts.diagnostics,
+            diagnosing: Semaphore::new(1),
         }
     }
 }

@@ -8,6 +8,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::answers::answer_once;
 use crate::console;
 use crate::extract::BODY_BYTES_MAX;
 use crate::middleware::{Guard, after_panic, identify, limit_time, locate, require, secure};
@@ -20,14 +21,20 @@ pub fn router(parts: AdminParts) -> Router {
     let admin = Arc::new(Admin::from(parts));
     let mut router = Router::new();
     for route in routes::all() {
+        let handler = if route.is_answered_once {
+            let once = from_fn_with_state(Arc::clone(&admin), answer_once);
+            route.handler.route_layer(once)
+        } else {
+            route.handler
+        };
         let handler = match route.access {
-            Access::Public => route.handler,
+            Access::Public => handler,
             Access::Needs(permission) => {
                 let guard = Guard {
                     admin: Arc::clone(&admin),
                     permission,
                 };
-                route.handler.route_layer(from_fn_with_state(guard, require))
+                handler.route_layer(from_fn_with_state(guard, require))
             }
         };
         router = router.route(route.path, handler);

@@ -17,6 +17,7 @@ mod alerts;
 mod audit;
 mod bindings;
 mod dashboard;
+mod diagnostics;
 mod health;
 mod login;
 mod logs;
@@ -44,15 +45,26 @@ pub(crate) struct Route {
     pub(crate) path: &'static str,
     pub(crate) access: Access,
     pub(crate) handler: MethodRouter<Arc<Admin>, Infallible>,
+    /// Whether a request that comes again with the same `Idempotency-Key` gets its first answer again.
+    pub(crate) is_answered_once: bool,
 }
 
 impl Route {
+    /// Takes an `Idempotency-Key`.
+    fn answered_once(self) -> Self {
+        Self {
+            is_answered_once: true,
+            ..self
+        }
+    }
+
     fn get<T: 'static>(path: &'static str, access: Access, handler: impl Handler<T, Arc<Admin>>) -> Self {
         Self {
             method: "GET",
             path,
             access,
             handler: on(MethodFilter::GET, handler),
+            is_answered_once: false,
         }
     }
 
@@ -62,6 +74,7 @@ impl Route {
             path,
             access,
             handler: on(MethodFilter::POST, handler),
+            is_answered_once: false,
         }
     }
 
@@ -71,6 +84,7 @@ impl Route {
             path,
             access,
             handler: on(MethodFilter::PUT, handler),
+            is_answered_once: false,
         }
     }
 
@@ -80,6 +94,7 @@ impl Route {
             path,
             access,
             handler: on(MethodFilter::PATCH, handler),
+            is_answered_once: false,
         }
     }
 
@@ -89,6 +104,7 @@ impl Route {
             path,
             access,
             handler: on(MethodFilter::DELETE, handler),
+            is_answered_once: false,
         }
     }
 }
@@ -111,6 +127,7 @@ pub(crate) fn all() -> Vec<Route> {
         settings::routes(),
         alerts::routes(),
         alert_links::routes(),
+        diagnostics::routes(),
         openapi::routes(),
     ]
     .into_iter()
@@ -135,6 +152,7 @@ pub(crate) fn documents() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("account", account::Documented::openapi()),
         ("administrators", administrators::Documented::openapi()),
         ("tokens", tokens::Documented::openapi()),
+        ("diagnostics", diagnostics::Documented::openapi()),
         ("openapi", openapi::Documented::openapi()),
     ]
 }

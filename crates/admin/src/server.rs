@@ -34,6 +34,22 @@ const HEADERS_MAX: usize = 64;
 /// The pause after a connection could not be accepted, as when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Tells a handler whose answer goes on that the listener stops.
+#[derive(Clone)]
+pub(crate) struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    #[cfg(test)]
+    pub(crate) fn told_by(stopping: watch::Receiver<bool>) -> Self {
+        Self(stopping)
+    }
+
+    pub(crate) async fn wait(mut self) {
+        // A sender that is gone means the same as its word: stop.
+        let _ = self.0.wait_for(|stop| *stop).await;
+    }
+}
+
 /// Serves until `shutdown` completes; then accepts nothing more and gives running requests up to [`DRAIN_MAX`].
 pub async fn serve(
     listener: TcpListener,
@@ -86,9 +102,11 @@ async fn run_connection(
     mut stopping: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
+    let told = Stopping(stopping.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(told.clone());
         router.clone().oneshot(request)
     });
     let connection = http1::Builder::new()

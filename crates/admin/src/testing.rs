@@ -15,26 +15,28 @@ use sentinel_core::account::session::{AdminSession, SessionId};
 use sentinel_core::account::{AdministratorName, NewAdministrator, Role, StoredPasswordHash};
 use sentinel_core::attempts::InProcessAttempts;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
-use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::Actor;
-use sentinel_core::fingerprint::{ApiKey, KeyFingerprint, KeyHint};
 use sentinel_core::network::PeerAddr;
+use sentinel_core::policy::{LiveRules, Rules};
 use sentinel_core::ports::{AccountStore as _, AdministratorAdded, Health, StoreError};
 use sentinel_core::time::{Clock, Timestamp};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::auth::password::tests::{cheap_hash, cheap_text};
-use crate::{
-    Account, AdminParts, Figures, JwtSecret, Keys, Propagation, SealingSecret, TokenLife, TrafficFigures,
-    router,
-};
+use crate::{Account, AdminParts, JwtSecret, SealingSecret, TokenLife, router};
 
 pub(crate) mod alerts;
+mod answers;
+mod diagnostics;
+mod figures;
 mod settings;
 mod store;
 
 pub(crate) use alerts::FakeAlerts;
+pub(crate) use diagnostics::FakeDiagnostics;
+pub(crate) use figures::METRICS_TEXT;
+use figures::{FakeFigures, FakeKeys};
 pub(crate) use settings::FakeSettings;
 pub(crate) use store::{FINGERPRINT, FakeStore, binding, intercept, ip};
 
@@ -45,12 +47,16 @@ pub(crate) const USERNAME: &str = "admin";
 pub(crate) const TRUSTED_PROXY: &str = "192.0.2.80/32";
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const SECRET: [u8; 32] = *b"a secret for tests of 32 letters";
-pub(crate) const METRICS_TEXT: &str = "# TYPE sentinel_requests counter\nsentinel_requests_total 12\n# EOF\n";
 
 /// A clock that stands still until a test moves it.
 pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
+    /// At [`START`].
+    pub(crate) fn start() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(START.unix_ms())))
+    }
+
     pub(crate) fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).expect("small");
         self.0.fetch_add(by, Ordering::SeqCst);
@@ -80,47 +86,6 @@ impl Health for FakeHealth {
             Self::Hangs => std::future::pending().await,
             Self::Panics => panic!("a part with a bug"),
         }
-    }
-}
-
-/// Takes what begins with `sk-` for a key.
-struct FakeKeys;
-
-impl Keys for FakeKeys {
-    fn identify(&self, key: &ApiKey<'_>) -> Option<(KeyFingerprint, KeyHint)> {
-        let is_key = key.expose().starts_with("sk-");
-        is_key.then(|| (KeyFingerprint::from_bytes([0xcd; 32]), key.hint()))
-    }
-
-    fn profile(&self) -> &'static str {
-        "new-api"
-    }
-}
-
-struct FakeFigures;
-
-impl Figures for FakeFigures {
-    fn traffic(&self) -> TrafficFigures {
-        TrafficFigures {
-            requests: 12,
-            allowed: 9,
-            refused: vec![(RefusalReason::KeyIpMismatch, 2), (RefusalReason::KeyBanned, 1)],
-            cache_entries: 4,
-            live_connections: 5,
-            live_streams: 2,
-            ..TrafficFigures::default()
-        }
-    }
-
-    fn propagation(&self) -> Option<Propagation> {
-        Some(Propagation {
-            p50: Duration::from_micros(1_500),
-            p99: Duration::from_millis(20),
-        })
-    }
-
-    fn metrics_text(&self) -> String {
-        METRICS_TEXT.to_owned()
     }
 }
 
@@ -170,6 +135,8 @@ pub(crate) struct Console {
     pub(crate) accounts: MemoryAccounts,
     pub(crate) settings: Arc<FakeSettings>,
     pub(crate) alerts: Arc<FakeAlerts>,
+    pub(crate) diagnostics: Arc<FakeDiagnostics>,
+    pub(crate) rules: LiveRules,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) router: Router,
 }
@@ -188,12 +155,27 @@ impl Console {
         health: Vec<(&'static str, FakeHealth)>,
         dispensable: Vec<(&'static str, FakeHealth)>,
     ) -> Self {
+        Self::built(health, dispensable, false)
+    }
+
+    /// Where viewers see the networks of addresses only.
+    pub(crate) fn masking_for_viewers() -> Self {
+        Self::built(vec![("store", FakeHealth::Works)], Vec::new(), true)
+    }
+
+    fn built(
+        health: Vec<(&'static str, FakeHealth)>,
+        dispensable: Vec<(&'static str, FakeHealth)>,
+        masks_addresses_for_viewers: bool,
+    ) -> Self {
         let store = Arc::new(FakeStore::default());
         let failing = Arc::clone(&store);
         let accounts = MemoryAccounts::failing_when(move || failing.lock().failure.clone());
-        let clock = Arc::new(TestClock(AtomicI64::new(START.unix_ms())));
+        let clock = TestClock::start();
         let settings = Arc::<FakeSettings>::default();
         let alerts = Arc::<FakeAlerts>::default();
+        let diagnostics = Arc::<FakeDiagnostics>::default();
+        let rules = LiveRules::new(Rules::default());
         let shared = |(name, part): (&'static str, FakeHealth)| (name, Arc::new(part) as Arc<dyn Health>);
         let parts = AdminParts {
             bindings: store.clone(),
@@ -202,9 +184,11 @@ impl Console {
             traffic: store.clone(),
             events: store.clone(),
             audit: store.clone(),
+            answers: store.clone(),
             health: health.into_iter().map(shared).collect(),
             dispensable_health: dispensable.into_iter().map(shared).collect(),
             figures: Arc::new(FakeFigures),
+            live: Arc::new(FakeFigures),
             clock: clock.clone(),
             account: Account::new(USERNAME, cheap_hash(PASSWORD)).expect("a good name"),
             accounts: Arc::new(accounts.clone()),
@@ -216,14 +200,20 @@ impl Console {
             attempts: Arc::new(InProcessAttempts::default()),
             jwt_secret: JwtSecret::new(SECRET).expect("long enough"),
             token_life: TokenLife::default(),
+            masks_addresses_for_viewers,
             settings: settings.clone(),
             alerts: alerts.clone(),
+            stored: store.clone(),
+            rules: rules.clone(),
+            diagnostics: diagnostics.clone(),
         };
         Self {
             store,
             accounts,
             settings,
             alerts,
+            diagnostics,
+            rules,
             clock,
             router: router(parts),
         }
@@ -238,6 +228,12 @@ impl Console {
         }
         let response = self.router.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
+        // Events go on for as long as somebody listens.
+        let is_endless = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind == "text/event-stream");
+        let body = if is_endless { Body::empty() } else { body };
         let bytes = body.collect().await.expect("in memory").to_bytes();
         let text = String::from_utf8(bytes.to_vec()).expect("text");
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);

@@ -41,7 +41,7 @@ pub use known::KNOWN_MAX;
 pub use queue::{SIGNALS_MAX, SignalQueue};
 pub use settle::{HOUSEKEEPING, HOUSEKEEPING_ROWS_MAX, KEPT, STRAY_AGE};
 pub use sighted::SIGHTED_MAX;
-pub use tally::{MEMBERS_MAX, MEMBERS_SHARED_MAX, MEMBERS_SURE, PACE, SUBJECTS_MAX, Sightings, Tally};
+pub use tally::{MEMBERS_MAX, MEMBERS_SHARED_MAX, MEMBERS_SURE, PACE, SUBJECTS_MAX, Sightings, Tally, Used};
 
 /// The most subjects that are counted together.
 pub const BATCH_MAX: usize = 1_000;
@@ -154,7 +154,8 @@ impl Watch {
             let sightings = tally.take();
             let lost = queue.take_lost(self.parts.clock.now(), sightings.lost());
             batch.extend(lost);
-            self.take(&std::mem::take(&mut batch), sightings).await;
+            let used = self.take(&std::mem::take(&mut batch), sightings).await;
+            tally.take_back(used);
             if is_round {
                 self.round().await;
             }
@@ -167,8 +168,9 @@ impl Watch {
         Arc::clone(&self.settings.borrow())
     }
 
-    /// Counts what was seen, at most [`BATCH_MAX`] subjects at once, and raises what crossed its threshold.
-    pub async fn take(&mut self, signals: &[Signal], sightings: Sightings) {
+    /// Counts what was seen, at most [`BATCH_MAX`] subjects at once, and raises what crossed its threshold. Gives back what was counted.
+    pub async fn take(&mut self, signals: &[Signal], sightings: Sightings) -> Used {
+        let mut used = Used::default();
         let settings = self.settings();
         self.note_outages(signals);
         self.take_signals(&settings, signals).await;
@@ -178,8 +180,10 @@ impl Watch {
             self.take_sightings(&settings, &subjects).await;
             // A flood is no reason to keep others from this thread.
             tokio::task::yield_now().await;
+            used.add(subjects.into_iter().map(|(_, sighting)| sighting));
             subjects = rest;
         }
+        used
     }
 
     async fn take_signals(&mut self, settings: &WatchSettings, signals: &[Signal]) {

@@ -98,14 +98,28 @@ impl ClientIpRules {
         }
         match &self.source {
             ClientIpSource::Single(name) => single(headers, name),
-            ClientIpSource::Chain(name) => {
-                let hops = |line: &'_ str| line.rsplit(',').map(parse_address).collect();
-                self.chain(headers, name, hops)
-            }
+            ClientIpSource::Chain(name) => self.chain(headers, name, chain_hops),
             ClientIpSource::Forwarded => self.chain(headers, &FORWARDED, forwarded::hops),
             // Said before the first request; a connection on which it was not has no client.
             ClientIpSource::ProxyProtocol => Err(Unresolvable::Missing),
         }
+    }
+
+    /// The addresses that the believed header names, from the right, whether they count or not: for people who look why an address counts. What
+    /// is no address is none; at most [`HOPS_MAX`].
+    pub fn named(&self, headers: HeaderLines<'_>) -> Vec<Option<ClientIp>> {
+        let hops_of = |line: &str| match &self.source {
+            ClientIpSource::Single(_) => vec![parse_address(line)],
+            ClientIpSource::Chain(_) => chain_hops(line),
+            ClientIpSource::Forwarded => forwarded::hops(line),
+            ClientIpSource::ProxyProtocol => Vec::new(),
+        };
+        let lines = self.header().map(|name| headers.all(name).rev());
+        let hops = lines.into_iter().flatten().flat_map(|line| match line.text() {
+            Some(line) => hops_of(line),
+            None => vec![None],
+        });
+        hops.take(HOPS_MAX).collect()
     }
 
     /// Whether a connection from this peer has to begin with a header of the PROXY protocol.
@@ -139,6 +153,11 @@ impl ClientIpRules {
         }
         nearest_client.ok_or(Unresolvable::Missing)
     }
+}
+
+/// The addresses in one line of a list, from the right.
+fn chain_hops(line: &str) -> Vec<Option<ClientIp>> {
+    line.rsplit(',').map(parse_address).collect()
 }
 
 fn single(headers: HeaderLines<'_>, name: &HeaderName) -> Result<ClientIp, Unresolvable> {

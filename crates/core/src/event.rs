@@ -24,9 +24,21 @@ pub const USER_AGENT_CHARACTERS_MAX: usize = 256;
 /// The most networks of a binding that a record shows: the first ones.
 pub const NETWORKS_SHOWN_MAX: usize = 16;
 
+/// The bytes of a [`Reference`].
+const REFERENCE_BYTES: usize = 19;
+
 /// The name of one refusal, told to the client and found again in the audit log: `sr_` and 16 characters of base32.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Reference(String);
+pub struct Reference(Name);
+
+/// Each refusal makes and copies one, so it is kept where it is and not on the heap.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    /// Of the usual length.
+    Usual([u8; REFERENCE_BYTES]),
+    /// What a store has that somebody else wrote into it.
+    Other(String),
+}
 
 impl Reference {
     /// A fresh, random one.
@@ -37,24 +49,28 @@ impl Reference {
     /// Of the five low bits of each byte.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-        let mut text = String::with_capacity(19);
-        text.push_str("sr_");
-        text.extend(
-            bytes
-                .iter()
-                .map(|byte| char::from(ALPHABET[usize::from(byte & 31)])),
-        );
-        Self(text)
+        let mut text = *b"sr_aaaaaaaaaaaaaaaa";
+        for (character, byte) in text[3..].iter_mut().zip(bytes) {
+            *character = ALPHABET[usize::from(byte & 31)];
+        }
+        Self(Name::Usual(text))
     }
 
     /// From a stored reference.
     pub fn from_stored(text: String) -> Self {
-        Self(text)
+        Self(match text.as_bytes().try_into() {
+            Ok(bytes) => Name::Usual(bytes),
+            Err(_) => Name::Other(text),
+        })
     }
 
     /// Its text.
+    #[expect(clippy::missing_panics_doc, reason = "it was made of text")]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Name::Usual(bytes) => std::str::from_utf8(bytes).expect("it was made of text"),
+            Name::Other(text) => text,
+        }
     }
 }
 
@@ -84,7 +100,7 @@ impl Fresh {
 
 impl fmt::Display for Reference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(self.as_str())
     }
 }
 

@@ -39,9 +39,13 @@ impl<'r> ApiKey<'r> {
         } else {
             (0, 0)
         };
-        let head: String = text.chars().take(head).collect();
-        let tail: String = text.chars().skip(characters - tail).collect();
-        KeyHint(format!("{head}…{tail}"))
+        let place = |characters| {
+            text.char_indices()
+                .nth(characters)
+                .map_or(text.len(), |(place, _)| place)
+        };
+        let (head, tail) = (&text[..place(head)], &text[place(characters - tail)..]);
+        KeyHint([head, "…", tail].concat())
     }
 }
 

@@ -13,6 +13,7 @@ pub mod counting;
 pub mod credential;
 pub mod decision;
 pub mod event;
+pub mod explanation;
 pub mod fingerprint;
 pub mod header;
 pub mod html;

@@ -4,21 +4,24 @@
 //! request, and asynchronous ones for what happens once per key.
 
 mod accounts;
+mod answers;
 mod audit;
 mod bindings;
+mod intercepts;
 mod records;
 mod retention;
+mod settings;
 mod traffic;
 mod transfer;
 
-use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::binding::{Binding, BindingId, NewBinding, Version};
 use crate::decision::RefusalReason;
-use crate::event::{Actor, AdminEvent, Intercept, InterceptOutcome};
+use crate::event::{AdminEvent, Intercept, InterceptOutcome};
 use crate::fingerprint::KeyFingerprint;
 use crate::known::{Known, KnownBinding};
 use crate::network::{ClientIp, Network};
@@ -26,6 +29,9 @@ use crate::time::Timestamp;
 use crate::usage::Uses;
 
 pub use accounts::{AccountStore, AdministratorAdded, InUse};
+pub use answers::{
+    ANSWER_KEPT, ANSWERS_OF_ACCOUNT_MAX, AnswerStore, FirstAnswer, RepeatableRequest, Repeated, UNDER_WAY_MAX,
+};
 pub use audit::{AuditStore, EventFilter, StoredEvent, verify};
 pub use bindings::{
     BINDINGS_COUNTED_MAX, BindingAdmin, BindingCursor, BindingFilter, BindingOrder, BindingPage,
@@ -33,6 +39,10 @@ pub use bindings::{
 };
 pub use records::{InterceptSink, InterceptWatch, RecordTicket};
 pub use retention::InterceptRetention;
+pub use settings::{
+    INTERNAL_SETTINGS_PREFIX, SETTING_CHANGES_MAX, SettingChange, SettingStore, SettingsChanged,
+    StoredSettings,
+};
 pub use traffic::{
     REPLICAS_MAX, REPORT_MINUTES_MAX, Replica, STRETCHES_MAX, TOP_SUBJECTS_CUT_MAX, TOP_SUBJECTS_MAX,
     TopAddress, TopKey, TopRefused, TrafficCounts, TrafficKept, TrafficMeasure, TrafficReport, TrafficSpan,
@@ -202,14 +212,6 @@ pub struct InterceptFilter {
     pub limit: u32,
 }
 
-impl InterceptFilter {
-    /// Whether rows have to be looked at one by one, as no index leads to them.
-    pub fn looks_at_each(&self) -> bool {
-        let texts = [&self.path, &self.user_agent, &self.hint, &self.text];
-        self.network.is_some() || texts.into_iter().any(Option::is_some)
-    }
-}
-
 /// An intercept with its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredIntercept {
@@ -239,6 +241,14 @@ pub trait InterceptStore: Send + Sync {
 
     /// One page, newest first.
     async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError>;
+
+    /// At most `limit` rows whose ids lie in one of these runs, the smallest id first: for whoever follows the log. A row may appear after
+    /// one with a greater id, when several replicas write.
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError>;
 
     /// Counts per stretch of `bucket_ms` since `since`, oldest first; stretches without any are left out.
     async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError>;
@@ -288,40 +298,6 @@ pub trait ArchiveStore: Send + Sync {
     /// One batch. Banned bindings are never moved, however long unused: the key would be free to be bound again. A use that is written
     /// in between takes the mark away. Leaves one admin event for the batch, when it moved any.
     async fn archive_unused(&self, run: ArchiveRun) -> Result<Archived, StoreError>;
-}
-
-/// The settings that operators changed while the server runs, as the authority holds them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoredSettings {
-    /// Grows with every change; 0 when nothing was ever changed.
-    pub version: i64,
-    /// The changed ones by name, each value as JSON.
-    pub values: BTreeMap<String, String>,
-}
-
-/// How a change of settings ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SettingsChanged {
-    /// It was made; these are the settings afterwards.
-    Done(StoredSettings),
-    /// Somebody else was first; these are the settings, and nothing was changed.
-    Outdated(StoredSettings),
-}
-
-/// The settings that may change while the server runs.
-#[async_trait]
-pub trait SettingStore: Send + Sync {
-    /// All of them.
-    async fn settings(&self) -> Result<StoredSettings, StoreError>;
-
-    /// Sets (`Some`, JSON) or takes back (`None`) settings, all together, if `version` is still the stored one. Leaves an admin event with
-    /// what was before and after in the same transaction.
-    async fn change_settings(
-        &self,
-        version: i64,
-        changes: BTreeMap<String, Option<String>>,
-        actor: Actor,
-    ) -> Result<SettingsChanged, StoreError>;
 }
 
 /// Whether a part that requests depend on works; `/readyz` asks.

@@ -84,7 +84,7 @@ pub(crate) async fn find_or_claim(
         return Ok(Standing::OffClaimPath);
     }
     let breach = |reason, key| Breach::of(reason, None, Some(key));
-    if arrival.is_from_proxy {
+    if arrival.is_from_proxy() {
         tracing::warn!(%client_ip, "a trusted proxy's own address is never bound: narrow the trusted proxies");
         return Err(breach(RefusalReason::ClientIpUnresolvable, key));
     }
@@ -124,7 +124,7 @@ async fn claim(worker: &Worker, key: KeyEvidence, client_ip: ClientIp, now: Time
 pub(crate) async fn learn(worker: &Worker, standing: Standing, arrival: &Arrival<'_>) -> Standing {
     let shared = &worker.shared;
     let (client_ip, now) = (arrival.client_ip, arrival.at);
-    let Some(known) = standing.known().filter(|_| !arrival.is_from_proxy) else {
+    let Some(known) = standing.known().filter(|_| !arrival.is_from_proxy()) else {
         return standing;
     };
     let slots = known.binding.policy.slots(&shared.rules.now());

@@ -117,9 +117,9 @@ impl<S: Stream> Client<S> {
         .await
     }
 
-    /// Writes all that waits; false when the client is gone or takes nothing for too long.
-    pub(crate) async fn flush(&mut self, silence_max: Duration) -> bool {
-        self.alarm.set(Instant::now(), silence_max);
+    /// Writes all that waits; false when the client is gone or takes nothing for too long after `now`.
+    pub(crate) async fn flush(&mut self, now: Instant, silence_max: Duration) -> bool {
+        self.alarm.set(now, silence_max);
         poll_fn(
             |context| match self.outbound.poll_flush(&mut self.stream, context) {
                 Poll::Ready(result) => Poll::Ready(result.is_ok()),

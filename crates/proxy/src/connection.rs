@@ -230,7 +230,7 @@ fn rest_behind_body(request: &RequestHead) -> Option<&[u8]> {
 }
 
 async fn flushed<S: Stream>(worker: &Worker, client: &mut Client<S>, after: After) -> After {
-    if client.flush(worker.shared.bounds.stream_idle).await {
+    if client.flush(worker.now(), worker.shared.bounds.stream_idle).await {
         after
     } else {
         After::Close

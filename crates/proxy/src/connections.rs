@@ -208,6 +208,17 @@ impl Connections {
         keys.map(|(fingerprint, _)| *fingerprint).collect()
     }
 
+    /// How many requests of this key are under way.
+    pub(crate) fn count_live(&self, fingerprint: &KeyFingerprint) -> u64 {
+        let mut count = 0;
+        let mut next = self.by_key.get(fingerprint).copied();
+        while let Some(slot) = next.and_then(|index| self.slots[index].as_ref()) {
+            count += u64::from(slot.live.is_some());
+            next = slot.listed.and_then(|listed| listed.next);
+        }
+        count
+    }
+
     /// Ends the connections that carry a request of this key since before the look, unless it `may` go on. Says how many.
     pub(crate) fn judge(
         &mut self,

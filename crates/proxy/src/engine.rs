@@ -20,7 +20,8 @@ use crate::connections::Phase;
 use crate::descriptors;
 use crate::figures::Figures;
 use crate::listener::{self, Listeners};
-use crate::live::{self, Changes, Watcher};
+use crate::live::asked::{LiveRequests, QUESTIONS_QUEUED_MAX};
+use crate::live::{self, Heard, Watcher};
 use crate::tls::{CertificateWatch, Tls, TlsError};
 use crate::upstream::{self, Directory};
 use crate::worker::{Shared, Worker};
@@ -56,6 +57,7 @@ pub struct Engine {
     forward_auth_addr: Option<SocketAddr>,
     figures: Arc<Figures>,
     watcher: Arc<Watcher>,
+    live: LiveRequests,
     phase: watch::Sender<Phase>,
     ended: mpsc::Receiver<()>,
     running: usize,
@@ -83,16 +85,19 @@ impl Engine {
         let (alive, ended) = mpsc::channel(workers);
         let mut threads = Vec::with_capacity(workers);
         let mut watchers = Vec::with_capacity(workers);
+        let mut asked_workers = Vec::with_capacity(workers);
         for (index, socket) in sockets.into_iter().enumerate() {
             let (watcher, changes) = live::changes();
             watchers.push(watcher);
+            let (asked_worker, questions) = mpsc::channel(QUESTIONS_QUEUED_MAX);
+            asked_workers.push(asked_worker);
             let start = WorkerStart {
                 shared: Arc::clone(&shared),
                 index,
                 socket,
                 forward_auth: asked.next(),
                 phase: phase.subscribe(),
-                changes,
+                heard: Heard { changes, questions },
                 alive: Alive(alive.clone()),
             };
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
@@ -103,6 +108,7 @@ impl Engine {
             forward_auth_addr,
             figures,
             watcher: Arc::new(Watcher::new(watchers)),
+            live: LiveRequests::new(asked_workers),
             phase,
             ended,
             running: workers,
@@ -129,6 +135,11 @@ impl Engine {
     /// Whom to tell of changed bindings, so that what is under way is judged anew.
     pub fn watcher(&self) -> Arc<dyn BindingWatcher> {
         self.watcher.clone()
+    }
+
+    /// Knows what is under way.
+    pub fn live_requests(&self) -> LiveRequests {
+        self.live.clone()
     }
 
     /// Returns when a worker has ended. Without [`Engine::shutdown`] that happens only when something is badly wrong.
@@ -165,7 +176,7 @@ struct WorkerStart {
     socket: std::net::TcpListener,
     forward_auth: Option<std::net::TcpListener>,
     phase: watch::Receiver<Phase>,
-    changes: Changes,
+    heard: Heard,
     alive: Alive,
 }
 
@@ -202,7 +213,7 @@ impl WorkerStart {
                         tokio::task::spawn_local(upstream::keep_up(directory, bounds));
                     }
                     let worker = Rc::new(Worker::new(self.shared, self.index));
-                    listener::run(worker, listeners, self.phase, self.changes).await;
+                    listener::run(worker, listeners, self.phase, self.heard).await;
                 }
                 Err(error) => tracing::error!(%error, "a worker could not listen"),
             }

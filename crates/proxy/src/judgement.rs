@@ -3,6 +3,7 @@
 //! The same for both listeners: the proxy forwards what is permitted, forward authentication only says so. In here a request gets its
 //! permit or its refusal, with the record of it; nothing here may know what becomes of it afterwards.
 
+use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::credential::{CredentialAmbiguous, PresentedKey};
 use sentinel_core::decision::{Permit, RefusalReason, Verdict, decide};
 use sentinel_core::event::InterceptOutcome;
@@ -24,13 +25,13 @@ pub(crate) struct Arrival<'r> {
     pub(crate) request: &'r RequestHead,
     pub(crate) client_ip: ClientIp,
     pub(crate) at: Timestamp,
-    /// Whether the address is a trusted proxy's own. Such a one is never bound.
-    pub(crate) is_from_proxy: bool,
+    /// Whom its listener believes about client addresses.
+    rules: &'r ClientIpRules,
 }
 
 impl<'r> Arrival<'r> {
     /// Finds the client's address: whom the PROXY protocol named, or else what the listener's rules make of peer and headers.
-    pub(crate) fn of(worker: &Worker, peer: &Peer, request: &'r RequestHead) -> Result<Self, Refusal> {
+    pub(crate) fn of(worker: &'r Worker, peer: &Peer, request: &'r RequestHead) -> Result<Self, Refusal> {
         let at = worker.shared.clock.now();
         let rules = peer.rules(worker);
         let resolved = match peer.proxied() {
@@ -42,12 +43,17 @@ impl<'r> Arrival<'r> {
             request,
             client_ip,
             at,
-            is_from_proxy: rules.is_trusted(client_ip),
+            rules,
         };
         match resolved {
             Ok(_) => Ok(arrival),
             Err(_) => Err(arrival.refuse(worker, None, RefusalReason::ClientIpUnresolvable.into())),
         }
+    }
+
+    /// Whether the address is a trusted proxy's own. Such a one is never bound; a request whose key is known is not asked.
+    pub(crate) fn is_from_proxy(&self) -> bool {
+        self.rules.is_trusted(self.client_ip)
     }
 
     /// Refuses a request whose credentials can be read in several ways.

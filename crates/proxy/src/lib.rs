@@ -45,6 +45,7 @@ pub use config::{
 };
 pub use engine::{Engine, StartError};
 pub use figures::{Figures, FiguresSnapshot};
+pub use live::asked::LiveRequests;
 pub use malformed::Malformed;
 pub use record::RECORD_WAIT_MAX;
 pub use tls::{Certificate, PEM_BYTES_MAX, TlsConfig, TlsError};

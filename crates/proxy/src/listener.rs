@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, tim
 use crate::admission::{Accepted, Share};
 use crate::config::ForwardAuth;
 use crate::connections::Phase;
-use crate::live::{self, Changes};
+use crate::live::{self, Changes, Heard};
 use crate::protocol;
 use crate::upstream::tune;
 use crate::worker::Worker;
@@ -79,7 +79,8 @@ impl Peer {
     fn name(&mut self, worker: &Worker, client: Option<ClientIp>) {
         self.vouches = false;
         self.proxied = client;
-        self.counted = client.filter(|client| !worker.shared.client_ip.is_trusted(*client));
+        let rules = self.rules(worker);
+        self.counted = client.filter(|client| !rules.is_trusted(*client));
     }
 
     /// Whom its listener believes about client addresses.
@@ -159,9 +160,10 @@ pub(crate) async fn run(
     worker: Rc<Worker>,
     listeners: Listeners,
     mut phase: watch::Receiver<Phase>,
-    changes: Changes,
+    heard: Heard,
 ) {
-    tokio::task::spawn_local(watch_bindings(Rc::clone(&worker), changes));
+    tokio::task::spawn_local(watch_bindings(Rc::clone(&worker), heard.changes));
+    tokio::task::spawn_local(live::asked::answer(Rc::clone(&worker), heard.questions));
     let mut reap = interval(REAP_INTERVAL);
     reap.set_missed_tick_behavior(MissedTickBehavior::Delay);
     {

@@ -3,6 +3,8 @@
 //! Changes made on this replica arrive at once. Those made elsewhere are noticed by looking each key that is under way up again, now and then:
 //! in small pieces, since neither a request nor a change may wait for it.
 
+pub(crate) mod asked;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +51,12 @@ pub(crate) struct WorkerSide {
 pub(crate) struct Changes {
     changes: mpsc::Receiver<BindingChange>,
     missed: Arc<AtomicBool>,
+}
+
+/// What one worker hears from outside.
+pub(crate) struct Heard {
+    pub(crate) changes: Changes,
+    pub(crate) questions: mpsc::Receiver<asked::Question>,
 }
 
 impl Watcher {

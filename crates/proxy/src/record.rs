@@ -113,7 +113,7 @@ pub(crate) async fn settled(worker: &Rc<Worker>, ticket: RecordTicket) {
     if sink.settled() >= ticket {
         return;
     }
-    let deadline = Instant::now() + RECORD_WAIT_MAX;
+    let deadline = worker.now() + RECORD_WAIT_MAX;
     let mut is_first = true;
     let is_settled = poll_fn(|context| {
         if sink.settled() >= ticket {
@@ -156,18 +156,22 @@ impl RecordWaits {
         {
             let mut waiting = self.waiting.borrow_mut();
             // A worker takes its tickets in order, and nearly always waits for them in order.
-            match waiting.binary_search_by_key(&ticket, |wait| wait.ticket) {
+            let place = match waiting.back() {
+                Some(last) if last.ticket >= ticket => {
+                    waiting.binary_search_by_key(&ticket, |wait| wait.ticket)
+                }
+                _ => Err(waiting.len()),
+            };
+            match place {
                 Ok(place) => waiting[place].waker.clone_from(waker),
                 Err(place) => {
                     let waker = waker.clone();
-                    waiting.insert(
-                        place,
-                        Wait {
-                            ticket,
-                            deadline,
-                            waker,
-                        },
-                    );
+                    let wait = Wait {
+                        ticket,
+                        deadline,
+                        waker,
+                    };
+                    waiting.insert(place, wait);
                 }
             }
         }

@@ -5,6 +5,7 @@
 
 mod dialects;
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use sentinel_core::decision::RefusalReason;
@@ -26,6 +27,9 @@ use dialects::{
 
 /// When a client may try again after the store was away.
 const STORE_RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Room for the words of nearly every refusal, so that putting them together does not move them again and again.
+const MESSAGE_BYTES: usize = 256;
 
 /// The media type of words for people.
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
@@ -220,30 +224,39 @@ fn retry_after(reason: RefusalReason) -> Option<Duration> {
 
 /// What happened and what to do, for the person who reads the client's error.
 fn message(reason: RefusalReason, client_ip: ClientIp, reference: &Reference) -> String {
-    let what = match reason {
-        RefusalReason::KeyIpMismatch => format!(
+    let mut message = String::with_capacity(MESSAGE_BYTES);
+    // Writing to a text cannot fail.
+    let _ = match reason {
+        RefusalReason::KeyIpMismatch => write!(
+            message,
             "This API key may not be used from your address {client_ip}: it is bound to another network. If you have moved, ask the operator of this service to release the key"
         ),
-        RefusalReason::KeyBanned => {
-            format!("This API key is banned (request from {client_ip}). Ask the operator of this service")
-        }
-        RefusalReason::ClientIpUnresolvable => format!(
+        RefusalReason::KeyBanned => write!(
+            message,
+            "This API key is banned (request from {client_ip}). Ask the operator of this service"
+        ),
+        RefusalReason::ClientIpUnresolvable => write!(
+            message,
             "Your address could not be determined behind the proxy {client_ip}. The operator of this service has to correct the proxy's client address header or the list of trusted proxies"
         ),
-        RefusalReason::CredentialAmbiguous => {
-            "The request carries credentials that can be read in more than one way. Send one API key, once".to_owned()
-        }
-        RefusalReason::KeyMissing => "The request carries no API key. Send one".to_owned(),
-        RefusalReason::ClaimRateLimited => {
-            format!("Too many API keys were used for the first time from your address {client_ip}. Try again in a minute")
-        }
-        RefusalReason::BindingStoreUnavailable => {
-            "It cannot be checked right now whether this API key may be used from your address. Try again in a moment".to_owned()
-        }
-        RefusalReason::UpstreamUnreachable => "The gateway behind this service cannot be reached".to_owned(),
-        RefusalReason::UpstreamTimeout => "The gateway behind this service did not answer in time".to_owned(),
+        RefusalReason::CredentialAmbiguous => message.write_str(
+            "The request carries credentials that can be read in more than one way. Send one API key, once",
+        ),
+        RefusalReason::KeyMissing => message.write_str("The request carries no API key. Send one"),
+        RefusalReason::ClaimRateLimited => write!(
+            message,
+            "Too many API keys were used for the first time from your address {client_ip}. Try again in a minute"
+        ),
+        RefusalReason::BindingStoreUnavailable => message.write_str(
+            "It cannot be checked right now whether this API key may be used from your address. Try again in a moment",
+        ),
+        RefusalReason::UpstreamUnreachable => message.write_str("The gateway behind this service cannot be reached"),
+        RefusalReason::UpstreamTimeout => message.write_str("The gateway behind this service did not answer in time"),
     };
-    format!("{what}. Reference: {reference}")
+    for part in [". Reference: ", reference.as_str()] {
+        message.push_str(part);
+    }
+    message
 }
 
 /// The body and its media type.

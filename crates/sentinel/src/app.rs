@@ -2,6 +2,7 @@
 //! fails early, and stopped in an order in which nothing is lost.
 
 mod admin_task;
+mod changes;
 mod data_plane;
 
 use std::net::SocketAddr;
@@ -18,17 +19,16 @@ use sentinel_core::ports::{
 };
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Dependencies, Engine, StartError};
-use sentinel_store::listener::{ChangeListener, ChannelObserver as _, ListenerParts};
 use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
-use tokio::net::TcpListener;
 
 use crate::alerts::{AlertParts, Alerting, AlertsError};
 use crate::config::{Config, Loaded, Secret};
+use crate::diagnostics::InstallationDiagnostics;
 use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
 use crate::keys::InstallationKeys;
-use crate::metrics::{ChannelMetrics, Metrics, TrafficMetrics};
+use crate::metrics::{ChannelMetrics, LiveOnWorkers, Metrics, TrafficMetrics};
 use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Authority, Stores, StoresError};
@@ -99,7 +99,7 @@ impl App {
         let feeds = std::mem::take(&mut stores.feeds);
         let authority = &stores.authority;
         let secrets = prepare_secrets(&config, authority, clock.now()).await?;
-        let admin_listener = bound_for_operators(config.admin.listen).await?;
+        let admin_listener = admin_task::bound(config.admin.listen).await?;
 
         let settings = Arc::new(LiveSettings::new(
             written,
@@ -130,32 +130,20 @@ impl App {
         let bindings = changeable(&stores, &lookup, engine.watcher());
         jobs.lift_bans(Arc::clone(&bindings), Arc::clone(&clock));
         let (channels, traffic) = (ChannelMetrics::default(), TrafficMetrics::default());
-        let shared = stores.shared.clone();
         let metrics = Metrics::new(
             engine.figures(),
             Arc::clone(&lookup),
             Arc::clone(&spool),
             (&channels, &alerting.metrics(), &traffic),
-            shared.as_ref().map(|shared| Arc::clone(&shared.store)),
+            stores.shared.as_ref().map(|shared| Arc::clone(&shared.store)),
         );
         jobs.report(reporter(&config, &stores, &engine, &channels, traffic, &clock));
-        for feed in &feeds {
-            // One that never worked is no less lost than one that did.
-            channels.is_up(feed.channel(), false);
-        }
+        channels.none_is_up(&feeds);
         if !feeds.is_empty() {
-            let listener = ChangeListener::new(ListenerParts {
-                lookup,
-                shared: shared.map(|shared| shared.store),
-                watcher: engine.watcher(),
-                settings: settings.heard(),
-                observer: Arc::new(channels),
-                clock: Arc::clone(&clock),
-            });
+            let own = (lookup, engine.watcher(), channels);
+            let listener = changes::listening_on(&feeds, own, &stores, &settings, &clock);
             jobs.listen(&listener, feeds);
         }
-        let mut health = stores.health.clone();
-        health.push(("server", draining.clone()));
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
             keys: Arc::new(keys),
@@ -163,9 +151,17 @@ impl App {
             traffic: Arc::clone(&authority.traffic),
             events: Arc::clone(&authority.events),
             audit: Arc::clone(&authority.audit),
-            health,
+            answers: Arc::clone(&authority.answers),
+            health: stores.health_with("server", draining.clone()),
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
+            diagnostics: Arc::new(InstallationDiagnostics::of(
+                &config,
+                &stores,
+                settings.rules(),
+                &clock,
+            )),
+            live: Arc::new(LiveOnWorkers(engine.live_requests())),
             clock,
             client_ip: config.proxy.client_ip_rules(),
             accounts: Arc::clone(&authority.accounts),
@@ -174,8 +170,11 @@ impl App {
             attempts: Arc::clone(&stores.attempts),
             jwt_secret: secrets.jwt,
             token_life: TokenLife::new(config.admin.session)?,
+            masks_addresses_for_viewers: config.admin.masks_addresses_for_viewers,
             settings: settings.clone(),
             alerts: alerting.desk(Arc::clone(&bindings)),
+            stored: Arc::clone(&authority.bindings),
+            rules: settings.rules(),
         };
         jobs.alert(alerting, Box::new(move || spool.figures().overflowed));
         Ok(Self {
@@ -299,12 +298,6 @@ async fn prepare_secrets(
         .iter()
         .for_each(|warning| tracing::warn!("{warning}"));
     Ok(secrets)
-}
-
-async fn bound_for_operators(listen: SocketAddr) -> Result<TcpListener, AppError> {
-    TcpListener::bind(listen)
-        .await
-        .map_err(|error| AppError::AdminListen(listen, error))
 }
 
 fn job_parts(

@@ -7,17 +7,22 @@ mod admin;
 mod audit;
 mod bindings;
 mod check;
+mod doctor;
+mod explain;
 mod export;
 mod hash_password;
 mod healthcheck;
 mod import;
 mod manual;
 mod migrate;
+mod output;
+mod settings;
 mod table;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -27,7 +32,8 @@ use sentinel_core::time::SystemClock;
 
 use crate::app::AppError;
 use crate::config::{self, ConfigErrors, Loaded, Requirements, Sources};
-use crate::secrets::SecretsError;
+use crate::secrets::{self, SecretsError};
+use crate::settings::LiveSettings;
 use crate::stores::{Authority, StoresError};
 use crate::telemetry::TelemetryError;
 
@@ -97,6 +103,12 @@ pub(crate) enum Command {
     Bindings(bindings::BindingsArguments),
     /// Add administrators and help those who cannot sign in; a running server follows within seconds
     Admin(admin::AdminArguments),
+    /// Show settings, change those that change while the server runs, and see who changed what
+    Settings(settings::SettingsArguments),
+    /// Say what would become of a request with this key from that address, and change nothing
+    Explain(explain::ExplainArguments),
+    /// Check everything, and look for what is commonly wrong; exit code 1 when something is, 2 for the configuration
+    Doctor(doctor::DoctorArguments),
     /// Look whether the log of what operators did is as it was written
     Audit(audit::AuditArguments),
     /// Write all that the store holds as JSON Lines: to keep, or for another store
@@ -133,7 +145,7 @@ pub(crate) enum CliError {
     NotClosed,
     /// The replicas do not agree on the secret.
     #[error(transparent)]
-    Sharing(#[from] crate::secrets::SharingError),
+    Sharing(#[from] secrets::SharingError),
     /// The export's file cannot have its name.
     #[error("{0}: {1}; nothing was exported")]
     Export(PathBuf, io::Error),
@@ -204,6 +216,18 @@ pub(crate) enum CliError {
     /// Something that was checked is not in order; what it is was printed.
     #[error("not everything is in order")]
     CheckFailed,
+    /// Settings cannot be so.
+    #[error("{0}; nothing was changed")]
+    WrongSettings(String),
+    /// Somebody else changed them.
+    #[error("the settings have changed meanwhile, and nothing was changed; see: sentinel settings get")]
+    SettingsOutdated,
+    /// There is no way back to it.
+    #[error("the settings have no such version, or no longer; see: sentinel settings history")]
+    NoSuchSettingsVersion,
+    /// The key cannot be taken.
+    #[error("{0}")]
+    Key(&'static str),
     /// The password cannot be taken.
     #[error("{0}")]
     Password(&'static str),
@@ -216,7 +240,12 @@ impl CliError {
     /// The exit code that says so.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::CheckedConfig | Self::Password(_) | Self::TwoUpstreams => MISUSED,
+            Self::Config(_)
+            | Self::CheckedConfig
+            | Self::Password(_)
+            | Self::TwoUpstreams
+            | Self::WrongSettings(_)
+            | Self::Key(_) => MISUSED,
             _ => FAILED,
         }
     }
@@ -270,6 +299,31 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
             };
             wait_for(on_store(Authority::open(&config), work))?
         }
+        Command::Settings(arguments) => {
+            let loaded = load(sources, false)?;
+            let work = async |store: &Authority| {
+                let settings = heard_settings(&loaded, store).await?;
+                settings::run(arguments, &settings, &SystemClock, &mut out).await
+            };
+            wait_for(on_store(Authority::open_existing(&loaded.config), work))?
+        }
+        Command::Explain(arguments) => {
+            let (loaded, key) = (load(sources, false)?, arguments.key()?);
+            let config = &loaded.config;
+            let work = async |store: &Authority| {
+                let hasher = secrets::hasher_if_any(config, &store.checked_by().await?)?;
+                let installation = explain::Installation {
+                    config,
+                    rules: heard_settings(&loaded, store).await?.now().rules,
+                    stored: &*store.bindings,
+                    bindings: &*store.admin,
+                    hasher: hasher.map(|(hasher, _)| hasher),
+                };
+                explain::run(&arguments, key, &installation, &SystemClock, &mut out).await
+            };
+            wait_for(on_store(Authority::open_existing(config), work))?
+        }
+        Command::Doctor(arguments) => wait_for(doctor::run(&arguments, sources, &mut out))?,
         Command::Audit(arguments) => {
             let config = load(sources, false)?.config;
             let work = async |store: &Authority| audit::run(&arguments, &*store.audit, &mut out).await;
@@ -308,6 +362,13 @@ async fn on_store(
     } else {
         outcome.and(Err(CliError::NotClosed))
     }
+}
+
+/// The settings as they hold with what operators changed.
+async fn heard_settings(loaded: &Loaded, store: &Authority) -> Result<LiveSettings, CliError> {
+    let settings = LiveSettings::of(loaded, Arc::clone(&store.settings));
+    settings.refresh().await?;
+    Ok(settings)
 }
 
 /// Runs one asynchronous command to its end on this thread.

@@ -132,6 +132,11 @@ pub(crate) fn load(sources: &Sources, requirements: Requirements) -> Result<Load
     }
 }
 
+/// Whether what was stored under this name may be shown: it is a setting of this version, and no secret.
+pub(crate) fn may_be_shown(name: &str) -> bool {
+    table::by_name(name).is_some_and(|setting| !setting.is_secret())
+}
+
 /// Where the admin listener is. Only what is wrong with that one setting is an error.
 pub(crate) fn admin_listen(sources: &Sources) -> Result<SocketAddr, ConfigErrors> {
     let given = sources.gather();

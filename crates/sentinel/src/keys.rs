@@ -2,6 +2,7 @@
 
 use sentinel_admin::Keys;
 use sentinel_core::fingerprint::{ApiKey, FingerprintHasher, KeyFingerprint, KeyHint};
+use sentinel_core::path::RequestPath;
 use sentinel_core::profile::Profile;
 
 /// What the proxy would make of the text; none where its profile takes it for no key.
@@ -41,5 +42,9 @@ impl Keys for InstallationKeys {
 
     fn profile(&self) -> &str {
         &self.profile.name
+    }
+
+    fn is_claim_path(&self, path: &RequestPath<'_>) -> bool {
+        self.profile.is_claim_path(path)
     }
 }

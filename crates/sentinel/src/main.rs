@@ -5,6 +5,7 @@ mod app;
 mod cli;
 mod config;
 mod demo;
+mod diagnostics;
 mod jobs;
 mod keys;
 mod metrics;

@@ -1,6 +1,7 @@
 //! What `/metrics` and the dashboard say of the data plane. Read when asked for; no label names a key or an address.
 
 mod channels;
+mod live;
 mod traffic;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use sentinel_store::{CachedLookup, Spool};
 use crate::alerts::AlertMetrics;
 
 pub(crate) use channels::ChannelMetrics;
+pub(crate) use live::LiveOnWorkers;
 pub(crate) use traffic::TrafficMetrics;
 
 /// Where the figures are read.

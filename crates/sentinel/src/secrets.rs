@@ -343,7 +343,7 @@ fn random_bytes<const COUNT: usize>() -> Result<[u8; COUNT], SecretsError> {
     Ok(bytes)
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
         .iter()

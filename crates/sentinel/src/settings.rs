@@ -3,23 +3,25 @@
 //!
 //! Whatever cannot be applied leaves what held before in force, and is said in the log. No request ever waits for any of it.
 
+mod view;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_admin::{
-    Setting, SettingSchema, SettingSource, Settings, SettingsInEffect, SettingsRefused, WrongSetting,
+    PastChange, SettingDifference, Settings, SettingsChange, SettingsInEffect, SettingsOutcome,
+    SettingsRefused, WantedSettings, WrongSetting,
 };
 use sentinel_core::event::Actor;
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{SettingStore, SettingsChanged, StoreError, StoredSettings};
 use sentinel_store::changes::{Change, ChangeAnnouncer};
-use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use crate::config::{Kind, LiveConfig, SettingView, Source, Written, Wrong};
+use crate::config::{LiveConfig, Loaded, SettingView, Written, Wrong};
 
 /// How long the authority may take to give the settings.
 pub(crate) const STORE_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -69,6 +71,35 @@ impl LiveSettings {
         }
     }
 
+    /// Of a command that has no replicas to tell: a store that they share tells them itself.
+    pub(crate) fn of(loaded: &Loaded, store: Arc<dyn SettingStore>) -> Self {
+        let (written, view) = (loaded.written.clone(), loaded.settings.clone());
+        Self::new(written, loaded.config.live, view, store, None)
+    }
+
+    /// What differs between two versions, of which the later one is the one that holds unless it is named.
+    pub(crate) async fn between(
+        &self,
+        earlier: i64,
+        later: Option<i64>,
+    ) -> Result<Vec<SettingDifference>, SettingsRefused> {
+        let view = async |version: i64| {
+            let then = in_time(self.store.settings_at(version)).await;
+            let then = then.map_err(SettingsRefused::Store)?;
+            let then = then.ok_or(SettingsRefused::NoSuchVersion)?;
+            let effective = self.written.with(&then.values);
+            effective
+                .map_err(|wrong| refused(&wrong))
+                .map(|effective| effective.view)
+        };
+        let before = view(earlier).await?;
+        let after = match later {
+            Some(version) => view(version).await?,
+            None => self.lock().view.clone(),
+        };
+        Ok(view::differences(&before, &after))
+    }
+
     /// The rules, which follow every change.
     pub(crate) fn rules(&self) -> LiveRules {
         self.rules.clone()
@@ -103,13 +134,29 @@ impl LiveSettings {
     }
 
     async fn stored(&self) -> Result<StoredSettings, StoreError> {
-        timeout(STORE_WAIT_MAX, self.store.settings())
-            .await
-            .unwrap_or_else(|_| {
-                Err(StoreError::Unavailable(
-                    "the settings did not come in time".to_owned(),
-                ))
-            })
+        in_time(self.store.settings()).await
+    }
+
+    /// What has to change for the settings to be as they were in that version.
+    async fn way_back(
+        &self,
+        now: &StoredSettings,
+        version: i64,
+    ) -> Result<BTreeMap<String, Option<String>>, SettingsRefused> {
+        let then = in_time(self.store.settings_at(version)).await;
+        let then = then.map_err(SettingsRefused::Store)?;
+        let then = then.ok_or(SettingsRefused::NoSuchVersion)?;
+        Ok(self.written.way_back(&now.values, &then.values))
+    }
+
+    /// All settings as they hold here, and what a change did or would do.
+    fn outcome(&self, changes: Vec<SettingDifference>) -> SettingsOutcome {
+        let SettingsInEffect { version, items } = self.in_effect();
+        SettingsOutcome {
+            version,
+            items,
+            changes,
+        }
     }
 
     fn apply(&self, stored: &StoredSettings) {
@@ -167,33 +214,42 @@ impl Settings for LiveSettings {
         let in_effect = self.lock();
         SettingsInEffect {
             version: in_effect.version.unwrap_or(0),
-            items: in_effect.view.iter().map(shown).collect(),
+            items: in_effect.view.iter().map(view::shown).collect(),
         }
     }
 
-    async fn change(
-        &self,
-        version: i64,
-        changes: BTreeMap<String, Option<Value>>,
-        actor: Actor,
-    ) -> Result<SettingsInEffect, SettingsRefused> {
-        let changes = self.written.prepare(changes).map_err(|wrong| refused(&wrong))?;
+    async fn change(&self, change: SettingsChange, actor: Actor) -> Result<SettingsOutcome, SettingsRefused> {
+        let asked_for = match change.wanted {
+            WantedSettings::Values(values) => {
+                AskedFor::These(self.written.prepare(values).map_err(|wrong| refused(&wrong))?)
+            }
+            WantedSettings::AsInVersion(version) => AskedFor::AsIn(version),
+        };
         let at = actor.at;
-        let stored = {
+        let (version, changes) = {
             let _asking = self.asking.lock().await;
             let before = self.stored().await.map_err(SettingsRefused::Store)?;
             self.apply(&before);
-            if before.version != version {
+            if before.version != change.version {
                 return Err(SettingsRefused::Outdated);
             }
-            self.written
+            let changes = match asked_for {
+                AskedFor::These(changes) => changes,
+                AskedFor::AsIn(version) => self.way_back(&before, version).await?,
+            };
+            let after = self
+                .written
                 .with(&changed(before.values, &changes))
                 .map_err(|wrong| refused(&wrong))?;
-            let outcome = self.store.change_settings(version, changes, actor).await;
+            let differences = view::differences(&self.lock().view, &after.view);
+            if change.is_rehearsal {
+                return Ok(self.outcome(differences));
+            }
+            let outcome = self.store.change_settings(change.version, changes, actor).await;
             match outcome.map_err(SettingsRefused::Store)? {
                 SettingsChanged::Done(stored) => {
                     self.apply(&stored);
-                    stored
+                    (stored.version, differences)
                 }
                 SettingsChanged::Outdated(stored) => {
                     self.apply(&stored);
@@ -201,9 +257,31 @@ impl Settings for LiveSettings {
                 }
             }
         };
-        self.announce(stored.version, at).await;
-        Ok(self.in_effect())
+        if version != change.version {
+            self.announce(version, at).await;
+        }
+        Ok(self.outcome(changes))
     }
+
+    async fn history(&self, before: Option<i64>, limit: u32) -> Result<Vec<PastChange>, StoreError> {
+        let changes = in_time(self.store.setting_changes(before, limit)).await?;
+        Ok(changes.into_iter().map(view::past).collect())
+    }
+}
+
+/// What is asked for, once it is judged as far as it can be without the authority.
+enum AskedFor {
+    These(BTreeMap<String, Option<String>>),
+    AsIn(i64),
+}
+
+/// What the authority answers, if it does in time.
+async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(STORE_WAIT_MAX, answer).await.unwrap_or_else(|_| {
+        Err(StoreError::Unavailable(
+            "the settings did not come in time".to_owned(),
+        ))
+    })
 }
 
 fn changed(
@@ -225,39 +303,6 @@ fn refused(wrong: &[Wrong]) -> SettingsRefused {
         detail: wrong.detail.clone(),
     });
     SettingsRefused::Wrong(wrong.collect())
-}
-
-fn shown(setting: &SettingView) -> Setting {
-    Setting {
-        name: setting.name.to_owned(),
-        value: setting.value.clone().into(),
-        source: match setting.source {
-            Source::Default => SettingSource::Default,
-            Source::File => SettingSource::File,
-            Source::Database => SettingSource::Database,
-            Source::Environment => SettingSource::Environment,
-        },
-        live: setting.live,
-        default: setting.default.map(str::to_owned),
-        is_secret: setting.secret,
-        schema: schema(setting.kind),
-        wanted: setting.wanted.clone(),
-        help: setting.help.to_owned(),
-    }
-}
-
-fn schema(kind: Kind) -> SettingSchema {
-    let (words, range) = match kind {
-        Kind::Text | Kind::Secret | Kind::List => (None, None),
-        Kind::Choice(words) => (Some(words.to_vec()), None),
-        Kind::Number { min, max, .. } => (None, Some((min, max))),
-    };
-    SettingSchema {
-        r#type: if range.is_some() { "integer" } else { "string" },
-        r#enum: words,
-        minimum: range.map(|(min, _)| min),
-        maximum: range.map(|(_, max)| max),
-    }
 }
 
 #[cfg(test)]

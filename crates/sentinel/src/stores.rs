@@ -120,6 +120,17 @@ impl Stores {
         [store].into_iter().chain(cache).collect()
     }
 
+    /// What serving needs, with one more part.
+    pub(crate) fn health_with(
+        &self,
+        name: &'static str,
+        part: Arc<dyn Health>,
+    ) -> Vec<(&'static str, Arc<dyn Health>)> {
+        let mut health = self.health.clone();
+        health.push((name, part));
+        health
+    }
+
     /// Tells the other replicas, past what the authority tells them itself.
     pub(crate) fn announcer(&self) -> Option<Arc<dyn ChangeAnnouncer>> {
         self.shared.as_ref().map(|shared| Arc::clone(&shared.announcer))

@@ -9,8 +9,11 @@ use sentinel_core::binding::{BindingEdit, BindingRecord, BindingStatus};
 use sentinel_core::event::{Actor, AdminEvent};
 use sentinel_core::fingerprint::KeyFingerprint;
 use sentinel_core::network::Network;
-use sentinel_core::ports::{ArchiveRun, StoredSettings};
+use sentinel_core::ports::{
+    ArchiveRun, INTERNAL_SETTINGS_PREFIX, SETTING_CHANGES_MAX, SettingChange, StoredSettings,
+};
 use sentinel_core::time::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Why a binding is in the archive that nobody unbound.
@@ -122,6 +125,43 @@ pub(crate) fn settings_event(
     AdminEvent::by(actor, "change_settings", detail.to_string())
 }
 
+/// The row that changed settings leave in their history, and the settings afterwards as it keeps them.
+pub(crate) fn settings_change(
+    actor: &Actor,
+    changes: &BTreeMap<String, Option<String>>,
+    before: &StoredSettings,
+    after: &StoredSettings,
+) -> (SettingChange, BTreeMap<String, String>) {
+    let is_setting = |name: &&String| !name.starts_with(INTERNAL_SETTINGS_PREFIX);
+    let of = |stored: &StoredSettings| -> BTreeMap<String, Option<String>> {
+        let names = changes.keys().filter(is_setting);
+        names
+            .map(|name| (name.clone(), stored.values.get(name).cloned()))
+            .collect()
+    };
+    let change = SettingChange {
+        version: after.version,
+        at: actor.at,
+        actor: actor.name.clone(),
+        client_ip: actor.client_ip,
+        before: of(before),
+        after: of(after),
+    };
+    let kept = after.values.iter().filter(|(name, _)| is_setting(name));
+    let kept = kept.map(|(name, value)| (name.clone(), value.clone()));
+    (change, kept.collect())
+}
+
+/// Names and values as a column of the history holds them: a JSON object of texts, each of which is JSON.
+pub(crate) fn settings_text(values: &impl Serialize) -> String {
+    serde_json::to_string(values).expect("texts by name are always JSON")
+}
+
+/// The version that goes from the history when this one comes, and all before it.
+pub(crate) fn last_forgotten(version: i64) -> i64 {
+    version.saturating_sub(i64::from(SETTING_CHANGES_MAX))
+}
+
 /// The whole record as the archive keeps it.
 pub(crate) fn archived(record: &BindingRecord) -> Value {
     json!({
@@ -179,4 +219,16 @@ pub(crate) fn hexadecimal(fingerprint: &KeyFingerprint) -> String {
             let _ = write!(text, "{byte:02x}");
             text
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_history_of_settings_forgets_beyond_its_bound() {
+        let bound = i64::from(SETTING_CHANGES_MAX);
+        assert_eq!([1, bound, bound + 2].map(last_forgotten), [1 - bound, 0, 2]);
+        assert!(last_forgotten(i64::MIN) == i64::MIN);
+    }
 }

@@ -4,6 +4,7 @@
 //! whatever has to live as long.
 
 pub(crate) mod admin;
+pub(crate) mod answers;
 pub(crate) mod archive;
 pub(crate) mod audit;
 pub(crate) mod bindings;
@@ -21,8 +22,8 @@ use sentinel_core::event::Actor;
 use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{
-    AdminEventStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Claim, Health, InterceptRetention,
-    InterceptStore, SettingStore, TrafficStore, TransferStore, UseStore,
+    AdminEventStore, AnswerStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Claim, Health,
+    InterceptRetention, InterceptStore, SettingStore, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -40,6 +41,7 @@ pub(crate) trait AnyStore:
     + TrafficStore
     + AdminEventStore
     + AuditStore
+    + AnswerStore
     + Health
     + Clone
     + 'static
@@ -58,6 +60,7 @@ impl<S> AnyStore for S where
         + InterceptStore
         + AdminEventStore
         + AuditStore
+        + AnswerStore
         + Health
         + Clone
         + 'static
@@ -139,12 +142,18 @@ macro_rules! conformance_suite {
             settings::no_change_is_no_change
             settings::one_of_many_concurrent_changes_is_made
             settings::a_change_leaves_an_event_with_before_and_after
+            settings::the_history_says_who_changed_what
+            settings::the_history_comes_page_by_page
+            settings::every_version_is_found_as_it_was
+            settings::what_is_sentinels_own_stays_out_of_the_history
+            settings::the_history_is_bounded
             intercepts::an_intercept_comes_back_whole
             intercepts::what_is_written_again_is_there_once
             intercepts::intercepts_come_page_by_page
             intercepts::a_page_of_intercepts_has_a_maximum
             intercepts::intercepts_are_filtered
             intercepts::intercepts_are_searched
+            intercepts::intercepts_are_read_by_their_ids
             intercepts::intercepts_are_counted_per_stretch
             intercepts::stretches_have_a_maximum
             intercepts::the_store_is_healthy
@@ -160,6 +169,10 @@ macro_rules! conformance_suite {
             traffic::a_list_has_a_maximum_and_loses_no_count
             traffic::who_comes_late_and_often_gets_a_place
             traffic::what_is_old_is_forgotten
+            answers::a_request_that_comes_again_gets_its_first_answer
+            answers::a_name_stands_for_one_request_of_one_account
+            answers::a_request_without_an_answer_may_be_made_anew
+            answers::of_many_at_once_one_is_the_first
         }
     };
     (@each $fixture:expr; $($part:ident::$promise:ident)+) => {

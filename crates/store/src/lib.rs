@@ -20,11 +20,12 @@ pub mod transfer;
 
 mod account_records;
 mod alert_records;
+mod answers;
 mod change;
 mod network_list;
 mod pace;
 mod top;
-mod traffic_sums;
+mod traffic;
 
 #[cfg(test)]
 mod conformance;

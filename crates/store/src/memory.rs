@@ -2,6 +2,7 @@
 //!
 //! Nothing in it is bounded or kept; it must never serve an installation.
 
+mod answers;
 mod archive;
 mod audit;
 mod ports;

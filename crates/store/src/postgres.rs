@@ -9,6 +9,7 @@
 mod accounts;
 mod admin;
 mod alerts;
+mod answers;
 mod archive;
 mod bindings;
 mod changes;

@@ -7,6 +7,7 @@
 mod accounts;
 mod admin;
 mod alerts;
+mod answers;
 mod archive;
 mod bindings;
 mod events;

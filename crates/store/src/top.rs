@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 
 use sentinel_core::binding::BindingId;
 use sentinel_core::event::{Intercept, InterceptOutcome, SEVERAL_CLIENTS};
-use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
+use sentinel_core::fingerprint::KeyHint;
 use sentinel_core::ports::TrafficSpan;
 use sentinel_core::time::Timestamp;
+
+use crate::change::hexadecimal;
 
 /// The subject that stands for all that have no row of their own.
 pub(crate) const OTHERS: &str = "";
@@ -106,16 +108,6 @@ fn address(intercept: &Intercept) -> String {
         return OTHERS.to_owned();
     }
     intercept.client_ip.to_string()
-}
-
-fn hexadecimal(fingerprint: &KeyFingerprint) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(64);
-    for byte in fingerprint.as_bytes() {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

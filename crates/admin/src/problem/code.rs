@@ -27,7 +27,10 @@ pub(crate) enum Code {
     BindingNotFound,
     BindingChanged,
     BindingExists,
+    IdempotencyKeyReused,
+    RequestUnderWay,
     SettingsOutdated,
+    SettingsVersionNotFound,
     DeliveryNotDead,
     ChannelNotFound,
     ChannelFailed,
@@ -41,7 +44,7 @@ pub(crate) enum Code {
 
 impl Code {
     /// All of them, in their order.
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnsupportedMediaType,
@@ -64,7 +67,10 @@ impl Code {
         Self::BindingNotFound,
         Self::BindingChanged,
         Self::BindingExists,
+        Self::IdempotencyKeyReused,
+        Self::RequestUnderWay,
         Self::SettingsOutdated,
+        Self::SettingsVersionNotFound,
         Self::DeliveryNotDead,
         Self::ChannelNotFound,
         Self::ChannelFailed,
@@ -130,10 +136,21 @@ impl Code {
                 "The binding has changed meanwhile",
             ),
             Self::BindingExists => ("binding_exists", S::CONFLICT, "The key has a binding already"),
+            Self::IdempotencyKeyReused => (
+                "idempotency_key_reused",
+                S::UNPROCESSABLE_ENTITY,
+                "The Idempotency-Key stands for another request",
+            ),
+            Self::RequestUnderWay => ("request_under_way", S::CONFLICT, "The same request is under way"),
             Self::SettingsOutdated => (
                 "settings_outdated",
                 S::CONFLICT,
                 "The settings have changed meanwhile",
+            ),
+            Self::SettingsVersionNotFound => (
+                "settings_version_not_found",
+                S::NOT_FOUND,
+                "The settings have no such version",
             ),
             Self::DeliveryNotDead => ("delivery_not_dead", S::CONFLICT, "The delivery was not given up"),
             Self::ChannelNotFound => ("channel_not_found", S::NOT_FOUND, "There is no such channel"),

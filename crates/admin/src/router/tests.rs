@@ -10,6 +10,7 @@ use crate::middleware::REQUEST_TIME_MAX;
 use crate::testing::{Console, FakeHealth, PASSWORD, USERNAME};
 
 mod access;
+mod masking;
 
 #[tokio::test]
 async fn the_token_must_come_once_and_as_a_bearer() {

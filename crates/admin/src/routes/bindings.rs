@@ -31,13 +31,13 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/admin/api/bindings/counts", read, counts),
         Route::get("/admin/api/bindings/{id}", read, show),
         Route::get("/admin/api/bindings/{id}/history", read, history::history),
-        Route::post("/admin/api/bindings", change, create::create),
-        Route::post("/admin/api/bindings/bulk", change, bulk::bulk),
-        Route::patch("/admin/api/bindings/{id}", change, changes::set_remarks),
-        Route::post("/admin/api/bindings/unbind", change, changes::unbind),
-        Route::post("/admin/api/bindings/ban", change, changes::ban),
-        Route::post("/admin/api/bindings/unban", change, changes::unban),
-        Route::put("/admin/api/bindings/ip", change, changes::set_networks),
+        Route::post("/admin/api/bindings", change, create::create).answered_once(),
+        Route::post("/admin/api/bindings/bulk", change, bulk::bulk).answered_once(),
+        Route::patch("/admin/api/bindings/{id}", change, changes::set_remarks).answered_once(),
+        Route::post("/admin/api/bindings/unbind", change, changes::unbind).answered_once(),
+        Route::post("/admin/api/bindings/ban", change, changes::ban).answered_once(),
+        Route::post("/admin/api/bindings/unban", change, changes::unban).answered_once(),
+        Route::put("/admin/api/bindings/ip", change, changes::set_networks).answered_once(),
     ]
 }
 

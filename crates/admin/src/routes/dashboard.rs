@@ -89,6 +89,9 @@ struct Bindings {
     total: u64,
     active: u64,
     banned: u64,
+    /// Now; where there are so many that counting takes long, up to a minute or two ago.
+    #[schema(format = DateTime)]
+    counted_at: String,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -172,7 +175,7 @@ async fn dashboard(State(admin): State<Arc<Admin>>) -> Result<Json<Dashboard>, P
         ..AlertFilter::default()
     };
     let (counts, hours, days, top, replicas, newest, open, parts) = tokio::join!(
-        admin.bindings.counts(),
+        admin.counts.counts(),
         admin.traffic.traffic(hour, hour.before(now, SERIES_HOURS - 1)),
         admin.traffic.traffic(day, day.before(now, SERIES_DAYS - 1)),
         admin.traffic.top_refused(day, day.start_of(now), TOP_SHOWN),
@@ -188,9 +191,10 @@ async fn dashboard(State(admin): State<Arc<Admin>>) -> Result<Json<Dashboard>, P
     Ok(Json(Dashboard {
         now: now.rfc3339(),
         bindings: Bindings {
-            total: counts.active.saturating_add(counts.banned),
-            active: counts.active,
-            banned: counts.banned,
+            total: counts.counts.total(),
+            active: counts.counts.active,
+            banned: counts.counts.banned,
+            counted_at: counts.at.rfc3339(),
         },
         today: Counts::from(&today),
         yesterday: Counts::from(&counts_of(&days, day, now, 1)),

@@ -3,6 +3,7 @@
 mod explanation;
 mod export;
 mod query;
+mod tail;
 mod view;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/admin/api/logs", read, list),
         Route::get("/admin/api/logs/export", read, export::export),
+        Route::get("/admin/api/logs/tail", read, tail::tail),
         Route::get(
             "/admin/api/logs/by-reference/{reference}",
             read,
@@ -34,7 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(list, export::export, explanation::by_reference))]
+#[openapi(paths(list, export::export, tail::tail, explanation::by_reference))]
 pub(super) struct Documented;
 
 /// `GET /admin/api/logs`.

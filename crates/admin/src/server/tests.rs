@@ -172,3 +172,38 @@ async fn shutdown_waits_for_running_requests_up_to_its_bound() {
     );
     assert_eq!(places.available_permits(), 1, "the connection was cut");
 }
+
+#[tokio::test]
+async fn who_follows_the_log_is_told_that_the_listener_stops() {
+    let console = Console::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let shutdown = async move {
+        let _ = stopped.await;
+    };
+    let task = tokio::spawn(serve(listener, console.router.clone(), shutdown));
+    let mut stream = connect(address).await;
+    let token = console.token().await;
+    let ask =
+        format!("GET /admin/api/logs/tail HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(ask.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).contains("event: ping") {
+        let read = stream.read_buf(&mut answer).await.expect("answered");
+        assert!(read > 0, "still open");
+    }
+    let begun = std::time::Instant::now();
+    stop.send(()).expect("still running");
+    stream
+        .read_to_end(&mut answer)
+        .await
+        .expect("answered and closed");
+    let text = String::from_utf8(answer).expect("text");
+    assert!(
+        text.contains("event: end\n") && text.contains("\"stopping\""),
+        "{text}"
+    );
+    task.await.expect("ran").expect("served");
+    assert!(begun.elapsed() < DRAIN_MAX, "nobody waited for it");
+}

@@ -1,5 +1,6 @@
 //! The stores in memory, all in one, with samples of what they hold.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -14,9 +15,9 @@ use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
     AdminEventStore, ArchivedBinding, AuditStore, BindingAdmin, BindingFilter, BindingOrder, BindingPage,
-    CountedBindings, EventFilter, InterceptBucket, InterceptFilter, InterceptStore, MovedBinding, Replica,
-    StoreError, StoredEvent, StoredIntercept, TopRefused, TrafficKept, TrafficReport, TrafficSpan,
-    TrafficStore, TrafficStretch,
+    CountedBindings, EventFilter, FirstAnswer, InterceptBucket, InterceptFilter, InterceptStore,
+    MovedBinding, RepeatableRequest, Replica, StoreError, StoredEvent, StoredIntercept, TopRefused,
+    TrafficKept, TrafficReport, TrafficSpan, TrafficStore, TrafficStretch,
 };
 use sentinel_core::time::Timestamp;
 
@@ -99,6 +100,14 @@ pub(crate) struct Stored {
     pub(crate) binding_filters: Vec<BindingFilter>,
     pub(crate) intercept_filters: Vec<InterceptFilter>,
     pub(crate) failure: Option<StoreError>,
+    /// How long a count of all bindings takes, and how often it was made.
+    pub(crate) count_takes: std::time::Duration,
+    pub(crate) counts_asked: u32,
+    /// Why a change of a binding fails.
+    pub(crate) edit_failure: Option<StoreError>,
+    pub(crate) answers: Vec<(RepeatableRequest, Option<FirstAnswer>)>,
+    /// Whether every repeatable request is under way elsewhere.
+    pub(crate) is_under_way: bool,
 }
 
 /// All stores in one.
@@ -110,7 +119,7 @@ impl FakeStore {
         self.0.lock().expect("not poisoned")
     }
 
-    fn working(&self) -> Result<MutexGuard<'_, Stored>, StoreError> {
+    pub(super) fn working(&self) -> Result<MutexGuard<'_, Stored>, StoreError> {
         let stored = self.lock();
         match &stored.failure {
             Some(error) => Err(error.clone()),
@@ -163,6 +172,12 @@ impl BindingAdmin for FakeStore {
     }
 
     async fn counts(&self) -> Result<BindingCounts, StoreError> {
+        let takes = {
+            let mut stored = self.lock();
+            stored.counts_asked += 1;
+            stored.count_takes
+        };
+        tokio::time::sleep(takes).await;
         self.working().map(|_| BindingCounts { active: 7, banned: 2 })
     }
 
@@ -214,6 +229,9 @@ impl BindingAdmin for FakeStore {
         actor: Actor,
     ) -> Result<Edited, StoreError> {
         let mut stored = self.working()?;
+        if let Some(error) = &stored.edit_failure {
+            return Err(error.clone());
+        }
         stored.actors.push(actor.clone());
         stored.edits.push(edit.clone());
         let Some(place) = stored.bindings.iter().position(|record| record.binding.id == id) else {
@@ -260,6 +278,19 @@ impl InterceptStore for FakeStore {
             .cloned()
             .collect();
         stored.intercept_filters.push(filter);
+        Ok(rows)
+    }
+
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError> {
+        let stored = self.working()?;
+        let mut rows: Vec<StoredIntercept> = stored.intercepts.clone();
+        rows.sort_by_key(|row| row.id);
+        rows.retain(|row| runs.iter().any(|run| run.contains(&row.id)));
+        rows.truncate(usize::try_from(limit).expect("small"));
         Ok(rows)
     }
 

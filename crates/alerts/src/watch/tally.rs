@@ -5,6 +5,7 @@
 //! again, and what was noted and not yet counted when a process was killed, [`PACE`] at most, is not counted.
 
 use std::collections::{HashMap, HashSet};
+use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,9 +52,23 @@ impl Tally {
         let next = Sightings {
             of_keys: HashMap::with_capacity(waiting.of_keys.len()),
             of_addresses: HashMap::with_capacity(waiting.of_addresses.len()),
+            spare: take(&mut waiting.spare),
             ..Sightings::default()
         };
         std::mem::replace(&mut *waiting, next)
+    }
+
+    /// Takes back the room of what was counted, for as many as there were. In a flood it would be allocated on one thread and freed on
+    /// another, again and again.
+    pub(super) fn take_back(&self, used: Used) {
+        let most = used.0.len();
+        let mut waiting = self.lock();
+        waiting.spare.extend(used.0);
+        let kept = most.min(waiting.spare.len());
+        let beyond = waiting.spare.split_off(kept);
+        drop(waiting);
+        // Nobody waits for the lock while they are freed.
+        drop(beyond);
     }
 
     /// Waits until something is noted that was not there at the end of the last call.
@@ -90,6 +105,21 @@ pub struct Sightings {
     shared_members: usize,
     /// Requests whose subject had no room.
     lost: u64,
+    /// Room for the next subjects.
+    spare: Boxes,
+}
+
+/// As the maps have them, so that they go back as they are.
+type Boxes = Vec<Box<Sighting>>;
+
+/// Sightings that were counted: nothing but their room is of use.
+#[derive(Debug, Default)]
+pub struct Used(Boxes);
+
+impl Used {
+    pub(super) fn add(&mut self, sightings: impl IntoIterator<Item = Box<Sighting>>) {
+        self.0.extend(sightings);
+    }
 }
 
 impl Sightings {
@@ -136,7 +166,7 @@ impl Sightings {
         if let Some(key) = key {
             let (ipv4, ipv6) = NETWORK_PREFIXES;
             let network = Member::Network(Network::widen(intercept.client_ip, ipv4, ipv6));
-            match with_room(&mut self.of_keys, key, intercept) {
+            match with_room(&mut self.of_keys, &mut self.spare, key, intercept) {
                 Some(sighting) => {
                     sighting.note(
                         intercept,
@@ -146,14 +176,21 @@ impl Sightings {
                         &mut example,
                     );
                     sighting.binding = intercept.binding;
-                    sighting.hint.clone_from(&intercept.hint);
+                    if sighting.hint != intercept.hint {
+                        sighting.hint.clone_from(&intercept.hint);
+                    }
                 }
                 None => has_room = false,
             }
         }
         if is_about_address {
             let key = intercept.fingerprint.map(Member::Key);
-            match with_room(&mut self.of_addresses, Subject::Address(client), intercept) {
+            match with_room(
+                &mut self.of_addresses,
+                &mut self.spare,
+                Subject::Address(client),
+                intercept,
+            ) {
                 Some(sighting) => {
                     sighting.note(intercept, client, key, &mut self.shared_members, &mut example);
                 }
@@ -168,17 +205,20 @@ impl Sightings {
 
 fn with_room<'s>(
     subjects: &'s mut HashMap<Subject, Box<Sighting>>,
+    spare: &mut Boxes,
     subject: Subject,
     intercept: &Intercept,
 ) -> Option<&'s mut Sighting> {
     if subjects.len() >= SUBJECTS_MAX && !subjects.contains_key(&subject) {
         return None;
     }
-    Some(
-        subjects
-            .entry(subject)
-            .or_insert_with(|| Box::new(Sighting::nothing(intercept.at))),
-    )
+    Some(subjects.entry(subject).or_insert_with(|| match spare.pop() {
+        Some(mut sighting) => {
+            sighting.begin_again(intercept.at);
+            sighting
+        }
+        None => Box::new(Sighting::nothing(intercept.at)),
+    }))
 }
 
 /// What was seen of one subject.
@@ -190,7 +230,7 @@ pub(super) struct Sighting {
     pub(super) with_key: u64,
     /// How many of them brought a banned one.
     pub(super) banned: u64,
-    pub(super) members: HashSet<Member>,
+    pub(super) members: Members,
     pub(super) binding: Option<BindingId>,
     pub(super) hint: Option<KeyHint>,
     pub(super) example: Option<Arc<Example>>,
@@ -206,11 +246,20 @@ impl Sighting {
             },
             with_key: 0,
             banned: 0,
-            members: HashSet::new(),
+            members: Members::default(),
             binding: None,
             hint: None,
             example: None,
         }
+    }
+
+    /// As [`Sighting::nothing`], in the room that it has. What few subjects need is given back.
+    fn begin_again(&mut self, at: Timestamp) {
+        let (mut networks, mut sure) = (take(&mut self.seen.networks), take(&mut self.members.sure));
+        networks.clear();
+        sure.clear();
+        *self = Self::nothing(at);
+        (self.seen.networks, self.members.sure) = (networks, sure);
     }
 
     /// Adds a record. Its `example` is made once for all of its subjects, and only if one of them has none.
@@ -234,20 +283,45 @@ impl Sighting {
             self.banned = self.banned.saturating_add(count);
         }
         if let Some(member) = member {
-            self.add_member(member, shared_members);
+            self.members.add(member, shared_members);
         }
         if self.example.is_none() {
             let example = example.get_or_insert_with(|| Arc::new(example_of(intercept)));
             self.example = Some(Arc::clone(example));
         }
     }
+}
 
-    fn add_member(&mut self, member: Member, shared: &mut usize) {
-        let is_sure = self.members.len() < MEMBERS_SURE;
-        let has_room = is_sure || (self.members.len() < MEMBERS_MAX && *shared < MEMBERS_SHARED_MAX);
-        if has_room && self.members.insert(member) && !is_sure {
+/// The different things that a subject shows. Nearly every subject has few, and each refusal shows one again: they are looked through, not
+/// hashed.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    /// At most [`MEMBERS_SURE`].
+    sure: Vec<Member>,
+    others: HashSet<Member>,
+}
+
+impl Members {
+    fn add(&mut self, member: Member, shared: &mut usize) {
+        if self.sure.contains(&member) {
+            return;
+        }
+        if self.sure.len() < MEMBERS_SURE {
+            self.sure.push(member);
+            return;
+        }
+        let has_room = self.len() < MEMBERS_MAX && *shared < MEMBERS_SHARED_MAX;
+        if has_room && self.others.insert(member) {
             *shared += 1;
         }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sure.len() + self.others.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.sure.iter().chain(&self.others)
     }
 }
 

@@ -200,3 +200,36 @@ proptest! {
         }
     }
 }
+
+/// What is shown to people is what was counted, in the same order.
+#[test]
+fn what_the_believed_header_names_is_shown_from_the_right_and_bounded() {
+    let shown = |header: &str, lines: &[(&str, &str)]| -> Vec<String> {
+        let owned: OwnedHeaderLines = lines.iter().copied().collect();
+        let named = rules(&["10.0.0.0/24"], header).named(owned.lines());
+        let text = |hop: Option<ClientIp>| hop.map_or("?".to_owned(), |address| address.to_string());
+        named.into_iter().map(text).collect()
+    };
+    let chain = [
+        ("x-forwarded-for", "198.51.100.1, me"),
+        ("x-forwarded-for", "198.51.100.2, 10.0.0.3"),
+    ];
+    assert_eq!(
+        shown("x-forwarded-for", &chain),
+        ["10.0.0.3", "198.51.100.2", "?", "198.51.100.1"]
+    );
+    assert_eq!(
+        shown("x-real-ip", &[("x-real-ip", "198.51.100.1")]),
+        ["198.51.100.1"]
+    );
+    assert_eq!(
+        shown("forwarded", &[("forwarded", "for=198.51.100.1")]),
+        ["198.51.100.1"]
+    );
+    assert_eq!(shown("proxy-protocol", &chain), [""; 0]);
+    let many = vec!["198.51.100.1"; HOPS_MAX + 9].join(",");
+    assert_eq!(
+        shown("x-forwarded-for", &[("x-forwarded-for", many.as_str())]).len(),
+        HOPS_MAX
+    );
+}

@@ -61,7 +61,12 @@ pub(super) struct Metadata<'a> {
     pub(super) reference: &'a str,
 }
 
+/// Room for nearly every body, so that writing one does not move it again and again.
+const BODY_BYTES: usize = 512;
+
 /// The body as text.
 pub(super) fn text_of(body: &impl Serialize) -> String {
-    serde_json::to_string(body).expect("text and numbers are always JSON")
+    let mut text = Vec::with_capacity(BODY_BYTES);
+    serde_json::to_writer(&mut text, body).expect("text and numbers are always JSON");
+    String::from_utf8(text).expect("JSON is text")
 }

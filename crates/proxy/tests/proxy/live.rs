@@ -63,6 +63,28 @@ async fn a_ban_ends_the_keys_streams_and_no_others() {
 }
 
 #[tokio::test]
+async fn the_requests_of_a_key_that_are_under_way_are_counted() {
+    let upstream = upstream().await;
+    let sentinel = Sentinel::start_with(upstream.address(), |options| options.cores = 2);
+    let live = sentinel.engine.live_requests();
+    let mut clients = vec![stream(&sentinel, &upstream, KEY).await];
+    let fingerprint = sentinel.lookup.bindings()[0].fingerprint;
+    assert_eq!(live.of(&fingerprint).await, Some(1));
+    clients.push(stream(&sentinel, &upstream, KEY).await);
+    let other = stream(&sentinel, &upstream, "sk-other").await;
+    assert_eq!(live.of(&fingerprint).await, Some(2));
+    drop((clients, other));
+    bounded("the streams to end", async {
+        while live.of(&fingerprint).await != Some(0) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(sentinel.stop(std::time::Duration::from_secs(5)).await);
+    assert_eq!(live.of(&fingerprint).await, None, "nobody is there to answer");
+}
+
+#[tokio::test]
 async fn an_unbind_ends_them_too_and_a_network_that_still_fits_does_not() {
     let upstream = upstream().await;
     let sentinel = Sentinel::start(upstream.address());

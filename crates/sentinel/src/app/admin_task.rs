@@ -16,6 +16,13 @@ pub(super) struct AdminTask {
     pub(super) task: JoinHandle<std::io::Result<()>>,
 }
 
+/// The port for operators, taken.
+pub(super) async fn bound(listen: SocketAddr) -> Result<TcpListener, AppError> {
+    TcpListener::bind(listen)
+        .await
+        .map_err(|error| AppError::AdminListen(listen, error))
+}
+
 impl AdminTask {
     pub(super) fn start(listener: TcpListener, parts: AdminParts) -> Result<Self, AppError> {
         let address = listener

@@ -11,12 +11,12 @@ use std::io::Write;
 use std::path::Path;
 
 use anstyle::AnsiColor;
+use sentinel_admin::Severity;
 use sentinel_core::profile::Profile;
-
 use sentinel_core::time::{Clock as _, SystemClock};
 
 use super::CliError;
-use crate::config::{Config, ConfigErrors, Loaded, SettingView, Source, Sources};
+use crate::config::{Config, ConfigErrors, Loaded, Problem, SettingView, Source, Sources};
 
 /// How one part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +28,12 @@ enum Verdict {
 
 /// What was found about one part.
 #[derive(Debug)]
-struct Finding {
-    part: &'static str,
+pub(super) struct Finding {
+    pub(super) part: &'static str,
     verdict: Verdict,
-    text: String,
+    pub(super) text: String,
     /// What to do about it; empty when nothing is to be done.
-    advice: String,
+    pub(super) advice: String,
 }
 
 impl Finding {
@@ -53,12 +53,29 @@ impl Finding {
         }
     }
 
-    fn bad(part: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(super) fn bad(part: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             part,
             verdict: Verdict::Bad,
             text: text.into(),
             advice: advice.into(),
+        }
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        self.verdict == Verdict::Good
+    }
+
+    pub(super) fn is_bad(&self) -> bool {
+        self.verdict == Verdict::Bad
+    }
+
+    /// How bad it is, in the admin API's words.
+    pub(super) fn severity(&self) -> Severity {
+        match self.verdict {
+            Verdict::Good => Severity::Info,
+            Verdict::Warning => Severity::Warning,
+            Verdict::Bad => Severity::Problem,
         }
     }
 
@@ -77,14 +94,27 @@ impl Finding {
     }
 }
 
+impl From<sentinel_admin::Finding> for Finding {
+    fn from(finding: sentinel_admin::Finding) -> Self {
+        Self {
+            part: finding.name,
+            verdict: match finding.severity {
+                Severity::Info => Verdict::Good,
+                Severity::Warning => Verdict::Warning,
+                Severity::Problem => Verdict::Bad,
+            },
+            text: finding.text,
+            advice: finding.what_to_do,
+        }
+    }
+}
+
 /// Checks every part and prints what it found. With a wrong configuration the other parts cannot be checked.
 pub(super) async fn run(sources: &Sources, out: &mut dyn Write) -> Result<(), CliError> {
     let loaded = match super::load(sources, true) {
         Ok(loaded) => loaded,
         Err(ConfigErrors(errors)) => {
-            for error in &errors {
-                Finding::bad("configuration", error.to_string(), "").print(out)?;
-            }
+            print(&of_errors(&errors), out)?;
             writeln!(
                 out,
                 "\nThe other parts are checked when the configuration is right."
@@ -92,17 +122,33 @@ pub(super) async fn run(sources: &Sources, out: &mut dyn Write) -> Result<(), Cl
             return Err(CliError::CheckedConfig);
         }
     };
-    let mut findings = configuration(sources.file(), &loaded);
-    findings.extend(parts(&loaded.config).await);
-    for finding in &findings {
-        finding.print(out)?;
-    }
-    out.flush()?;
-    if findings.iter().any(|finding| finding.verdict == Verdict::Bad) {
+    let findings = all(sources, &loaded).await;
+    print(&findings, out)?;
+    if findings.iter().any(Finding::is_bad) {
         Err(CliError::CheckFailed)
     } else {
         Ok(())
     }
+}
+
+/// What is found about a configuration that can be used, and about everything that it depends on.
+pub(super) async fn all(sources: &Sources, loaded: &Loaded) -> Vec<Finding> {
+    let mut findings = configuration(sources.file(), loaded);
+    findings.extend(parts(&loaded.config).await);
+    findings
+}
+
+/// What is wrong with a configuration that cannot.
+pub(super) fn of_errors(errors: &[Problem]) -> Vec<Finding> {
+    let finding = |error: &Problem| Finding::bad("configuration", error.to_string(), "");
+    errors.iter().map(finding).collect()
+}
+
+pub(super) fn print(findings: &[Finding], out: &mut dyn Write) -> std::io::Result<()> {
+    for finding in findings {
+        finding.print(out)?;
+    }
+    out.flush()
 }
 
 /// The parts besides the configuration itself.

@@ -15,8 +15,7 @@ use super::types::LiveConfig;
 use super::values::Values;
 use super::view::{self, SettingView};
 
-/// Stored names that begin so belong to Sentinel itself and are no settings.
-pub(crate) const INTERNAL_PREFIX: &str = "internal.";
+pub(crate) use sentinel_core::ports::INTERNAL_SETTINGS_PREFIX as INTERNAL_PREFIX;
 
 /// What was written in environment and file.
 #[derive(Clone, Debug)]
@@ -104,6 +103,30 @@ impl Written {
         }
     }
 
+    /// What has to change for the stored settings to be again what they were `then`. What the environment fixes, secrets, and whatever may
+    /// not change while this version runs stay as they are. Whether the values are right is for [`Written::with`].
+    pub(crate) fn way_back(
+        &self,
+        now: &BTreeMap<String, String>,
+        then: &BTreeMap<String, String>,
+    ) -> BTreeMap<String, Option<String>> {
+        let free = table::LIVE
+            .iter()
+            .filter(|setting| !setting.is_secret() && self.fixed_by(setting).is_none());
+        let different = free.filter(|setting| now.get(setting.name) != then.get(setting.name));
+        different
+            .map(|setting| (setting.name.to_owned(), then.get(setting.name).cloned()))
+            .collect()
+    }
+
+    /// The environment's variable that fixes the setting.
+    fn fixed_by(&self, setting: &'static Setting) -> Option<&str> {
+        match &self.0.value(setting)?.origin {
+            Origin::Environment(variable) => Some(variable),
+            _ => None,
+        }
+    }
+
     /// Whether a change made elsewhere may be taken over: a setting that changes while the server runs, and a value that it can have.
     pub(crate) fn judge(&self, name: &str, value: &str) -> Result<(), String> {
         if table::by_name(name).is_none_or(|setting| !table::is_live(setting)) {
@@ -131,11 +154,11 @@ impl Written {
                 setting.environment_name()
             ));
         }
-        match self.0.value(setting).map(|value| &value.origin) {
-            Some(Origin::Environment(variable)) => Err(format!(
+        match self.fixed_by(setting) {
+            Some(variable) => Err(format!(
                 "is fixed by the environment: unset {variable} there to change it here"
             )),
-            _ => Ok(setting),
+            None => Ok(setting),
         }
     }
 }

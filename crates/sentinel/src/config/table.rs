@@ -142,6 +142,9 @@ settings! {
         "For how long a token of a sign-in is good. The console renews it; without that a session ends after twelve times as long, and always after a week.";
     ADMIN_PUBLIC_URL = "admin.public_url" ["SENTINEL_ADMIN_PUBLIC_URL"] Kind::Text, None,
         "The console's address as operators reach it, like https://sentinel.example.com: links in alerts lead there. Without it alerts have no links.";
+    ADMIN_ADDRESSES_FOR_VIEWERS = "admin.addresses_for_viewers" ["SENTINEL_ADMIN_ADDRESSES_FOR_VIEWERS"]
+        Kind::Choice(&["whole", "masked"]), Some("whole"),
+        "What viewers see of addresses, in every answer of the console and its API: all of them, or the networks that they lie in (/24 and /48).";
 
     STORE_DATA_DIR = "store.data_dir" ["SENTINEL_DATA_DIR"] Kind::Text, Some("./data"),
         "The folder of the embedded database and of the secrets that are made at first start.";

@@ -155,6 +155,8 @@ pub(crate) struct AdminConfig {
     pub(crate) session: Duration,
     /// Where operators reach it; alerts have no links when none.
     pub(crate) public_url: Option<String>,
+    /// Whether viewers see the networks of addresses only.
+    pub(crate) masks_addresses_for_viewers: bool,
 }
 
 /// The password as it was configured.

@@ -35,7 +35,7 @@ pub(crate) fn run(arguments: DemoArguments) -> Result<(), CliError> {
         if arguments.upstream_only {
             return upstream_alone(arguments).await;
         }
-        if stage_and_show().await? {
+        if Box::pin(stage_and_show()).await? {
             Ok(())
         } else {
             Err(CliError::DemoFailed)

@@ -6,7 +6,6 @@
 
 mod pending;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::metrics::TrafficMetrics;
+use crate::secrets::hexadecimal;
 use pending::Pending;
 
 /// How often a report is sent: at every multiple of it on the clock, so that no stretch between two lies in two minutes.
@@ -172,13 +172,7 @@ impl Running {
 fn new_run(started_at: Timestamp) -> String {
     let mut bytes = [0_u8; 16];
     let _ = getrandom::fill(&mut bytes);
-    let mut run = started_at.unix_ms().to_string();
-    run.push('-');
-    for byte in bytes {
-        // Writing to a text cannot fail.
-        let _ = write!(run, "{byte:02x}");
-    }
-    run
+    format!("{}-{}", started_at.unix_ms(), hexadecimal(&bytes))
 }
 
 fn no_answer() -> StoreError {

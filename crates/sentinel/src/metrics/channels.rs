@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use sentinel_admin::Propagation;
+use sentinel_store::changes::ChangeFeed;
 use sentinel_store::listener::ChannelObserver;
 
 /// Within how many seconds news is expected, from the best to the worst that is worth telling apart.
@@ -43,6 +44,13 @@ impl Default for ChannelMetrics {
 }
 
 impl ChannelMetrics {
+    /// Before any of them has worked: one that never worked is no less lost than one that did.
+    pub(crate) fn none_is_up(&self, feeds: &[Box<dyn ChangeFeed>]) {
+        for feed in feeds {
+            self.is_up(feed.channel(), false);
+        }
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "change_channel_up",

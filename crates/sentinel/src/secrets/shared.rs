@@ -72,6 +72,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use async_trait::async_trait;
+    use sentinel_core::ports::SettingChange;
     use sentinel_store::MemoryStore;
     use tempfile::TempDir;
 
@@ -192,6 +193,18 @@ mod tests {
         ) -> Result<SettingsChanged, StoreError> {
             self.0.fetch_add(1, Ordering::SeqCst);
             Ok(SettingsChanged::Outdated(StoredSettings::default()))
+        }
+
+        async fn setting_changes(
+            &self,
+            _before: Option<i64>,
+            _limit: u32,
+        ) -> Result<Vec<SettingChange>, StoreError> {
+            Err(StoreError::Busy)
+        }
+
+        async fn settings_at(&self, _version: i64) -> Result<Option<StoredSettings>, StoreError> {
+            Err(StoreError::Busy)
         }
     }
 

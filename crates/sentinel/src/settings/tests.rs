@@ -1,10 +1,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use sentinel_admin::{Setting, SettingSource};
 use sentinel_core::policy::Mode;
-use sentinel_core::ports::AdminEventStore as _;
+use sentinel_core::ports::{AdminEventStore as _, SettingChange};
 use sentinel_core::time::Timestamp;
 use sentinel_store::MemoryStore;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::config;
@@ -49,8 +50,25 @@ fn slots(value: &Value) -> BTreeMap<String, Option<Value>> {
     [("policy.slots".to_owned(), value)].into_iter().collect()
 }
 
-fn shown_slots(settings: &SettingsInEffect) -> (Value, SettingSource) {
-    let setting = settings.items.iter().find(|item| item.name == "policy.slots");
+/// A change of these, out of this version.
+fn values(version: i64, values: BTreeMap<String, Option<Value>>) -> SettingsChange {
+    SettingsChange {
+        version,
+        wanted: WantedSettings::Values(values),
+        is_rehearsal: false,
+    }
+}
+
+fn rollback(version: i64, to: i64) -> SettingsChange {
+    SettingsChange {
+        version,
+        wanted: WantedSettings::AsInVersion(to),
+        is_rehearsal: false,
+    }
+}
+
+fn shown_slots(items: &[Setting]) -> (Value, SettingSource) {
+    let setting = items.iter().find(|item| item.name == "policy.slots");
     let setting = setting.expect("every setting is there");
     (setting.value.clone(), setting.source)
 }
@@ -61,11 +79,14 @@ async fn a_change_holds_here_at_once_and_elsewhere_after_a_look() {
     let (here, elsewhere) = (replica(&store, &announced), replica(&store, &announced));
     let rules = elsewhere.rules();
     let settings = here
-        .change(0, slots(&json!(3)), actor(7))
+        .change(values(0, slots(&json!(3))), actor(7))
         .await
         .expect("a good one");
     assert_eq!(settings.version, 1);
-    assert_eq!(shown_slots(&settings), (json!("3"), SettingSource::Database));
+    assert_eq!(
+        shown_slots(&settings.items),
+        (json!("3"), SettingSource::Database)
+    );
     assert_eq!((here.rules().now().slots, here.now().rules.slots), (3, 3));
     let change = Change::Settings {
         version: 1,
@@ -78,23 +99,23 @@ async fn a_change_holds_here_at_once_and_elsewhere_after_a_look() {
     elsewhere.changed_elsewhere().await;
     elsewhere.refresh().await.expect("the store works");
     assert_eq!(rules.now().slots, 3);
-    assert_eq!(elsewhere.in_effect(), settings);
+    assert_eq!(elsewhere.in_effect().items, settings.items);
 
     let back = elsewhere
-        .change(1, slots(&Value::Null), actor(8))
+        .change(values(1, slots(&Value::Null)), actor(8))
         .await
         .expect("a good one");
-    assert_eq!(shown_slots(&back), (json!("1"), SettingSource::Default));
+    assert_eq!(shown_slots(&back.items), (json!("1"), SettingSource::Default));
 }
 
 #[tokio::test]
 async fn a_stale_version_changes_nothing_and_brings_the_news() {
     let (store, announced) = (MemoryStore::new(), Arc::<Announced>::default());
     let (here, elsewhere) = (replica(&store, &announced), replica(&store, &announced));
-    here.change(0, slots(&json!(3)), actor(1))
+    here.change(values(0, slots(&json!(3))), actor(1))
         .await
         .expect("a good one");
-    let refused = elsewhere.change(0, slots(&json!(4)), actor(2)).await;
+    let refused = elsewhere.change(values(0, slots(&json!(4))), actor(2)).await;
     assert_eq!(refused, Err(SettingsRefused::Outdated));
     assert_eq!(elsewhere.now().rules.slots, 3);
     assert_eq!(elsewhere.in_effect().version, 1);
@@ -112,7 +133,7 @@ async fn nothing_is_stored_when_something_is_wrong() {
     .into_iter()
     .map(|(name, value)| (name.to_owned(), Some(value)))
     .collect();
-    let refused = here.change(0, changes, actor(1)).await;
+    let refused = here.change(values(0, changes), actor(1)).await;
     let Err(SettingsRefused::Wrong(wrong)) = refused else {
         panic!("two of them are wrong: {refused:?}");
     };
@@ -122,7 +143,7 @@ async fn nothing_is_stored_when_something_is_wrong() {
     let keyless = [("policy.keyless".to_owned(), Some(json!("pass")))]
         .into_iter()
         .collect();
-    let refused = here.change(0, keyless, actor(1)).await;
+    let refused = here.change(values(0, keyless), actor(1)).await;
     assert!(
         matches!(&refused, Err(SettingsRefused::Wrong(wrong)) if wrong[0].detail.contains("fixed by the environment")),
         "{refused:?}"
@@ -136,16 +157,16 @@ async fn nothing_is_stored_when_something_is_wrong() {
 async fn what_cannot_be_taken_leaves_what_held_before() {
     let (store, announced) = (MemoryStore::new(), Arc::<Announced>::default());
     let here = replica(&store, &announced);
-    here.change(0, slots(&json!(3)), actor(1))
+    here.change(values(0, slots(&json!(3))), actor(1))
         .await
         .expect("a good one");
     // Past the checks of this version, as another one might.
-    let values = [
+    let elsewhere = [
         ("policy.slots".to_owned(), Some("4".to_owned())),
         ("policy.mode".to_owned(), Some("\"watch\"".to_owned())),
     ];
     store
-        .change_settings(1, values.into_iter().collect(), actor(2))
+        .change_settings(1, elsewhere.into_iter().collect(), actor(2))
         .await
         .expect("the store works");
     here.refresh().await.expect("the store works");
@@ -156,7 +177,7 @@ async fn what_cannot_be_taken_leaves_what_held_before() {
     // With the version that it shows, an operator can put it right.
     assert_eq!(here.in_effect().version, 2);
     let changes = [("policy.mode".to_owned(), Some(json!("observe")))];
-    here.change(2, changes.into_iter().collect(), actor(3))
+    here.change(values(2, changes.into_iter().collect()), actor(3))
         .await
         .expect("it is right now");
     assert_eq!(
@@ -170,7 +191,7 @@ async fn replicas_that_cannot_be_told_do_not_undo_a_change() {
     let (store, announced) = (MemoryStore::new(), Arc::<Announced>::default());
     announced.1.store(true, Ordering::SeqCst);
     let here = replica(&store, &announced);
-    assert!(here.change(0, slots(&json!(3)), actor(1)).await.is_ok());
+    assert!(here.change(values(0, slots(&json!(3))), actor(1)).await.is_ok());
     assert_eq!(here.now().rules.slots, 3);
 }
 
@@ -191,6 +212,18 @@ impl SettingStore for Stuck {
     ) -> Result<SettingsChanged, StoreError> {
         std::future::pending().await
     }
+
+    async fn setting_changes(
+        &self,
+        _before: Option<i64>,
+        _limit: u32,
+    ) -> Result<Vec<SettingChange>, StoreError> {
+        std::future::pending().await
+    }
+
+    async fn settings_at(&self, _version: i64) -> Result<Option<StoredSettings>, StoreError> {
+        std::future::pending().await
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,8 +239,9 @@ async fn an_authority_that_is_stuck_is_waited_for_so_long() {
     let began = tokio::time::Instant::now();
     assert!(settings.refresh().await.is_err());
     assert_eq!(began.elapsed(), STORE_WAIT_MAX);
-    let refused = settings.change(0, slots(&json!(3)), actor(1)).await;
+    let refused = settings.change(values(0, slots(&json!(3))), actor(1)).await;
     assert!(matches!(refused, Err(SettingsRefused::Store(_))), "{refused:?}");
+    assert!(settings.history(None, 1).await.is_err());
 }
 
 #[test]
@@ -227,3 +261,5 @@ fn a_schema_says_what_the_table_says() {
     );
     assert!(of("admin.password").0);
 }
+
+mod history;

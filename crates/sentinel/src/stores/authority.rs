@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sentinel_alerts::watch::MakeCounters;
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
-    AccountStore, AdminEventStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Health,
+    AccountStore, AdminEventStore, AnswerStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Health,
     InterceptRetention, InterceptStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
@@ -26,6 +26,7 @@ pub(crate) struct Authority {
     pub(crate) retention: Arc<dyn InterceptRetention>,
     pub(crate) events: Arc<dyn AdminEventStore>,
     pub(crate) audit: Arc<dyn AuditStore>,
+    pub(crate) answers: Arc<dyn AnswerStore>,
     pub(crate) settings: Arc<dyn SettingStore>,
     pub(crate) archive: Arc<dyn ArchiveStore>,
     pub(crate) transfer: Arc<dyn TransferStore>,
@@ -104,6 +105,32 @@ impl Authority {
         Self::open(config).await
     }
 
+    /// Opens the store and changes nothing about it; none where there is none, or none of this version.
+    pub(crate) async fn open_as_it_is(config: &Config) -> Result<Option<Self>, StoresError> {
+        let Some(postgres) = &config.store.postgres else {
+            let is_ready = SqliteStore::check(&config.store.database()).is_ok();
+            return if is_ready {
+                Self::open(config).await.map(Some)
+            } else {
+                Ok(None)
+            };
+        };
+        if PostgresStore::check(&postgres.dsn).await.is_err() {
+            return Ok(None);
+        }
+        let options = PostgresOptions {
+            connections_max: 1,
+            ..PostgresOptions::default()
+        };
+        let store = PostgresStore::open_as_it_is(&postgres.dsn, options).await?;
+        Ok(Some(Self::of(
+            &store,
+            Kind::Postgres(store.clone()),
+            true,
+            config,
+        )))
+    }
+
     /// All ports of the one store.
     fn of<S>(store: &S, kind: Kind, is_shared: bool, config: &Config) -> Self
     where
@@ -114,6 +141,7 @@ impl Authority {
             + InterceptRetention
             + AdminEventStore
             + AuditStore
+            + AnswerStore
             + SettingStore
             + ArchiveStore
             + TransferStore
@@ -134,6 +162,7 @@ impl Authority {
             retention: shared.clone(),
             events: shared.clone(),
             audit: shared.clone(),
+            answers: shared.clone(),
             settings: shared.clone(),
             archive: shared.clone(),
             transfer: shared.clone(),

@@ -61,3 +61,94 @@ async fn what_may_not_change_is_refused_by_name_and_nothing_is_changed() {
     assert_eq!((status, &problem["field"]), (422, &json!("policy.mode")));
     assert_eq!(console.get(PATH).await.1["version"], 0);
 }
+
+#[tokio::test]
+async fn a_way_back_and_a_change_from_the_command_line_hold_on_all_replicas() {
+    let cluster = Cluster::start(2).await;
+    let (here, there) = (&cluster.replicas[0], &cluster.replicas[1]);
+    assert_eq!(here.get(HOME, KEY).await.status(), 200);
+    let console = here.console().await;
+    let before = console.get(PATH).await.1["version"].clone();
+    cluster.done(&["settings", "set", "policy.mode=observe"]);
+    here.until_status(ELSEWHERE, KEY, 200).await;
+    there.until_status(ELSEWHERE, KEY, 200).await;
+
+    // A rehearsal says what would be; nobody follows it.
+    let version = console.get(PATH).await.1["version"].clone();
+    let rollback = format!("{PATH}/rollback");
+    let back = json!({"version": version, "to": before, "dry_run": true});
+    let (status, rehearsed) = console.post(&rollback, &back).await;
+    assert_eq!(
+        (status, &rehearsed["changes"][0]["after"]),
+        (200, &json!("enforce"))
+    );
+    assert_eq!(here.get(ELSEWHERE, KEY).await.status(), 200);
+
+    let elsewhere = console.on(there.admin);
+    let back = json!({"version": version, "to": before});
+    assert_eq!(elsewhere.post(&rollback, &back).await.0, 200);
+    assert_eq!(there.get(ELSEWHERE, KEY).await.status(), 403);
+    here.until_status(ELSEWHERE, KEY, 403).await;
+    let (_, history) = console.get(&format!("{PATH}/history")).await;
+    let actors: Vec<_> = history["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|item| &item["actor"])
+        .collect();
+    assert_eq!(actors[..2], [&json!("admin"), &json!("cli")]);
+    assert!(!history.to_string().contains("internal"), "{history}");
+}
+
+#[tokio::test]
+async fn a_refusal_is_explained_as_it_was_decided_and_the_key_is_nowhere() {
+    let cluster = Cluster::builder().embedded().start(1).await;
+    let replica = cluster.replica();
+    assert_eq!(replica.get(HOME, KEY).await.status(), 200);
+    let console = replica.console().await;
+    let explain = "/admin/api/diagnostics/explain";
+    for (from, outcome, status) in [(HOME, "permit", 200), (ELSEWHERE, "refuse", 403)] {
+        let (_, told) = console
+            .post(explain, &json!({"key": KEY, "address": from.to_string()}))
+            .await;
+        assert_eq!(told["outcome"], outcome, "{told}");
+        assert_eq!(replica.get(from, KEY).await.status(), status);
+        assert!(!told.to_string().contains(KEY), "{told}");
+    }
+    let by_hint = cluster.done(&[
+        "explain",
+        "--hint",
+        "sk-",
+        "--address",
+        &ELSEWHERE.to_string(),
+        "--output",
+        "json",
+    ]);
+    assert!(
+        by_hint.contains("key_ip_mismatch") && !by_hint.contains(KEY),
+        "{by_hint}"
+    );
+    let (status, tried) = console
+        .post("/admin/api/diagnostics/upstream", &json!(null))
+        .await;
+    assert_eq!((status, &tried["items"][0]["ok"]), (200, &json!(true)), "{tried}");
+    let (status, seen) = console.get("/admin/api/diagnostics/address").await;
+    assert_eq!(
+        (status, &seen["hops"][0]["source"]),
+        (200, &json!("connection")),
+        "{seen}"
+    );
+    let (status, checks) = console.get("/admin/api/diagnostics/checks").await;
+    let items = checks["items"].as_array().expect("a list").clone();
+    assert!(
+        status == 200
+            && items
+                .iter()
+                .any(|item| item["name"] == "clock" && item["ok"] == true),
+        "{checks}"
+    );
+    assert!(!replica.log().contains(KEY));
+    // The same from the command line; what it finds may be worth a warning, and no more.
+    let doctor = cluster.done(&["doctor", "--output", "json"]);
+    assert!(doctor.contains("bound_addresses"), "{doctor}");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sentinel_core::ports::{SettingsChanged, StoredSettings};
+use sentinel_core::ports::{SETTING_CHANGES_MAX, SettingChange, SettingsChanged, StoredSettings};
 
 use super::{AnyStore, actor, address, at};
 
@@ -114,4 +114,116 @@ pub(crate) async fn a_change_leaves_an_event_with_before_and_after(store: impl A
             "after": {"policy.mode": null, "store.archive_days": 30},
         })
     );
+}
+
+pub(crate) async fn the_history_says_who_changed_what(store: impl AnyStore) {
+    assert_eq!(store.setting_changes(None, 10).await, Ok(Vec::new()));
+    let first = changes([("policy.mode", Some("\"observe\"")), ("policy.slots", Some("3"))]);
+    store.change_settings(0, first, actor(1)).await.unwrap();
+    let second = changes([("policy.mode", None), ("policy.note", Some("\"\u{e9} \\u0000\""))]);
+    store.change_settings(1, second, actor(2)).await.unwrap();
+    // Neither of these is a change.
+    store.change_settings(1, changes([]), actor(3)).await.unwrap();
+    store.change_settings(2, changes([]), actor(4)).await.unwrap();
+
+    let history = store.setting_changes(None, 10).await.unwrap();
+    let change = |version, before, after| SettingChange {
+        version,
+        at: at(version),
+        actor: "root".to_owned(),
+        client_ip: Some(address("192.0.2.250")),
+        before,
+        after,
+    };
+    let note = "\"\u{e9} \\u0000\"";
+    let expected = [
+        change(
+            2,
+            changes([("policy.mode", Some("\"observe\"")), ("policy.note", None)]),
+            changes([("policy.mode", None), ("policy.note", Some(note))]),
+        ),
+        change(
+            1,
+            changes([("policy.mode", None), ("policy.slots", None)]),
+            changes([("policy.mode", Some("\"observe\"")), ("policy.slots", Some("3"))]),
+        ),
+    ];
+    assert_eq!(history, expected);
+}
+
+/// Makes so many versions, the number of each as the setting's value.
+async fn versions(store: &impl AnyStore, count: i64) {
+    for version in 0..count {
+        let value = (version + 1).to_string();
+        let change = changes([("policy.slots", Some(value.as_str()))]);
+        store
+            .change_settings(version, change, actor(version))
+            .await
+            .unwrap();
+    }
+}
+
+pub(crate) async fn the_history_comes_page_by_page(store: impl AnyStore) {
+    versions(&store, 5).await;
+    let page = async |before, limit| -> Vec<i64> {
+        let page = store.setting_changes(before, limit).await.unwrap();
+        page.iter().map(|change| change.version).collect()
+    };
+    assert_eq!(page(None, 2).await, [5, 4]);
+    assert_eq!(page(Some(4), 2).await, [3, 2]);
+    assert_eq!(page(Some(2), u32::MAX).await, [1]);
+    assert_eq!(page(Some(i64::MIN), 2).await, [0; 0]);
+    assert_eq!(page(None, 0).await, [0; 0]);
+}
+
+pub(crate) async fn every_version_is_found_as_it_was(store: impl AnyStore) {
+    versions(&store, 2).await;
+    let mode = changes([("policy.slots", None), ("policy.mode", Some("\"observe\""))]);
+    store.change_settings(2, mode, actor(3)).await.unwrap();
+    for expected in [
+        StoredSettings::default(),
+        stored(1, [("policy.slots", "1")]),
+        stored(2, [("policy.slots", "2")]),
+        stored(3, [("policy.mode", "\"observe\"")]),
+    ] {
+        assert_eq!(store.settings_at(expected.version).await, Ok(Some(expected)));
+    }
+    for version in [4, -1, i64::MAX, i64::MIN] {
+        assert_eq!(store.settings_at(version).await, Ok(None), "{version}");
+    }
+}
+
+pub(crate) async fn what_is_sentinels_own_stays_out_of_the_history(store: impl AnyStore) {
+    let own = ("internal.check", Some("\"never-in-the-history\""));
+    store.change_settings(0, changes([own]), actor(1)).await.unwrap();
+    let both = changes([
+        ("policy.slots", Some("2")),
+        ("internal.check", Some("\"nor-this\"")),
+    ]);
+    store.change_settings(1, both, actor(2)).await.unwrap();
+    let history = store.setting_changes(None, 10).await.unwrap();
+    let names: Vec<Vec<&str>> = history
+        .iter()
+        .map(|change| change.after.keys().map(String::as_str).collect())
+        .collect();
+    assert_eq!(names, [vec!["policy.slots"], vec![]]);
+    assert_eq!(history[0].before, changes([("policy.slots", None)]));
+    assert_eq!(store.settings_at(1).await, Ok(Some(stored(1, []))));
+    assert_eq!(
+        store.settings_at(2).await,
+        Ok(Some(stored(2, [("policy.slots", "2")])))
+    );
+}
+
+pub(crate) async fn the_history_is_bounded(store: impl AnyStore) {
+    let over = i64::from(SETTING_CHANGES_MAX) + 2;
+    versions(&store, over).await;
+    let oldest = store.setting_changes(Some(5), 10).await.unwrap();
+    assert_eq!(
+        oldest.iter().map(|change| change.version).collect::<Vec<_>>(),
+        [4, 3]
+    );
+    assert_eq!(store.settings_at(2).await, Ok(None));
+    assert!(store.settings_at(3).await.unwrap().is_some());
+    assert!(store.settings_at(over).await.unwrap().is_some());
 }

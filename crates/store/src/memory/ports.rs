@@ -1,5 +1,7 @@
 //! The domain's ports on the store in memory.
 
+use std::ops::RangeInclusive;
+
 use async_trait::async_trait;
 use sentinel_core::binding::{
     Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, NewBinding, Version,
@@ -115,6 +117,14 @@ impl InterceptStore for MemoryStore {
 
     async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError> {
         Ok(self.state().list_intercepts(&filter))
+    }
+
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError> {
+        Ok(self.state().intercepts_by_ids(&runs, limit))
     }
 
     async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {

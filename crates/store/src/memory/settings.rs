@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use sentinel_core::event::Actor;
-use sentinel_core::ports::{SettingStore, SettingsChanged, StoreError, StoredSettings};
+use sentinel_core::ports::{SettingChange, SettingStore, SettingsChanged, StoreError, StoredSettings};
 
 use super::MemoryStore;
+use crate::bounds::page_rows;
 use crate::change;
 
 #[async_trait]
@@ -37,9 +38,38 @@ impl SettingStore for MemoryStore {
         }
         state.settings.version += 1;
         let after = state.settings.clone();
+        let noted = change::settings_change(&actor, &changes, &before, &after);
+        state.setting_changes.insert(after.version, noted);
+        let forgotten = change::last_forgotten(after.version);
+        state.setting_changes = state.setting_changes.split_off(&(forgotten + 1));
         state
             .events
             .push(change::settings_event(&actor, &changes, &before, &after));
         Ok(SettingsChanged::Done(after))
+    }
+
+    async fn setting_changes(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<SettingChange>, StoreError> {
+        let state = self.state();
+        let older = state.setting_changes.range(..before.unwrap_or(i64::MAX));
+        let page = older.rev().take(page_rows(limit) as usize);
+        Ok(page.map(|(_, (change, _))| change.clone()).collect())
+    }
+
+    async fn settings_at(&self, version: i64) -> Result<Option<StoredSettings>, StoreError> {
+        if version == 0 {
+            return Ok(Some(StoredSettings::default()));
+        }
+        let state = self.state();
+        Ok(state
+            .setting_changes
+            .get(&version)
+            .map(|(_, values)| StoredSettings {
+                version,
+                values: values.clone(),
+            }))
     }
 }

@@ -1,6 +1,7 @@
 //! What the store in memory holds, and each change of it, as plain as possible.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 
 use sentinel_core::binding::{
     BINDING_NETWORKS_MAX, Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, BindingStatus,
@@ -12,11 +13,12 @@ use sentinel_core::network::Network;
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
     ArchivedBinding, BindingCursor, BindingFilter, BindingOrder, BindingPage, Claim, InterceptBucket,
-    InterceptFilter, StoredIntercept, StoredSettings,
+    InterceptFilter, SettingChange, StoredIntercept, StoredSettings,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
+use super::answers::Remembered;
 use super::traffic::TrafficState;
 use crate::bounds::{BUCKETS_MAX, page_rows};
 use crate::change;
@@ -27,6 +29,8 @@ pub(super) struct State {
     pub(super) events: Vec<AdminEvent>,
     pub(super) archived: Vec<ArchivedBinding>,
     pub(super) settings: StoredSettings,
+    /// By the version that each change made; with the settings afterwards.
+    pub(super) setting_changes: BTreeMap<i64, (SettingChange, BTreeMap<String, String>)>,
     /// When the archive found a binding unused.
     pub(super) marks: BTreeMap<BindingId, Timestamp>,
     pub(super) intercepts: Vec<StoredIntercept>,
@@ -34,6 +38,7 @@ pub(super) struct State {
     pub(super) written: HashSet<(Reference, Timestamp)>,
     pub(super) last_id: i64,
     pub(super) traffic: TrafficState,
+    pub(super) answers: Vec<Remembered>,
     last_version: i64,
 }
 
@@ -211,8 +216,18 @@ impl State {
         self.intercepts
             .iter()
             .rev()
-            .filter(|stored| matches(stored, filter))
+            .filter(|stored| filter.lets_through(stored))
+            .filter(|stored| filter.before.is_none_or(|before| stored.id < before))
             .take(page_rows(filter.limit) as usize)
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn intercepts_by_ids(&self, runs: &[RangeInclusive<i64>], limit: u32) -> Vec<StoredIntercept> {
+        self.intercepts
+            .iter()
+            .filter(|stored| runs.iter().any(|run| run.contains(&stored.id)))
+            .take(page_rows(limit) as usize)
             .cloned()
             .collect()
     }
@@ -289,36 +304,6 @@ fn lets_through(filter: &BindingFilter, record: &BindingRecord) -> bool {
         && filter
             .ban_expires_until
             .is_none_or(|until| record.ban_expires_at.is_some_and(|at| at <= until))
-}
-
-fn matches(stored: &StoredIntercept, filter: &InterceptFilter) -> bool {
-    let intercept = &stored.intercept;
-    filter.reason.is_none_or(|reason| intercept.reason == reason)
-        && filter
-            .reference
-            .as_ref()
-            .is_none_or(|reference| intercept.reference.as_str() == reference)
-        && filter
-            .binding
-            .is_none_or(|binding| intercept.binding == Some(binding))
-        && filter
-            .client_ip
-            .is_none_or(|address| intercept.client_ip == address)
-        && filter
-            .network
-            .is_none_or(|network| network.contains(intercept.client_ip))
-        && filter.outcome.is_none_or(|outcome| intercept.outcome == outcome)
-        && contains(&intercept.path, filter.path.as_deref())
-        && contains(&intercept.user_agent, filter.user_agent.as_deref())
-        && filter.hint.as_deref().is_none_or(|part| {
-            let hint = intercept.hint.as_ref();
-            hint.is_some_and(|hint| contains(hint.as_str(), Some(part)))
-        })
-        && (contains(&intercept.path, filter.text.as_deref())
-            || contains(&intercept.user_agent, filter.text.as_deref()))
-        && filter.since.is_none_or(|since| intercept.at >= since)
-        && filter.until.is_none_or(|until| intercept.at < until)
-        && filter.before.is_none_or(|before| stored.id < before)
 }
 
 fn contains(text: &str, part: Option<&str>) -> bool {

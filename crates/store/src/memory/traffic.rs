@@ -14,7 +14,7 @@ use sentinel_core::time::Timestamp;
 use super::MemoryStore;
 use crate::bounds::page_rows;
 use crate::top::{self, Added, OTHERS, TopKind, TopList};
-use crate::traffic_sums;
+use crate::traffic;
 
 #[derive(Debug, Default)]
 pub(super) struct TrafficState {
@@ -87,7 +87,7 @@ impl TrafficState {
         }
         self.replicas
             .insert(replica.run.clone(), (report.number, replica.clone()));
-        for ((span, from, code), count) in traffic_sums::sums(report) {
+        for ((span, from, code), count) in traffic::sums(report) {
             let stretch = self.stretches.entry((span, from)).or_default();
             if let Some(measure) = TrafficMeasure::from_code(code) {
                 // As much as a column of the other stores holds.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use sentinel_core::binding::BindingId;
 use sentinel_core::decision::RefusalReason;
@@ -135,6 +136,34 @@ pub(super) async fn list(
     let statement = conditions.page(&select, page_rows(filter.limit));
     let rows = session.query(&statement, &conditions.values()).await?;
     rows.iter().map(read).collect()
+}
+
+/// As [`sentinel_core::ports::InterceptStore::by_ids`].
+pub(super) async fn by_ids(
+    session: &Session,
+    runs: &[RangeInclusive<i64>],
+    limit: u32,
+) -> Result<Vec<StoredIntercept>, Failure> {
+    let Some(select) = select_by_ids(runs, limit) else {
+        return Ok(Vec::new());
+    };
+    let rows = session.query(&select, &[]).await?;
+    rows.iter().map(read).collect()
+}
+
+/// The statement for these runs; none when there are none. Where the look through the ids begins is said apart: a chain of ORs leads to no
+/// index in the order of ids.
+pub(super) fn select_by_ids(runs: &[RangeInclusive<i64>], limit: u32) -> Option<String> {
+    let lowest = runs.iter().map(|run| *run.start()).min()?;
+    let any: Vec<String> = runs
+        .iter()
+        .map(|run| format!("id BETWEEN {} AND {}", run.start(), run.end()))
+        .collect();
+    Some(format!(
+        "SELECT id, {COLUMNS} FROM intercept_logs WHERE id >= {lowest} AND ({}) ORDER BY id LIMIT {}",
+        any.join(" OR "),
+        page_rows(limit)
+    ))
 }
 
 /// A stretch shorter than a millisecond is taken as one; of more than [`BUCKETS_MAX`] stretches the newest are kept.

@@ -1,6 +1,7 @@
 //! The domain's ports on the PostgreSQL store: each call is one piece of work on one session, and nothing else.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use sentinel_core::audit::{ChainHead, ChainedEvent};
@@ -13,9 +14,9 @@ use sentinel_core::network::Network;
 use sentinel_core::ports::{
     AdminEventStore, ArchiveRun, ArchiveStore, Archived, ArchivedBinding, AuditStore, BindingAdmin,
     BindingFilter, BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health,
-    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingStore,
-    SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem,
-    TransferKind, TransferStore, UseStore,
+    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingChange,
+    SettingStore, SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn,
+    TransferItem, TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -155,6 +156,16 @@ impl InterceptStore for PostgresStore {
         run!(self, Scope::Report, |session| intercepts::list(session, filter))
     }
 
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError> {
+        run!(self, Scope::Report, |session| intercepts::by_ids(
+            session, &runs, limit
+        ))
+    }
+
     async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {
         run!(self, Scope::Report, |session| intercepts::buckets(
             session, since, bucket_ms
@@ -226,6 +237,20 @@ impl SettingStore for PostgresStore {
         run!(self, Scope::Change, |session| settings::change(
             session, version, &changes, &actor
         ))
+    }
+
+    async fn setting_changes(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<SettingChange>, StoreError> {
+        run!(self, Scope::Question, |session| settings::history(
+            session, before, limit
+        ))
+    }
+
+    async fn settings_at(&self, version: i64) -> Result<Option<StoredSettings>, StoreError> {
+        run!(self, Scope::Question, |session| settings::at(session, version))
     }
 }
 

@@ -38,9 +38,11 @@ const TABLES: &[&str] = &[
     "api_tokens",
     "settings",
     "settings_version",
+    "setting_changes",
     "traffic",
     "top_refused",
     "replicas",
+    "idempotency_keys",
 ];
 
 /// The schema that this version reads and writes.

@@ -1,5 +1,6 @@
 //! The conformance suite on PostgreSQL, and what only a store behind a connection has to promise.
 
+mod answers;
 mod audit;
 mod bounds;
 mod changes;

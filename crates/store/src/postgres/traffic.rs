@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use sentinel_core::ports::{
-    REPLICAS_MAX, Replica, STRETCHES_MAX, StoreError, TopRefused, TrafficCounts, TrafficKept, TrafficMeasure,
-    TrafficReport, TrafficSpan, TrafficStore, TrafficStretch,
+    REPLICAS_MAX, Replica, StoreError, TopRefused, TrafficKept, TrafficReport, TrafficSpan, TrafficStore,
+    TrafficStretch,
 };
 use sentinel_core::time::Timestamp;
 use tokio_postgres::Row;
@@ -16,7 +16,7 @@ use super::sessions::Scope;
 use super::values::{self, Moment};
 use super::{PostgresStore, top};
 use crate::top::column_count;
-use crate::traffic_sums;
+use crate::traffic::{self, Stretches};
 
 /// Names the lock that whoever forgets holds: "KIPS", and a number.
 const FORGET_LOCK: i64 = 0x4B49_5053_0000_0006;
@@ -68,7 +68,7 @@ impl TrafficStore for PostgresStore {
 }
 
 async fn add(session: &Session, report: &TrafficReport) -> Result<bool, Failure> {
-    let sums = traffic_sums::sums(report);
+    let sums = traffic::sums(report);
     let spans: Vec<&str> = sums.keys().map(|(span, ..)| span.as_str()).collect();
     let moments: Vec<Moment> = sums.keys().map(|(_, from, _)| Moment(*from)).collect();
     let measures: Vec<&str> = sums.keys().map(|(.., measure)| *measure).collect();
@@ -101,30 +101,17 @@ async fn stretches(
     span: TrafficSpan,
     since: Timestamp,
 ) -> Result<Vec<TrafficStretch>, Failure> {
-    // The newest first, so that the bound cuts the oldest off; a stretch has a row for each measure at most.
-    let rows_max = i64::from(STRETCHES_MAX + 1) * i64::try_from(TrafficMeasure::all().count()).unwrap_or(1);
     let select =
         "SELECT at, measure, count FROM traffic WHERE span = $1 AND at >= $2 ORDER BY at DESC LIMIT $3";
-    let values: &rows::Values<'_> = &[&span.as_str(), &Moment(since), &rows_max];
-    let mut stretches: Vec<TrafficStretch> = Vec::new();
+    let values: &rows::Values<'_> = &[&span.as_str(), &Moment(since), &traffic::stretch_rows_max()];
+    let mut stretches = Stretches::default();
     for row in rows::query(session, select, values).await? {
-        let from = rows::timestamp(&row, "at")?;
-        if stretches.last().is_none_or(|last| last.from != from) {
-            if stretches.len() == STRETCHES_MAX as usize {
-                break;
-            }
-            let counts = TrafficCounts::default();
-            stretches.push(TrafficStretch { from, counts });
-        }
-        let measure = TrafficMeasure::from_code(column(&row, "measure")?);
-        if let (Some(measure), Some(stretch)) = (measure, stretches.last_mut()) {
-            stretch
-                .counts
-                .add(measure, column::<i64>(&row, "count")?.cast_unsigned());
+        let (from, count) = (rows::timestamp(&row, "at")?, column(&row, "count")?);
+        if !stretches.take(from, column(&row, "measure")?, count) {
+            break;
         }
     }
-    stretches.reverse();
-    Ok(stretches)
+    Ok(stretches.oldest_first())
 }
 
 async fn replicas(session: &Session, since: Timestamp) -> Result<Vec<Replica>, Failure> {
@@ -159,13 +146,7 @@ async fn forget(session: &Session, kept: &TrafficKept) -> Result<Option<u64>, Fa
         return Ok(None);
     }
     let mut gone = 0;
-    for (table, span, from) in [
-        ("traffic", TrafficSpan::Minute, kept.minutes_from),
-        ("traffic", TrafficSpan::Hour, kept.hours_from),
-        ("traffic", TrafficSpan::Day, kept.days_from),
-        ("top_refused", TrafficSpan::Hour, kept.top_hours_from),
-        ("top_refused", TrafficSpan::Day, kept.top_days_from),
-    ] {
+    for (table, span, from) in traffic::outlived(kept) {
         // A row that somebody writes to just now goes the next time.
         let delete = format!(
             "DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM {table} \

@@ -1,5 +1,8 @@
 //! The audit log: written in batches, read page by page, counted per stretch of time.
 
+use std::ops::RangeInclusive;
+
+use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 use sentinel_core::binding::BindingId;
 use sentinel_core::decision::RefusalReason;
@@ -88,10 +91,15 @@ pub(super) fn list(
     conditions.add("at >= ?", filter.since.map(Timestamp::unix_ms));
     conditions.add("at < ?", filter.until.map(Timestamp::unix_ms));
     conditions.add("id < ?", filter.before);
+    let order = if is_short_time(connection, filter.since, filter.until)? {
+        BY_TIME
+    } else {
+        BY_ID
+    };
     // Addresses are texts here: whether one lies in a network is decided row by row, and the page is full when enough do.
     let limit = page_rows(filter.limit);
     let rows_read = if filter.network.is_some() { u32::MAX } else { limit };
-    let (statement, values) = conditions.page(SELECT_INTERCEPT, rows_read);
+    let (statement, values) = conditions.page_ordered(SELECT_INTERCEPT, order, rows_read);
     let is_inside = |row: &Result<StoredIntercept, Failure>| match (row, filter.network) {
         (Ok(stored), Some(network)) => network.contains(stored.intercept.client_ip),
         _ => true,
@@ -101,6 +109,55 @@ pub(super) fn list(
         .query_and_then(params_from_iter(values), read)?
         .filter(is_inside)
         .take(limit as usize)
+        .collect()
+}
+
+/// Reads from the newest on until the page is full.
+pub(super) const BY_ID: &str = "id DESC";
+/// The same order, but not by way of the ids, so that the index of times is taken: with few rows in that time, the log would else be looked
+/// through to its end for a page that never fills.
+pub(super) const BY_TIME: &str = "+id DESC";
+/// So many rows are few.
+pub(super) const SHORT_TIME_ROWS_MAX: i64 = 10_000;
+
+fn is_short_time(
+    connection: &Connection,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<bool, Failure> {
+    if since.is_none() && until.is_none() {
+        return Ok(false);
+    }
+    let from = since.map_or(i64::MIN, Timestamp::unix_ms);
+    let to = until.map_or(i64::MAX, Timestamp::unix_ms);
+    let count: i64 = connection
+        .prepare_cached(
+            "SELECT count(*) FROM (SELECT 1 FROM intercept_logs WHERE at >= ? AND at < ? LIMIT ?)",
+        )?
+        .query_row([from, to, SHORT_TIME_ROWS_MAX + 1], |row| row.get(0))?;
+    Ok(count <= SHORT_TIME_ROWS_MAX)
+}
+
+/// As [`sentinel_core::ports::InterceptStore::by_ids`].
+pub(super) fn by_ids(
+    connection: &Connection,
+    runs: &[RangeInclusive<i64>],
+    limit: u32,
+) -> Result<Vec<StoredIntercept>, Failure> {
+    if runs.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Where the look through the ids begins is said apart: a chain of ORs leads to no index in the order of ids.
+    let lowest = runs.iter().map(|run| *run.start()).min();
+    let mut conditions = Conditions::default();
+    conditions.add("id >= ?", lowest);
+    let any = vec!["id BETWEEN ? AND ?"; runs.len()].join(" OR ");
+    let ends = runs.iter().flat_map(|run| [*run.start(), *run.end()]);
+    conditions.add_all(format!("({any})"), ends.map(Value::Integer));
+    let (statement, values) = conditions.page_ordered(SELECT_INTERCEPT, "id", page_rows(limit));
+    connection
+        .prepare(&statement)?
+        .query_and_then(params_from_iter(values), read)?
         .collect()
 }
 

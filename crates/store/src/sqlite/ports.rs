@@ -1,6 +1,7 @@
 //! The domain's ports on the SQLite store: each call goes to a reader or to the writer, and nowhere else.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use sentinel_core::audit::{ChainHead, ChainedEvent};
@@ -13,9 +14,9 @@ use sentinel_core::network::Network;
 use sentinel_core::ports::{
     AdminEventStore, ArchiveRun, ArchiveStore, Archived, ArchivedBinding, AuditStore, BindingAdmin,
     BindingFilter, BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health,
-    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingStore,
-    SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn, TransferItem,
-    TransferKind, TransferStore, UseStore,
+    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingChange,
+    SettingStore, SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn,
+    TransferItem, TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -138,6 +139,15 @@ impl InterceptStore for SqliteStore {
             .await
     }
 
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError> {
+        self.read(move |connection| intercepts::by_ids(connection, &runs, limit))
+            .await
+    }
+
     async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {
         self.read(move |connection| intercepts::buckets(connection, since, bucket_ms))
             .await
@@ -248,6 +258,20 @@ impl SettingStore for SqliteStore {
         actor: Actor,
     ) -> Result<SettingsChanged, StoreError> {
         self.write(move |connection| settings::change(connection, version, &changes, &actor))
+            .await
+    }
+
+    async fn setting_changes(
+        &self,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<SettingChange>, StoreError> {
+        self.read(move |connection| settings::history(connection, before, limit))
+            .await
+    }
+
+    async fn settings_at(&self, version: i64) -> Result<Option<StoredSettings>, StoreError> {
+        self.read(move |connection| settings::at(connection, version))
             .await
     }
 }

@@ -1,5 +1,6 @@
 //! The conformance suite on SQLite, and what only a store with a file and threads has to promise.
 
+mod answers;
 mod audit;
 mod bounds;
 mod counts;

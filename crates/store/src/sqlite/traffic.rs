@@ -3,15 +3,15 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use sentinel_core::ports::{
-    REPLICAS_MAX, Replica, STRETCHES_MAX, StoreError, TopRefused, TrafficCounts, TrafficKept, TrafficMeasure,
-    TrafficReport, TrafficSpan, TrafficStore, TrafficStretch,
+    REPLICAS_MAX, Replica, StoreError, TopRefused, TrafficKept, TrafficReport, TrafficSpan, TrafficStore,
+    TrafficStretch,
 };
 use sentinel_core::time::Timestamp;
 
 use super::failure::Failure;
 use super::{SqliteStore, rows, top};
 use crate::top::column_count;
-use crate::traffic_sums;
+use crate::traffic::{self, Stretches};
 
 #[async_trait]
 impl TrafficStore for SqliteStore {
@@ -55,7 +55,7 @@ fn add(connection: &Connection, report: &TrafficReport) -> Result<bool, Failure>
          ON CONFLICT (span, at, measure) DO UPDATE SET \
          count = min(count, 9223372036854775807 - excluded.count) + excluded.count",
     )?;
-    for ((span, from, measure), count) in traffic_sums::sums(report) {
+    for ((span, from, measure), count) in traffic::sums(report) {
         upsert.execute(params![span.as_str(), from.unix_ms(), measure, count])?;
     }
     Ok(true)
@@ -89,31 +89,22 @@ fn stretches(
     span: TrafficSpan,
     since: Timestamp,
 ) -> Result<Vec<TrafficStretch>, Failure> {
-    // The newest first, so that the bound cuts the oldest off; a stretch has a row for each measure at most.
-    let rows_max = i64::from(STRETCHES_MAX + 1) * i64::try_from(TrafficMeasure::all().count()).unwrap_or(1);
     let mut statement = connection.prepare_cached(
         "SELECT at, measure, count FROM traffic WHERE span = ? AND at >= ? ORDER BY at DESC LIMIT ?",
     )?;
-    let mut rows = statement.query(params![span.as_str(), since.unix_ms(), rows_max])?;
-    let mut stretches: Vec<TrafficStretch> = Vec::new();
+    let mut rows = statement.query(params![
+        span.as_str(),
+        since.unix_ms(),
+        traffic::stretch_rows_max()
+    ])?;
+    let mut stretches = Stretches::default();
     while let Some(row) = rows.next()? {
-        let from = rows::timestamp(row, "at")?;
-        if stretches.last().is_none_or(|last| last.from != from) {
-            if stretches.len() == STRETCHES_MAX as usize {
-                break;
-            }
-            let counts = TrafficCounts::default();
-            stretches.push(TrafficStretch { from, counts });
-        }
-        let measure = TrafficMeasure::from_code(&row.get::<_, String>("measure")?);
-        if let (Some(measure), Some(stretch)) = (measure, stretches.last_mut()) {
-            stretch
-                .counts
-                .add(measure, row.get::<_, i64>("count")?.cast_unsigned());
+        let (from, measure) = (rows::timestamp(row, "at")?, row.get::<_, String>("measure")?);
+        if !stretches.take(from, &measure, row.get("count")?) {
+            break;
         }
     }
-    stretches.reverse();
-    Ok(stretches)
+    Ok(stretches.oldest_first())
 }
 
 fn replicas(connection: &Connection, since: Timestamp) -> Result<Vec<Replica>, Failure> {
@@ -138,13 +129,7 @@ fn replicas(connection: &Connection, since: Timestamp) -> Result<Vec<Replica>, F
 
 fn forget(connection: &Connection, kept: &TrafficKept) -> Result<u64, Failure> {
     let mut rows = 0;
-    for (table, span, from) in [
-        ("traffic", TrafficSpan::Minute, kept.minutes_from),
-        ("traffic", TrafficSpan::Hour, kept.hours_from),
-        ("traffic", TrafficSpan::Day, kept.days_from),
-        ("top_refused", TrafficSpan::Hour, kept.top_hours_from),
-        ("top_refused", TrafficSpan::Day, kept.top_days_from),
-    ] {
+    for (table, span, from) in traffic::outlived(kept) {
         rows += connection
             .prepare_cached(&format!("DELETE FROM {table} WHERE span = ? AND at < ?"))?
             .execute(params![span.as_str(), from.unix_ms()])?;

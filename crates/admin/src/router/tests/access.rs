@@ -16,7 +16,7 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, SECRET, USERNAME, ip};
 
 /// Every route, and what it takes to call it; empty for everybody.
-const ROUTES: [(&str, &str); 51] = [
+const ROUTES: [(&str, &str); 58] = [
     ("DELETE /admin/api/account/second-factor", "account.own"),
     ("DELETE /admin/api/administrators/{id}", "administrators.manage"),
     ("DELETE /admin/api/sessions/{id}", "sessions.own"),
@@ -32,13 +32,17 @@ const ROUTES: [(&str, &str); 51] = [
     ("GET /admin/api/bindings/{id}", "bindings.read"),
     ("GET /admin/api/bindings/{id}/history", "bindings.read"),
     ("GET /admin/api/dashboard", "dashboard.read"),
+    ("GET /admin/api/diagnostics/address", "diagnostics.run"),
+    ("GET /admin/api/diagnostics/checks", "diagnostics.run"),
     ("GET /admin/api/logs", "logs.read"),
     ("GET /admin/api/logs/by-reference/{reference}", "logs.read"),
     ("GET /admin/api/logs/export", "logs.read"),
+    ("GET /admin/api/logs/tail", "logs.read"),
     ("GET /admin/api/openapi.json", ""),
     ("GET /admin/api/session", "sessions.own"),
     ("GET /admin/api/sessions", "sessions.own"),
     ("GET /admin/api/settings", "settings.read"),
+    ("GET /admin/api/settings/history", "settings.read"),
     ("GET /admin/api/tokens", "tokens.manage"),
     ("GET /admin/ui/alerts/act", ""),
     ("GET /admin/ui/alerts/act.css", ""),
@@ -66,9 +70,12 @@ const ROUTES: [(&str, &str); 51] = [
     ("POST /admin/api/bindings/bulk", "bindings.change"),
     ("POST /admin/api/bindings/unban", "bindings.change"),
     ("POST /admin/api/bindings/unbind", "bindings.change"),
+    ("POST /admin/api/diagnostics/explain", "diagnostics.run"),
+    ("POST /admin/api/diagnostics/upstream", "diagnostics.run"),
     ("POST /admin/api/login", ""),
     ("POST /admin/api/session/end", "sessions.own"),
     ("POST /admin/api/session/refresh", ""),
+    ("POST /admin/api/settings/rollback", "settings.change"),
     ("POST /admin/api/tokens", "tokens.manage"),
     ("POST /admin/ui/alerts/act", ""),
     ("PUT /admin/api/account/password", "account.own"),
@@ -77,7 +84,7 @@ const ROUTES: [(&str, &str); 51] = [
 ];
 
 /// Those that take a permission, each with the least role that has it.
-fn protected() -> impl Iterator<Item = (&'static str, Role)> {
+pub(super) fn protected() -> impl Iterator<Item = (&'static str, Role)> {
     ROUTES.into_iter().filter_map(|(name, permission)| {
         let mut all = Permission::ALL.into_iter();
         let permission = all.find(|known| known.name() == permission)?;
@@ -85,7 +92,7 @@ fn protected() -> impl Iterator<Item = (&'static str, Role)> {
     })
 }
 
-fn call_of(name: &str) -> (Method, String) {
+pub(super) fn call_of(name: &str) -> (Method, String) {
     let (method, path) = name.split_once(' ').expect("method and path");
     (method.parse().expect("a method"), path.replace("{id}", "1"))
 }

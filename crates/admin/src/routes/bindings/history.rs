@@ -33,6 +33,7 @@ pub(super) struct BindingHistory {
     /// Where the key was refused or observed, the last first.
     refusals: Vec<RefusedFrom>,
     uses: UsesView,
+    live: LiveView,
     /// The bindings that the key had before, the last first.
     earlier: Vec<EarlierView>,
 }
@@ -72,6 +73,15 @@ struct EarlierView {
     networks: Vec<String>,
     #[schema(format = DateTime)]
     bound_at: Option<String>,
+}
+
+/// What is under way.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = LiveOfBinding)]
+struct LiveView {
+    /// Requests and tunnels of the key that are under way on the replica that answers, which a ban ends; those of other replicas are not
+    /// among them. None when it was too busy to say.
+    streams: Option<u64>,
 }
 
 impl From<ArchivedBinding> for EarlierView {
@@ -161,6 +171,9 @@ pub(super) async fn history(
         uses: UsesView {
             count: record.use_count,
             last_used_at: record.last_used_at.map(Timestamp::rfc3339),
+        },
+        live: LiveView {
+            streams: admin.live.of(&record.binding.fingerprint).await,
         },
         earlier: earlier.into_iter().map(EarlierView::from).collect(),
     }))

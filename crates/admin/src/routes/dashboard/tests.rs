@@ -70,7 +70,10 @@ async fn the_dashboard_says_how_things_stand() {
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     let body = &answer.body;
     assert_eq!(body["now"], "2027-01-15T08:00:00Z");
-    assert_eq!(body["bindings"], json!({"total": 9, "active": 7, "banned": 2}));
+    assert_eq!(
+        body["bindings"],
+        json!({"total": 9, "active": 7, "banned": 2, "counted_at": "2027-01-15T08:00:00Z"})
+    );
     assert_eq!(body["traffic"]["requests"], 12);
     assert_eq!(body["traffic"]["refused"], 3);
     assert_eq!(

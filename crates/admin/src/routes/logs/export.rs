@@ -1,7 +1,7 @@
 //! The audit log as a file: CSV or JSON Lines, newest first, page by page as the caller reads it.
 //!
-//! Holds one page at a time, however long the file is. A store that fails midway ends the transfer early, which the caller notices: the
-//! body has no proper end.
+//! Holds one page at a time, however long the file is. A file that ends before the rows do says so in its last line, and where to go on. A
+//! store that fails midway ends the transfer early, which the caller notices: the body has no proper end.
 
 use std::io;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::problem::{Code, Problem};
 pub(crate) const EXPORTS_MAX: usize = 4;
 /// How many rows are read, and held, at once.
 pub(super) const EXPORT_PAGE_ROWS: u32 = 500;
-/// The most rows of one export; a filter by time brings the others.
+/// The most rows of one export; its last line says where to go on.
 pub(super) const EXPORT_ROWS_MAX: u64 = 2_000_000;
 /// What a spreadsheet knows UTF-8 by.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -74,6 +74,23 @@ impl Format {
             .map_err(|error| io::Error::other(error.to_string()))
     }
 
+    /// The last line of a file that ends before the rows do. In CSV a record like the others, so that every reader takes it.
+    fn cut_before(self, id: i64) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Csv { .. } => {
+                let mut cells = [const { String::new() }; COLUMNS.len()];
+                cells[0].push_str(GO_ON);
+                cells[1] = id.to_string();
+                let mut writer = csv::Writer::from_writer(Vec::new());
+                writer.write_record(cells)?;
+                writer
+                    .into_inner()
+                    .map_err(|error| io::Error::other(error.to_string()))
+            }
+            Self::JsonLines => Ok(format!("{}\n", serde_json::json!({ GO_ON: id })).into_bytes()),
+        }
+    }
+
     fn rows(self, rows: Vec<InterceptView>) -> io::Result<Vec<u8>> {
         match self {
             Self::Csv { .. } => {
@@ -97,6 +114,9 @@ impl Format {
     }
 }
 
+/// The name of the last record of a file that does not hold all the rows; its value is the `before` of the next export.
+const GO_ON: &str = "next_before";
+
 /// A cell that no spreadsheet takes for a formula.
 fn harmless(cell: String) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
@@ -111,6 +131,8 @@ fn harmless(cell: String) -> String {
     get,
     path = "/admin/api/logs/export",
     summary = "Downloads the rows of a filter, newest first.",
+    description = "A file holds 2,000,000 rows at most. When there are more, its last line says where to go on: `{\"next_before\": id}`, or in \
+        CSV a record of `next_before`, the id and empty cells. The next export with `before=id` goes on there.",
     params(LogQuery),
     responses((
         status = 200,
@@ -135,7 +157,7 @@ pub(super) async fn export(
         format,
         filter,
         rows_left: EXPORT_ROWS_MAX,
-        is_done: false,
+        next: Next::Page,
         _place: place,
     };
     let (media_type, ending) = format.describe();
@@ -155,8 +177,17 @@ struct Export {
     format: Format,
     filter: InterceptFilter,
     rows_left: u64,
-    is_done: bool,
+    next: Next,
     _place: OwnedSemaphorePermit,
+}
+
+/// What comes next in a file.
+#[derive(Clone, Copy)]
+enum Next {
+    Page,
+    /// As many rows as there may be are written, the last one with this id: are there more?
+    Bound(i64),
+    Nothing,
 }
 
 impl Export {
@@ -164,29 +195,42 @@ impl Export {
     async fn into_stream(
         mut self,
     ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + 'static, StoreError> {
-        let first = self.page().await?;
-        let first = std::iter::once(self.format.head()).chain(first.map(|rows| self.format.rows(rows)));
+        let first = self.piece().await?;
+        let first = std::iter::once(self.format.head()).chain(first);
         let first: Vec<_> = first.map(|piece| piece.map(Bytes::from)).collect();
         let rest = stream::try_unfold(self, async |mut export: Self| {
-            let page = export.page().await.map_err(|error| {
+            let piece = export.piece().await.map_err(|error| {
                 tracing::warn!(%error, "an export ended early");
                 io::Error::other("the store failed")
             })?;
-            let piece = page.map(|rows| export.format.rows(rows)).transpose()?;
-            Ok(piece.map(|piece| (Bytes::from(piece), export)))
+            Ok(piece.transpose()?.map(|piece| (Bytes::from(piece), export)))
         });
         Ok(stream::StreamExt::chain(stream::iter(first), rest))
     }
 
-    async fn page(&mut self) -> Result<Option<Vec<InterceptView>>, StoreError> {
-        if self.is_done {
-            return Ok(None);
+    async fn piece(&mut self) -> Result<Option<io::Result<Vec<u8>>>, StoreError> {
+        match self.next {
+            Next::Page => Ok(self.page().await?.map(|rows| self.format.rows(rows))),
+            Next::Bound(last) => {
+                self.next = Next::Nothing;
+                self.filter.limit = 1;
+                let more = self.store.list(self.filter.clone()).await?;
+                Ok((!more.is_empty()).then(|| self.format.cut_before(last)))
+            }
+            Next::Nothing => Ok(None),
         }
+    }
+
+    async fn page(&mut self) -> Result<Option<Vec<InterceptView>>, StoreError> {
         self.filter.limit = EXPORT_PAGE_ROWS.min(u32::try_from(self.rows_left).unwrap_or(u32::MAX));
         let rows = self.store.list(self.filter.clone()).await?;
         self.rows_left -= rows.len() as u64;
+        self.next = match rows.last() {
+            Some(last) if self.rows_left == 0 => Next::Bound(last.id),
+            Some(_) if rows.len() >= EXPORT_PAGE_ROWS as usize => Next::Page,
+            _ => Next::Nothing,
+        };
         self.filter.before = rows.last().map(|row| row.id);
-        self.is_done = rows.len() < EXPORT_PAGE_ROWS as usize || self.rows_left == 0;
         Ok((!rows.is_empty()).then(|| rows.into_iter().map(InterceptView::from).collect()))
     }
 }

@@ -57,6 +57,15 @@ impl LogQuery {
         }
     }
 
+    /// Refuses what only a list takes.
+    pub(super) fn is_no_page(&self) -> Result<(), Problem> {
+        let given = [("before", &self.before), ("limit", &self.limit)];
+        match given.into_iter().find(|(_, text)| text.is_some()) {
+            Some((name, _)) => Err(Problem::field(name, "There is no such field.")),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn filter(self, limit: u32) -> Result<InterceptFilter, Problem> {
         let moment = |name, text: Option<String>| text.map(|text| parse_moment(name, &text)).transpose();
         let number = |name, text: Option<String>| text.map(|text| parse_number(name, &text)).transpose();

@@ -1,4 +1,5 @@
 use http::{Method, StatusCode};
+use sentinel_core::account::Role;
 use sentinel_core::ports::StoreError;
 use serde_json::{Map, Value, json};
 
@@ -7,6 +8,8 @@ use crate::settings::{SettingsRefused, WrongSetting};
 use crate::testing::{Console, USERNAME};
 
 const PATH: &str = "/admin/api/settings";
+const HISTORY: &str = "/admin/api/settings/history";
+const ROLLBACK: &str = "/admin/api/settings/rollback";
 
 #[tokio::test]
 async fn settings_say_where_they_come_from_and_whether_they_may_change() {
@@ -37,7 +40,120 @@ async fn a_change_is_answered_with_all_settings_as_they_are_then() {
     let answer = console.put(PATH, &back).await;
     assert_eq!(answer.body["items"][0]["value"], 1);
     assert_eq!(answer.body["items"][0]["source"], "default");
-    assert_eq!(console.get(PATH).await.body, answer.body);
+    let now = console.get(PATH).await.body;
+    assert_eq!(
+        (&now["version"], &now["items"]),
+        (&answer.body["version"], &answer.body["items"])
+    );
+}
+
+#[tokio::test]
+async fn a_rehearsal_says_what_would_be_different_and_changes_nothing() {
+    let console = Console::new();
+    let before = console.get(PATH).await.body;
+    let body = json!({"version": 0, "values": {"policy.slots": 3}, "dry_run": true});
+    let answer = console.put(PATH, &body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let change = json!({"name": "policy.slots", "before": 1, "after": 3, "before_source": "default", "after_source": "database"});
+    assert_eq!(answer.body["changes"], json!([change]));
+    assert_eq!(console.get(PATH).await.body, before);
+    assert_eq!(
+        console.get(HISTORY).await.body,
+        json!({"items": [], "next_before": null})
+    );
+    let stale = json!({"version": 1, "values": {"policy.slots": 3}, "dry_run": true});
+    console
+        .put(PATH, &stale)
+        .await
+        .is_problem(StatusCode::CONFLICT, "settings_outdated");
+}
+
+#[tokio::test]
+async fn the_history_says_who_changed_what_from_where_page_by_page() {
+    let console = Console::new();
+    for version in 0..3 {
+        let body = json!({"version": version, "values": {"policy.slots": version + 2}});
+        assert_eq!(console.put(PATH, &body).await.status, StatusCode::OK);
+    }
+    let first = console.get(&format!("{HISTORY}?limit=2")).await;
+    assert_eq!(first.status, StatusCode::OK, "{first:?}");
+    assert_eq!(
+        first.body["items"][0],
+        json!({
+            "id": 3, "version": 3, "at": "2027-01-15T08:00:00Z", "actor": USERNAME, "client_ip": "192.0.2.1",
+            "changes": [{"name": "policy.slots", "before": "3", "after": "4", "is_hidden": false}],
+        })
+    );
+    assert_eq!(first.body["next_before"], 2);
+    let last = console.get(&format!("{HISTORY}?limit=2&before=2")).await.body;
+    assert_eq!(
+        (&last["items"][0]["version"], &last["next_before"]),
+        (&json!(1), &Value::Null)
+    );
+    for (query, field) in [
+        ("before=x", "before"),
+        ("limit=201", "limit"),
+        ("actor=x", "actor"),
+    ] {
+        console
+            .get(&format!("{HISTORY}?{query}"))
+            .await
+            .names_field(field);
+    }
+}
+
+#[tokio::test]
+async fn there_is_a_way_back_to_an_earlier_version() {
+    let console = Console::new();
+    let body = json!({"version": 0, "values": {"policy.slots": 3}});
+    assert_eq!(console.put(PATH, &body).await.status, StatusCode::OK);
+    let rehearsal = console
+        .post(ROLLBACK, &json!({"version": 1, "to": 0, "dry_run": true}))
+        .await;
+    assert_eq!(rehearsal.body["changes"][0]["after"], 1, "{rehearsal:?}");
+    assert_eq!(rehearsal.body["items"][0]["value"], 3);
+    let answer = console.post(ROLLBACK, &json!({"version": 1, "to": 0})).await;
+    assert_eq!(
+        (answer.status, &answer.body["items"][0]["value"]),
+        (StatusCode::OK, &json!(1))
+    );
+    assert_eq!(answer.body["version"], 2);
+    let history = console.get(HISTORY).await.body;
+    assert_eq!(history["items"].as_array().map(Vec::len), Some(2));
+
+    let stale = console.post(ROLLBACK, &json!({"version": 1, "to": 0})).await;
+    stale.is_problem(StatusCode::CONFLICT, "settings_outdated");
+    let unknown = console.post(ROLLBACK, &json!({"version": 2, "to": 9})).await;
+    unknown.is_problem(StatusCode::NOT_FOUND, "settings_version_not_found");
+    for (body, field) in [
+        (json!({"version": 2}), "to"),
+        (json!({"version": 2, "to": "0"}), "to"),
+        (json!({"version": 2, "to": 1e300}), "to"),
+        (json!({"version": 2, "to": 0, "values": {}}), "values"),
+        (json!({"version": 2, "to": 0, "dry_run": "yes"}), "dry_run"),
+    ] {
+        console.post(ROLLBACK, &body).await.names_field(field);
+    }
+}
+
+#[tokio::test]
+async fn an_operator_looks_at_the_history_and_changes_nothing() {
+    let console = Console::new();
+    for role in [Role::Viewer, Role::Operator] {
+        let token = console.token_of(role).await;
+        let history = console
+            .call(Method::GET, HISTORY, Some(&token), &Value::Null)
+            .await;
+        assert_eq!(history.status, StatusCode::OK);
+        for dry_run in [true, false] {
+            let body = json!({"version": 0, "to": 0, "dry_run": dry_run});
+            let answer = console.call(Method::POST, ROLLBACK, Some(&token), &body).await;
+            answer.is_problem(StatusCode::FORBIDDEN, "permission_denied");
+            let body = json!({"version": 0, "values": {"policy.slots": 3}, "dry_run": dry_run});
+            let answer = console.call(Method::PUT, PATH, Some(&token), &body).await;
+            answer.is_problem(StatusCode::FORBIDDEN, "permission_denied");
+        }
+    }
 }
 
 #[tokio::test]

@@ -75,3 +75,37 @@ fn so_many_different_things_are_noted_of_one_and_of_all() {
     let sent = networks.len() * usize::try_from(keys).expect("small") * 3;
     assert_eq!(all, u64::try_from(sent).expect("small"), "all are counted");
 }
+
+#[test]
+fn the_room_of_what_was_counted_is_used_again_and_nothing_else_of_it() {
+    let tally = Tally::default();
+    let look = |records: &[Intercept]| {
+        tally.saw(records);
+        let seen: Vec<(Subject, Box<Sighting>)> = tally.take().into_subjects().collect();
+        let (mut used, count) = (Used::default(), seen.len());
+        used.add(seen.into_iter().map(|(_, sighting)| sighting));
+        tally.take_back(used);
+        count
+    };
+    let many: Vec<Intercept> = from_networks(MEMBERS_MAX).collect();
+    assert_eq!(look(&many), MEMBERS_MAX + 1, "an address each, and the key");
+    assert_eq!(tally.lock().spare.len(), MEMBERS_MAX + 1);
+    let mut other = intercept(RefusalReason::KeyMissing, None, None, "198.51.100.7");
+    other.hint = None;
+    tally.saw(std::slice::from_ref(&other));
+    let again = tally.take();
+    let fresh = Sightings::of(std::slice::from_ref(&other));
+    let shown = |sightings: &Sightings| format!("{:?}", sightings.of_addresses);
+    assert_eq!(shown(&again), shown(&fresh));
+    assert_eq!(look(&[other]), 1);
+    assert_eq!(tally.lock().spare.len(), 1, "no more than the last time");
+}
+
+#[test]
+fn a_refusal_like_those_before_it_allocates_nothing() {
+    let tally = Tally::default();
+    let record = intercept(RefusalReason::KeyIpMismatch, Some(7), Some(1), "198.51.100.7");
+    tally.saw(std::slice::from_ref(&record));
+    let measured = allocation_counter::measure(|| tally.saw(std::slice::from_ref(&record)));
+    assert_eq!(measured.count_total, 0);
+}

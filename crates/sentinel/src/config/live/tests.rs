@@ -168,3 +168,9 @@ fn what_another_version_stored_is_passed_over() {
         ("0".to_owned(), Source::Default)
     );
 }
+
+/// The history keeps what was stored before; a secret must not be among it.
+#[test]
+fn no_secret_changes_while_the_server_runs() {
+    assert!(table::LIVE.iter().all(|setting| !setting.is_secret()));
+}

@@ -71,6 +71,7 @@ const CASES: &[(&str, &str, &str)] = &[
         "https://sentinel.example.com",
         "sentinel.example.com",
     ),
+    ("admin.addresses_for_viewers", "masked", "none"),
     ("store.data_dir", "/var/lib/sentinel", ""),
     (
         "store.pg_dsn",

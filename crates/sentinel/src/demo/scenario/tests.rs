@@ -2,6 +2,7 @@
 //! against one that does not.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -215,6 +216,10 @@ impl InterceptStore for StandIn {
             .iter()
             .filter(|record| record.intercept.reference.as_str() == wanted);
         Ok(found.cloned().collect())
+    }
+
+    async fn by_ids(&self, _: Vec<RangeInclusive<i64>>, _: u32) -> Result<Vec<StoredIntercept>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn buckets(&self, _: Timestamp, _: i64) -> Result<Vec<InterceptBucket>, StoreError> {

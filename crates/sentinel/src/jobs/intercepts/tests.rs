@@ -1,3 +1,4 @@
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
@@ -63,6 +64,14 @@ impl InterceptStore for Flaky {
 
     async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError> {
         InterceptStore::list(&self.store, filter).await
+    }
+
+    async fn by_ids(
+        &self,
+        runs: Vec<RangeInclusive<i64>>,
+        limit: u32,
+    ) -> Result<Vec<StoredIntercept>, StoreError> {
+        self.store.by_ids(runs, limit).await
     }
 
     async fn buckets(&self, since: Timestamp, bucket_ms: i64) -> Result<Vec<InterceptBucket>, StoreError> {

@@ -1,7 +1,9 @@
 //! What a database may be when a store is opened on it.
 
 use sentinel_core::binding::BindingId;
-use sentinel_core::ports::{AuditStore as _, EventFilter, InterceptFilter, InterceptStore, verify};
+use sentinel_core::ports::{
+    AuditStore as _, EventFilter, InterceptFilter, InterceptStore, SettingStore as _, verify,
+};
 use sentinel_testkit::{Fault, FaultProxy, PostgresServer, bounded};
 use tokio::task::JoinSet;
 
@@ -275,6 +277,8 @@ async fn a_database_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
          INSERT INTO intercept_logs (reference, at, reason, outcome, client_ip, method, path, user_agent, count) \
          SELECT 'sr_' || number, '2030-01-01', 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1 \
          FROM unnest(ARRAY[1, 2, 2]) AS number; \
+         INSERT INTO settings VALUES ('policy.slots', '3', '2030-01-01', 'root'), ('internal.check', '7', '2030-01-01', 'system'); \
+         UPDATE settings_version SET value = 7; \
          INSERT INTO admin_events (at, actor, action, detail) VALUES \
          ('2030-01-01', 'root', 'ban', '{{\"after\":null,\"binding\":7,\"hint\":\"sk\"}}'), ('2030-01-01', 'root', 'login', 'x');",
         include_str!("../../../migrations/postgres/V1__initial.sql")
@@ -294,6 +298,21 @@ async fn a_database_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
     let rows = InterceptStore::list(&store, filter).await.expect("rows");
     assert_eq!(rows.len(), 2);
     assert!(rows.iter().all(|row| row.intercept.last_at == row.intercept.at));
+    // Where the history of settings begins, there is a way back to.
+    let began = store
+        .settings_at(7)
+        .await
+        .expect("an answer")
+        .expect("it is there");
+    assert_eq!(
+        began.values.into_iter().collect::<Vec<_>>(),
+        [("policy.slots".to_owned(), "3".to_owned())]
+    );
+    let history = store.setting_changes(None, 10).await.expect("a page");
+    assert_eq!(
+        (history.len(), history[0].version, history[0].actor.as_str()),
+        (1, 7, "system")
+    );
     // What operators did before there was a chain stays outside of it, and belongs to its binding's history.
     let filter = EventFilter {
         binding: Some(BindingId(7)),

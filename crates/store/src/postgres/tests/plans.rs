@@ -114,3 +114,94 @@ async fn a_dashboard_looks_through_no_table() {
         );
     }
 }
+
+#[tokio::test]
+async fn whoever_follows_the_log_reads_its_end_by_id_alone() {
+    let (_store, server) = fixture().await;
+    let client = outside(&server).await;
+    let many = "INSERT INTO intercept_logs (reference, at, last_at, reason, outcome, client_ip, method, path, user_agent, count) \
+             SELECT 'sr_' || n, now(), now(), 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1 \
+             FROM generate_series(1, 20000) n; \
+         ANALYZE intercept_logs";
+    client.batch_execute(many).await.unwrap();
+    for runs in [
+        vec![20_001..=i64::MAX],
+        vec![19_000..=19_010, 19_900..=19_901, 20_001..=i64::MAX],
+    ] {
+        let select = super::super::intercepts::select_by_ids(&runs, 500).expect("some runs");
+        let plan = plan(&client, &select).await;
+        // Days without rows are looked through at no cost.
+        let looked_through = plan.lines().filter(|line| line.contains("Seq Scan"));
+        let costs = looked_through.filter(|line| !line.contains("(cost=0.00..0.00"));
+        assert_eq!(costs.count(), 0, "{runs:?}:\n{plan}");
+        assert!(plan.contains("Index Scan"), "{runs:?}:\n{plan}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_another_replica_can_appear_after_a_greater_id() {
+    use sentinel_core::ports::InterceptStore as _;
+
+    use crate::conformance::intercepts::intercept;
+    let (store, server) = fixture().await;
+    let client = outside(&server).await;
+    // Another replica takes its id, and is not ready yet.
+    let slow = "BEGIN; INSERT INTO intercept_logs (reference, at, last_at, reason, outcome, client_ip, method, path, user_agent, count) \
+         VALUES ('sr_slow', now(), now(), 'key_missing', 'refused', '192.0.2.1', 'GET', '/', '', 1)";
+    client.batch_execute(slow).await.unwrap();
+    store.append(vec![intercept(1)]).await.unwrap();
+    let first = store.by_ids(vec![0..=i64::MAX], 9).await.unwrap();
+    let [only] = first.as_slice() else {
+        panic!("one row is there: {first:?}");
+    };
+    client.batch_execute("COMMIT").await.unwrap();
+    let late = store
+        .by_ids(vec![1..=only.id - 1, only.id + 1..=i64::MAX], 9)
+        .await
+        .unwrap();
+    assert_eq!(late.len(), 1);
+    assert!(late[0].id < only.id);
+}
+
+#[tokio::test]
+async fn every_list_is_led_to_its_rows_by_an_index() {
+    let (_store, server) = fixture().await;
+    let client = outside(&server).await;
+    client.batch_execute(MANY).await.unwrap();
+    let many = "INSERT INTO intercept_logs (reference, at, last_at, reason, outcome, binding_id, client_ip, method, path, user_agent, count) \
+             SELECT 'sr_' || n, now() - n * interval '1 second', now(), 'key_missing', 'refused', n % 5000, \
+             '10.0.0.0'::inet + n % 5000, 'GET', '/', '', 1 FROM generate_series(1, 20000) n; \
+         INSERT INTO admin_events (at, actor, action, detail, binding_id) \
+             SELECT now(), 'actor ' || n % 2000, 'action ' || n % 2000, '', n % 2000 FROM generate_series(1, 20000) n; \
+         INSERT INTO idempotency_keys (account, key, digest, begun_at) \
+             SELECT 'account ' || n % 100, n, decode(repeat('00', 32), 'hex'), now() - n * interval '1 second' \
+             FROM generate_series(1, 20000) n; \
+         UPDATE bindings SET status = 'banned' WHERE id % 1000 = 0; \
+         ANALYZE bindings, intercept_logs, admin_events, idempotency_keys";
+    client.batch_execute(many).await.unwrap();
+    for (table, condition, order) in [
+        ("intercept_logs", "reference = 'sr_7'", "id DESC"),
+        ("intercept_logs", "binding_id = 7", "id DESC"),
+        ("intercept_logs", "client_ip = '10.0.0.7'", "id DESC"),
+        ("intercept_logs", "at >= now() - interval '1 minute'", "id DESC"),
+        ("intercept_logs", "id < 9000", "id DESC"),
+        ("admin_events", "actor = 'actor 7'", "id DESC"),
+        ("admin_events", "action = 'action 7'", "id DESC"),
+        ("admin_events", "binding_id = 7", "id DESC"),
+        ("bindings", "status = 'banned' AND id < 9000", "id DESC"),
+        ("bindings", "labels @> ARRAY['x']", "id DESC"),
+        (
+            "idempotency_keys",
+            "begun_at <= now() - interval '5 hours'",
+            "begun_at",
+        ),
+        ("idempotency_keys", "account = 'account 7'", "begun_at DESC"),
+    ] {
+        let question = format!("SELECT * FROM {table} WHERE {condition} ORDER BY {order} LIMIT 50");
+        let plan = plan(&client, &question).await;
+        let looked_through = plan.lines().filter(|line| line.contains("Seq Scan"));
+        // Days without rows cost nothing.
+        let costs = looked_through.filter(|line| !line.contains("(cost=0.00..0.0"));
+        assert_eq!(costs.count(), 0, "{question}:\n{plan}");
+    }
+}

@@ -319,3 +319,28 @@ proptest! {
         prop_assert!(sent == counted);
     }
 }
+
+#[test]
+fn a_refusal_that_is_added_to_an_open_row_allocates_nothing() {
+    let (mut fold, mut entries) = (Fold::default(), Vec::with_capacity(20));
+    let mut records = vec![against(1, [198, 51, 100, 7]); 14];
+    let last = records.split_off(13);
+    fold.begin_batch();
+    for record in records {
+        fold.take(record, &mut entries);
+    }
+    let measured = allocation_counter::measure(|| {
+        for record in last {
+            fold.take(record, &mut entries);
+        }
+    });
+    assert_eq!(measured.count_total, 0);
+    assert!(matches!(
+        entries.last(),
+        Some(Kept {
+            entry: Entry::Adds(_),
+            count: 3,
+            ..
+        })
+    ));
+}

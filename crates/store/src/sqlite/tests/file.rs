@@ -344,6 +344,7 @@ async fn a_file_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
         "CREATE TABLE refinery_schema_history AS SELECT * FROM today.refinery_schema_history WHERE version = 1;
          INSERT INTO bindings (id, fingerprint, hint, status, policy, version, bound_at, updated_at)
          VALUES (7, zeroblob(32), 'sk-ab…wxyz', 'active', '{}', 1, 1000, 1000);
+         INSERT INTO settings VALUES ('policy.slots', '3', 1000, 'root'), ('internal.check', '7', 2000, 'system');
          INSERT INTO binding_networks VALUES
          (7, 0, '192.0.2.1/32', 4, x'00000000000000000000ffffc0000201', x'00000000000000000000ffffc0000201');
          INSERT INTO intercept_logs (reference, at, reason, outcome, client_ip, method, path, user_agent, count)
@@ -363,7 +364,18 @@ async fn a_file_of_the_first_schema_is_migrated_with_all_that_is_in_it() {
         (binding.id.0, binding.networks[0].to_string()),
         (7, "192.0.2.1/32".to_owned())
     );
-    assert_eq!(store.settings().await.unwrap().version, 0);
+    // Where the history of settings begins, there is a way back to.
+    assert_eq!(store.settings().await.unwrap().version, 1);
+    let began = store.settings_at(1).await.unwrap().unwrap();
+    assert_eq!(
+        began.values.into_iter().collect::<Vec<_>>(),
+        [("policy.slots".to_owned(), "3".to_owned())]
+    );
+    let history = store.setting_changes(None, 10).await.unwrap();
+    assert_eq!(
+        (history.len(), history[0].at, history[0].actor.as_str()),
+        (1, at(2_000), "system")
+    );
     // What stood there twice was the same.
     let filter = InterceptFilter {
         limit: 10,

@@ -36,6 +36,7 @@ async fn a_binding_tells_what_it_went_through() {
             "last_at": "2027-01-15T08:00:01Z"}])
     );
     assert_eq!(answer.body["uses"], json!({"count": 3, "last_used_at": null}));
+    assert_eq!(answer.body["live"], json!({"streams": 3}));
     assert_eq!(
         answer.body["earlier"],
         json!([{"archived_at": "2027-01-15T08:00:00Z", "reason": "unused", "networks": ["10.0.0.0/8"],

@@ -1,3 +1,4 @@
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -107,40 +108,65 @@ impl InterceptStore for Many {
         Ok((oldest + 1..=newest).rev().map(intercept).collect())
     }
 
+    async fn by_ids(&self, _: Vec<RangeInclusive<i64>>, _: u32) -> Result<Vec<StoredIntercept>, StoreError> {
+        unreachable!("an export asks page by page")
+    }
+
     async fn buckets(&self, _: Timestamp, _: i64) -> Result<Vec<InterceptBucket>, StoreError> {
         unreachable!("an export counts nothing")
     }
 }
 
-fn export_of(store: &Arc<Many>, rows_left: u64) -> Export {
+fn export_of(store: &Arc<Many>, format: Format, rows_left: u64) -> Export {
     Export {
         store: store.clone(),
-        format: Format::Csv { has_mark: false },
+        format,
         filter: InterceptFilter::default(),
         rows_left,
-        is_done: false,
+        next: Next::Page,
         _place: Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a place"),
     }
 }
 
-#[tokio::test]
-async fn a_hundred_thousand_rows_are_held_a_page_at_a_time() {
-    const ROWS: u64 = 100_000;
-    let store = Arc::new(Many {
-        rows: 100_000,
+const CSV: Format = Format::Csv { has_mark: false };
+
+fn many(rows: i64) -> Arc<Many> {
+    Arc::new(Many {
+        rows,
         asked: AtomicU64::new(0),
-    });
+    })
+}
+
+/// Of this process, in kB, as the kernel counts it.
+fn resident_kb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.expect("it is there").trim().trim_end_matches(" kB");
+    number.parse().expect("a number")
+}
+
+#[tokio::test]
+async fn however_many_rows_are_held_a_page_at_a_time() {
+    /// What other tests of this process may take meanwhile; a million rows are several times as much.
+    const GROWTH_KB_MAX: u64 = 64 * 1024;
+    // A million of them take most of a minute without optimisation: EXPORT_ROWS=1000000.
+    let rows = std::env::var("EXPORT_ROWS").map_or(100_000, |rows| rows.parse().expect("a number"));
+    let store = many(rows);
+    let rows = rows.unsigned_abs();
+    let before_kb = resident_kb();
+    let begun = std::time::Instant::now();
     let mut pieces = std::pin::pin!(
-        export_of(&store, EXPORT_ROWS_MAX)
+        export_of(&store, CSV, EXPORT_ROWS_MAX)
             .into_stream()
             .await
             .expect("it works")
     );
-    let (mut lines, mut taken, mut largest) = (0, 0, 0);
+    let (mut lines, mut taken, mut largest, mut bytes) = (0, 0, 0, 0);
     while let Some(piece) = pieces.next().await {
         let piece = piece.expect("it works");
         taken += 1;
         largest = largest.max(piece.len());
+        bytes += piece.len();
         lines += std::str::from_utf8(&piece).expect("text").lines().count();
         // The head and the first page come together; after that nothing is read before it is wanted.
         assert!(
@@ -148,37 +174,69 @@ async fn a_hundred_thousand_rows_are_held_a_page_at_a_time() {
             "pages are read ahead"
         );
     }
-    assert_eq!(lines as u64, 1 + ROWS);
+    let grown_kb = resident_kb().saturating_sub(before_kb);
+    println!(
+        "{rows} rows, {bytes} bytes: {:?}, {grown_kb} kB more",
+        begun.elapsed()
+    );
+    assert_eq!(lines as u64, 1 + rows);
     assert_eq!(
         store.asked.load(Ordering::SeqCst),
-        ROWS / u64::from(EXPORT_PAGE_ROWS) + 1
+        rows / u64::from(EXPORT_PAGE_ROWS) + 1
     );
     assert!(
         largest < 512 * EXPORT_PAGE_ROWS as usize,
         "{largest} bytes at once"
     );
+    assert!(grown_kb < GROWTH_KB_MAX, "{grown_kb} kB more");
+}
+
+async fn text_of(rows: i64, format: Format, rows_left: u64) -> String {
+    let pieces: Vec<_> = export_of(&many(rows), format, rows_left)
+        .into_stream()
+        .await
+        .expect("it works")
+        .collect()
+        .await;
+    let bytes = pieces.into_iter().flat_map(|piece| piece.expect("it works"));
+    String::from_utf8(bytes.collect()).expect("text")
 }
 
 #[tokio::test]
-async fn an_export_stops_at_export_rows_max() {
-    let rows = i64::from(EXPORT_PAGE_ROWS) + 10;
-    for (rows_left, exported) in [
-        (3, 3),
-        (u64::from(EXPORT_PAGE_ROWS) + 1, 501),
-        (EXPORT_ROWS_MAX, 510),
+async fn an_export_that_stops_at_export_rows_max_says_where_to_go_on() {
+    let page = u64::from(EXPORT_PAGE_ROWS);
+    for (rows, rows_left, exported, go_on) in [
+        (510, 3, 3, Some(508)),
+        (510, page, 500, Some(11)),
+        (510, page + 1, 501, Some(10)),
+        (510, 510, 510, None),
+        (510, EXPORT_ROWS_MAX, 510, None),
+        (500, 500, 500, None),
+        (0, EXPORT_ROWS_MAX, 0, None),
     ] {
-        let store = Arc::new(Many {
-            rows,
-            asked: AtomicU64::new(0),
-        });
-        let pieces: Vec<_> = export_of(&store, rows_left)
-            .into_stream()
-            .await
-            .expect("it works")
-            .collect()
-            .await;
-        let lines = pieces.into_iter().flat_map(|piece| piece.expect("it works"));
-        assert_eq!(lines.filter(|byte| *byte == b'\n').count(), 1 + exported);
+        let text = text_of(rows, Format::JsonLines, rows_left).await;
+        let mut lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        if let Some(go_on) = go_on {
+            assert_eq!(lines.pop(), Some(serde_json::json!({ "next_before": go_on })));
+        }
+        assert_eq!(lines.len(), exported, "{rows} {rows_left}");
+        assert!(lines.iter().all(|line| line["id"].is_i64()));
+
+        let text = text_of(rows, CSV, rows_left).await;
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let mut records: Vec<_> = reader
+            .records()
+            .map(|row| row.expect("as long as the head"))
+            .collect();
+        if let Some(go_on) = go_on {
+            let last = records.pop().expect("a last line");
+            assert_eq!((&last[0], &last[1]), ("next_before", go_on.to_string().as_str()));
+            assert!(last.iter().skip(2).all(str::is_empty));
+        }
+        assert_eq!(records.len(), exported, "{rows} {rows_left}");
     }
 }
 

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use sentinel_core::event::Actor;
-use sentinel_core::ports::{Existing, SettingStore, SettingsChanged, StoreError, StoredSettings};
+use sentinel_core::ports::{
+    Existing, SettingChange, SettingStore, SettingsChanged, StoreError, StoredSettings,
+};
 use sentinel_store::transfer::Line;
 
 use super::super::batches::{BATCH_MAX, Import, SETTINGS_ATTEMPTS_MAX};
@@ -201,6 +203,18 @@ impl SettingStore for Restless {
     ) -> Result<SettingsChanged, StoreError> {
         self.0.fetch_add(1, Ordering::SeqCst);
         Ok(SettingsChanged::Outdated(StoredSettings::default()))
+    }
+
+    async fn setting_changes(
+        &self,
+        _before: Option<i64>,
+        _limit: u32,
+    ) -> Result<Vec<SettingChange>, StoreError> {
+        Err(StoreError::Busy)
+    }
+
+    async fn settings_at(&self, _version: i64) -> Result<Option<StoredSettings>, StoreError> {
+        Err(StoreError::Busy)
     }
 }
 
