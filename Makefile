@@ -52,7 +52,7 @@ test-deploy: ## Bring the deployment up in real containers and check it (podman,
 	@deploy/test/run
 
 .PHONY: test-forward-auth
-test-forward-auth: build ## Let a real Nginx and a real Caddy ask Sentinel, as docs/forward-auth.md has it
+test-forward-auth: build ## Let a real Nginx, Caddy, Traefik, Envoy ask Sentinel, as docs/forward-auth.md has it
 	@deploy/test/forward-auth
 
 .PHONY: deb
