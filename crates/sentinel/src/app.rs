@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
 use sentinel_alerts::links::LinkSigner;
+use sentinel_alerts::outbound::TrustProblem;
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{
     BindingAdmin, BindingWatcher, Health, InterceptStore, InterceptWatch, StoreError,
@@ -29,6 +30,7 @@ use crate::diagnostics::InstallationDiagnostics;
 use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
 use crate::keys::InstallationKeys;
 use crate::metrics::{ChannelMetrics, LiveOnWorkers, Metrics, TrafficMetrics};
+use crate::oidc;
 use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Authority, Stores, StoresError};
@@ -59,6 +61,9 @@ pub(crate) enum AppError {
     /// The admin's port is taken, or the address is not this machine's.
     #[error("cannot listen on {0}: {1}")]
     AdminListen(SocketAddr, std::io::Error),
+    /// The provider's extra authorities.
+    #[error("SENTINEL_ADMIN_OIDC_CA_FILE: {0}")]
+    Oidc(#[from] TrustProblem),
     /// A channel of alerts cannot be made.
     #[error(transparent)]
     Alerts(#[from] AlertsError),
@@ -175,6 +180,7 @@ impl App {
             alerts: alerting.desk(Arc::clone(&bindings)),
             stored: Arc::clone(&authority.bindings),
             rules: settings.rules(),
+            oidc: config.admin.oidc.as_ref().map(oidc::parts).transpose()?,
         };
         jobs.alert(alerting, Box::new(move || spool.figures().overflowed));
         Ok(Self {
