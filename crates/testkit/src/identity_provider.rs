@@ -14,6 +14,9 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value, json};
 
+/// How many bytes of PKCS#8 stand before an RSA key of 2048 bits.
+const RSA_FRAME_BYTES: usize = 26;
+
 /// A key that signs, and its public half.
 #[derive(Clone)]
 pub struct SigningKey {
@@ -27,11 +30,10 @@ impl SigningKey {
     pub fn rsa(name: &str) -> Self {
         let pair = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).expect("a key");
         let private: Pkcs8V1Der<'_> = pair.as_der().expect("a key in PKCS#8");
-        Self::new(
-            name,
-            Algorithm::RS256,
-            EncodingKey::from_rsa_der(private.as_ref()),
-        )
+        // The library takes the key without the frame of PKCS#8, which is as long as this for every key of this size.
+        let (frame, private) = private.as_ref().split_at(RSA_FRAME_BYTES);
+        assert!(frame.starts_with(&[0x30, 0x82]) && private.starts_with(&[0x30, 0x82]));
+        Self::new(name, Algorithm::RS256, EncodingKey::from_rsa_der(private))
     }
 
     /// A key on P-256, for ES256.

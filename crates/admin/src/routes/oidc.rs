@@ -193,9 +193,9 @@ impl Attempted<'_> {
     ) -> Result<ExternalAdministrator, SignInFailure> {
         let provider = &self.oidc.provider;
         let is_its = provider.is_issuer(answer.iss.as_deref(), self.now).await;
-        if !is_its.map_err(failed)? {
+        if !is_its.map_err(|error| failed(&error))? {
             let cause = "the answer names another provider, or none although this one always does";
-            return Err(failed(ProviderError::Refused(cause.to_owned())));
+            return Err(failed(&ProviderError::Refused(cause.to_owned())));
         }
         if let Some(error) = &answer.error {
             let error = printable(error.as_bytes(), ERROR_CHARACTERS_MAX);
@@ -203,8 +203,12 @@ impl Attempted<'_> {
             return Err(SignInFailure::Denied);
         }
         let code = answer.code.as_deref().filter(|code| is_short(code));
-        let code = code.ok_or_else(|| failed(ProviderError::Refused("the answer has no code".to_owned())))?;
-        let redeemed = provider.redeem(code, flow, self.now).await.map_err(failed)?;
+        let code =
+            code.ok_or_else(|| failed(&ProviderError::Refused("the answer has no code".to_owned())))?;
+        let redeemed = provider
+            .redeem(code, flow, self.now)
+            .await
+            .map_err(|error| failed(&error))?;
         self.identity = Some(redeemed.identity);
         redeemed.administrator.ok_or(SignInFailure::RoleMissing)
     }
@@ -286,7 +290,7 @@ fn is_short(text: &str) -> bool {
 }
 
 /// The cause goes to the log; the page gets a word.
-fn failed(error: ProviderError) -> SignInFailure {
+fn failed(error: &ProviderError) -> SignInFailure {
     tracing::warn!(%error, "a sign-in by the provider failed");
     match error {
         ProviderError::Unavailable(_) => SignInFailure::ProviderUnavailable,

@@ -58,7 +58,7 @@ async fn two_windows_of_one_browser_do_not_disturb_each_other_and_time_runs_out(
 #[tokio::test]
 async fn failures_count_against_the_address_and_leave_bounded_events() {
     let stage = Stage::new();
-    for _ in 0..=FREE_FAILURES_PER_ACCOUNT_MAX {
+    for _ in 0..FREE_FAILURES_PER_ACCOUNT_MAX {
         assert_eq!(
             word(&stage.get("/admin/api/oidc/callback", "").await),
             "flow_unknown"

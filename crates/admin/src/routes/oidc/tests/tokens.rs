@@ -166,7 +166,7 @@ fn bad_tokens() -> Vec<(&'static str, Maker)> {
             "other claims under the signature",
             Box::new(|key, mut claims| {
                 let token = key.sign(&claims, None);
-                claims["groups"] = json!(["admins"]);
+                claims["sub"] = json!("8");
                 let parts: Vec<&str> = token.split('.').collect();
                 let payload = BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
                 format!("{}.{payload}.{}", parts[0], parts[2])
