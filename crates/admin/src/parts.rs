@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sentinel_core::account::Administrator;
 use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::client_ip::ClientIpRules;
-use sentinel_core::event::printable;
+use sentinel_core::event::{AdminEvent, printable};
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{
     AccountStore, AdminEventStore, AnswerStore, AuditStore, BindingAdmin, BindingStore, Health,
@@ -27,6 +27,7 @@ use crate::auth::verification::Verification;
 use crate::counts::CountedBindings;
 use crate::diagnostics::Diagnostics;
 use crate::error::AdminError;
+use crate::extract::SignedIn;
 use crate::figures::{Figures, LiveStreams};
 use crate::keys::Keys;
 use crate::oidc::{Oidc, OidcParts};
@@ -169,6 +170,17 @@ impl Admin {
                 .is_some_and(|oidc| oidc.vouches_for(administrator))
         };
         administrator.external.is_none() || vouched_for()
+    }
+}
+
+impl Admin {
+    /// Writes down what an operator did. It is done already: that it cannot be written down is for the log.
+    pub(crate) async fn note(&self, caller: SignedIn, action: &str, detail: String) {
+        let actor = caller.actor(self.clock.now());
+        let event = AdminEvent::by(&actor, action, detail);
+        if let Err(error) = self.events.append(event).await {
+            tracing::warn!(%error, action, "what an operator did could not be written down");
+        }
     }
 }
 
