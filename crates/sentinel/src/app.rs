@@ -149,6 +149,7 @@ impl App {
             let listener = changes::listening_on(&feeds, own, &stores, &settings, &clock);
             jobs.listen(&listener, feeds);
         }
+        let diagnostics = InstallationDiagnostics::of(&config, &stores, settings.rules(), &clock);
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
             keys: Arc::new(keys),
@@ -160,12 +161,7 @@ impl App {
             health: stores.health_with("server", draining.clone()),
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
-            diagnostics: Arc::new(InstallationDiagnostics::of(
-                &config,
-                &stores,
-                settings.rules(),
-                &clock,
-            )),
+            diagnostics: Arc::new(diagnostics),
             live: Arc::new(LiveOnWorkers(engine.live_requests())),
             clock,
             client_ip: config.proxy.client_ip_rules(),
