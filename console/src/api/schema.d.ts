@@ -579,6 +579,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/api/oidc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Says whether administrators may sign in by a provider of identities. */
+        get: operations["oidc_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Ends a sign-in by the provider, which sends the browser here. */
+        get: operations["oidc_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/admin/api/oidc/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sends a browser to the provider; for navigation, not for scripts. */
+        get: operations["oidc_start"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/api/openapi.json": {
         parameters: {
             query?: never;
@@ -857,6 +908,7 @@ export interface components {
         AdministratorView: {
             /** Format: date-time */
             created_at: string | null;
+            external: components["schemas"]["ExternalIdentity"] | null;
             has_second_factor: boolean;
             /**
              * Format: int64
@@ -1133,6 +1185,8 @@ export interface components {
             /** Format: int64 */
             id: number | null;
             is_configured: boolean;
+            /** @description Whether a provider vouches for it; then it has no password and no second factor here. */
+            is_external: boolean;
             name: string;
             role: string;
         };
@@ -1284,6 +1338,10 @@ export interface components {
             outcome: string;
             steps: components["schemas"]["StepView"][];
         };
+        ExternalIdentity: {
+            issuer: string;
+            subject: string;
+        };
         /** @description What was found about one thing. */
         Finding: {
             /** @description The thing, one stable word. */
@@ -1399,6 +1457,7 @@ export interface components {
             items: {
                 /** Format: date-time */
                 created_at?: string | null;
+                external?: components["schemas"]["ExternalIdentity"] | null;
                 has_second_factor: boolean;
                 /**
                  * Format: int64
@@ -1673,6 +1732,14 @@ export interface components {
             p50_ms: number | null;
             /** Format: double */
             p99_ms: number | null;
+        };
+        /** @description Whether administrators may sign in by a provider. */
+        ProviderSignIn: {
+            is_on: boolean;
+            /** @description What to call the provider. */
+            name: string | null;
+            /** @description Where a browser begins: at the console's configured address, to which it comes back. */
+            start_url: string | null;
         };
         Ready: {
             parts: components["schemas"]["PartHealth"][];
@@ -2688,7 +2755,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: The account may not do this. */
+            /** @description `permission_denied`: The account may not do this. `account_not_changeable`: This account is not changed here. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2798,7 +2865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: The account may not do this. */
+            /** @description `permission_denied`: The account may not do this. `account_not_changeable`: This account is not changed here. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2895,7 +2962,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: The account may not do this. */
+            /** @description `permission_denied`: The account may not do this. `account_not_changeable`: This account is not changed here. */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5509,6 +5576,158 @@ export interface operations {
                 };
             };
             /** @description `store_busy`: The store is busy. `store_unavailable`: The store does not answer. `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    oidc_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether, and by which one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderSignIn"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    oidc_callback: {
+        parameters: {
+            query?: {
+                /** @description What stands for the identity, once. */
+                code?: string;
+                /** @description Why the provider does not vouch for anybody. */
+                error?: string;
+                /** @description The provider's address. */
+                iss?: string;
+                /** @description What ties it to the browser that began. */
+                state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the console's sign-in page, with the refresh cookie, or with a word in `oidc` that says why there is none. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_found`: There is nothing at this path. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_field`: A field is missing, unknown or invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_timeout`: The request took too long. */
+            503: {
+                headers: {
+                    /** @description After how many seconds to try again, when that is known. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    oidc_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the provider; to the console's sign-in page, with a word in `oidc`, when that is away. */
+            302: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_found`: There is nothing at this path. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal`: Something went wrong in here. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `request_timeout`: The request took too long. */
             503: {
                 headers: {
                     /** @description After how many seconds to try again, when that is known. */

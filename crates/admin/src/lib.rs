@@ -17,6 +17,7 @@ mod figures;
 mod keys;
 mod masking;
 mod middleware;
+mod oidc;
 mod openapi;
 mod page;
 mod parts;
@@ -42,6 +43,10 @@ pub use diagnostics::{Diagnostics, Finding, Severity, TriedAddress};
 pub use error::AdminError;
 pub use figures::{Figures, LiveStreams, Propagation, TrafficFigures};
 pub use keys::Keys;
+pub use oidc::{
+    CLAIM_CHARACTERS_MAX, CallFailed, ClientSecret, ConsoleUrl, Issuer, IssuerProblem, OidcParts,
+    OidcSettings, ProviderAnswer, ProviderCall, ProviderCalls, ProviderForm, ROLE_VALUES_MAX, RoleMapping,
+};
 pub use openapi::openapi_json;
 pub use parts::{Account, AdminParts};
 pub use router::router;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sentinel_core::account::Administrator;
 use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::client_ip::ClientIpRules;
 use sentinel_core::event::{AdminEvent, printable};
@@ -29,6 +30,7 @@ use crate::error::AdminError;
 use crate::extract::SignedIn;
 use crate::figures::{Figures, LiveStreams};
 use crate::keys::Keys;
+use crate::oidc::{Oidc, OidcParts};
 use crate::routes::EXPORTS_MAX;
 use crate::settings::Settings;
 use crate::tails::Tails;
@@ -115,6 +117,8 @@ pub struct AdminParts {
     pub rules: LiveRules,
     /// What the installation finds out about itself.
     pub diagnostics: Arc<dyn Diagnostics>,
+    /// The provider by which administrators may sign in, if there is one.
+    pub oidc: Option<OidcParts>,
 }
 
 /// What handlers share.
@@ -154,6 +158,19 @@ pub(crate) struct Admin {
     pub(crate) diagnostics: Arc<dyn Diagnostics>,
     /// Held by whoever lets the installation look at itself.
     pub(crate) diagnosing: Semaphore,
+    pub(crate) oidc: Option<Oidc>,
+}
+
+impl Admin {
+    /// Whether the administrator may be one: added here, or vouched for by the provider that is configured now.
+    pub(crate) fn knows(&self, administrator: &Administrator) -> bool {
+        let vouched_for = || {
+            self.oidc
+                .as_ref()
+                .is_some_and(|oidc| oidc.vouches_for(administrator))
+        };
+        administrator.external.is_none() || vouched_for()
+    }
 }
 
 impl Admin {
@@ -209,6 +226,7 @@ impl From<AdminParts> for Admin {
             rules: parts.rules,
             diagnostics: parts.diagnostics,
             diagnosing: Semaphore::new(1),
+            oidc: parts.oidc.map(|oidc| Oidc::new(oidc, &parts.jwt_secret)),
         }
     }
 }

@@ -22,6 +22,7 @@ mod health;
 mod login;
 mod logs;
 mod metrics;
+mod oidc;
 mod openapi;
 mod session;
 mod sessions;
@@ -116,6 +117,7 @@ pub(crate) fn all() -> Vec<Route> {
         health::routes(),
         metrics::routes(),
         login::routes(),
+        oidc::routes(),
         session::routes(),
         sessions::routes(),
         account::routes(),
@@ -142,6 +144,7 @@ pub(crate) fn documents() -> Vec<(&'static str, utoipa::openapi::OpenApi)> {
         ("health", health::Documented::openapi()),
         ("metrics", metrics::Documented::openapi()),
         ("login", login::Documented::openapi()),
+        ("oidc", oidc::Documented::openapi()),
         ("dashboard", dashboard::Documented::openapi()),
         ("bindings", bindings::Documented::openapi()),
         ("logs", logs::Documented::openapi()),

@@ -24,12 +24,13 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 use crate::auth::password::tests::{cheap_hash, cheap_text};
-use crate::{Account, AdminParts, JwtSecret, SealingSecret, TokenLife, router};
+use crate::{Account, AdminParts, JwtSecret, OidcParts, SealingSecret, TokenLife, router};
 
 pub(crate) mod alerts;
 mod answers;
 mod diagnostics;
 mod figures;
+pub(crate) mod oidc;
 mod settings;
 mod store;
 
@@ -155,18 +156,24 @@ impl Console {
         health: Vec<(&'static str, FakeHealth)>,
         dispensable: Vec<(&'static str, FakeHealth)>,
     ) -> Self {
-        Self::built(health, dispensable, false)
+        Self::built(health, dispensable, false, None)
+    }
+
+    /// Where administrators may sign in by a provider, too.
+    pub(crate) fn with_provider(oidc: OidcParts) -> Self {
+        Self::built(vec![("store", FakeHealth::Works)], Vec::new(), false, Some(oidc))
     }
 
     /// Where viewers see the networks of addresses only.
     pub(crate) fn masking_for_viewers() -> Self {
-        Self::built(vec![("store", FakeHealth::Works)], Vec::new(), true)
+        Self::built(vec![("store", FakeHealth::Works)], Vec::new(), true, None)
     }
 
     fn built(
         health: Vec<(&'static str, FakeHealth)>,
         dispensable: Vec<(&'static str, FakeHealth)>,
         masks_addresses_for_viewers: bool,
+        oidc: Option<OidcParts>,
     ) -> Self {
         let store = Arc::new(FakeStore::default());
         let failing = Arc::clone(&store);
@@ -206,6 +213,7 @@ impl Console {
             stored: store.clone(),
             rules: rules.clone(),
             diagnostics: diagnostics.clone(),
+            oidc,
         };
         Self {
             store,

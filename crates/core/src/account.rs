@@ -3,6 +3,7 @@
 //! What a store must not decide by itself (which refresh is good, which second factor is spent) is decided in here, so that every store
 //! decides alike. Secrets are in here as digests, hashes or sealed, and none of them prints.
 
+pub mod external;
 pub mod second_factor;
 pub mod session;
 
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::event::{Actor, AdminEvent};
 use crate::time::Timestamp;
+use external::ExternalIdentity;
 use second_factor::{SealedSecret, SecondFactor};
 use session::SessionId;
 
@@ -153,8 +155,10 @@ pub struct Administrator {
     pub name: AdministratorName,
     /// What it may do.
     pub role: Role,
-    /// What its password is compared with.
+    /// What its password is compared with; empty when a provider vouches for it, for then no password is it.
     pub password: StoredPasswordHash,
+    /// Who it is at the provider that vouches for it; none when it was added here.
+    pub external: Option<ExternalIdentity>,
     /// A disabled one cannot sign in, and its sessions are over.
     pub is_disabled: bool,
     /// What it has to show besides the password.
@@ -279,12 +283,15 @@ pub fn administrator_event(
         })
     };
     let subject = after.or(before);
-    let detail = json!({
+    let mut detail = json!({
         "administrator": subject.map(|administrator| administrator.id.0),
         "name": subject.map(|administrator| administrator.name.as_str()),
         "before": before.map(state),
         "after": after.map(state),
     });
+    if let Some(identity) = subject.and_then(|administrator| administrator.external.as_ref()) {
+        detail["external"] = json!({"issuer": identity.issuer(), "subject": identity.subject()});
+    }
     AdminEvent::by(actor, action, detail.to_string())
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sentinel_admin::{Account, AdminError, AdminParts, TokenLife};
 use sentinel_alerts::links::LinkSigner;
+use sentinel_alerts::outbound::TrustProblem;
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{
     BindingAdmin, BindingWatcher, Health, InterceptStore, InterceptWatch, StoreError,
@@ -29,6 +30,7 @@ use crate::diagnostics::InstallationDiagnostics;
 use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
 use crate::keys::InstallationKeys;
 use crate::metrics::{ChannelMetrics, LiveOnWorkers, Metrics, TrafficMetrics};
+use crate::oidc;
 use crate::secrets::{self, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Authority, Stores, StoresError};
@@ -59,6 +61,9 @@ pub(crate) enum AppError {
     /// The admin's port is taken, or the address is not this machine's.
     #[error("cannot listen on {0}: {1}")]
     AdminListen(SocketAddr, std::io::Error),
+    /// The provider's extra authorities.
+    #[error("SENTINEL_ADMIN_OIDC_CA_FILE: {0}")]
+    Oidc(#[from] TrustProblem),
     /// A channel of alerts cannot be made.
     #[error(transparent)]
     Alerts(#[from] AlertsError),
@@ -144,6 +149,7 @@ impl App {
             let listener = changes::listening_on(&feeds, own, &stores, &settings, &clock);
             jobs.listen(&listener, feeds);
         }
+        let diagnostics = InstallationDiagnostics::of(&config, &stores, settings.rules(), &clock);
         let parts = AdminParts {
             bindings: Arc::clone(&bindings),
             keys: Arc::new(keys),
@@ -155,12 +161,7 @@ impl App {
             health: stores.health_with("server", draining.clone()),
             dispensable_health: stores.dispensable_health.clone(),
             figures: Arc::new(metrics),
-            diagnostics: Arc::new(InstallationDiagnostics::of(
-                &config,
-                &stores,
-                settings.rules(),
-                &clock,
-            )),
+            diagnostics: Arc::new(diagnostics),
             live: Arc::new(LiveOnWorkers(engine.live_requests())),
             clock,
             client_ip: config.proxy.client_ip_rules(),
@@ -175,6 +176,7 @@ impl App {
             alerts: alerting.desk(Arc::clone(&bindings)),
             stored: Arc::clone(&authority.bindings),
             rules: settings.rules(),
+            oidc: config.admin.oidc.as_ref().map(oidc::parts).transpose()?,
         };
         jobs.alert(alerting, Box::new(move || spool.figures().overflowed));
         Ok(Self {

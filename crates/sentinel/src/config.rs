@@ -10,6 +10,7 @@ mod environment;
 mod file;
 mod given;
 mod live;
+mod oidc;
 mod parse;
 mod problem;
 mod profile;
@@ -34,7 +35,7 @@ pub(crate) use problem::{ConfigErrors, Problem};
 pub(crate) use secret::Secret;
 pub(crate) use setting::Kind;
 pub(crate) use types::{
-    AdminPassword, Config, LiveConfig, LogConfig, LogFormat, PostgresConfig, RedisConfig,
+    AdminPassword, Config, LiveConfig, LogConfig, LogFormat, OidcConfig, PostgresConfig, RedisConfig,
 };
 pub(crate) use view::{SettingView, Source};
 

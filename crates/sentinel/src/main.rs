@@ -9,6 +9,7 @@ mod diagnostics;
 mod jobs;
 mod keys;
 mod metrics;
+mod oidc;
 mod secrets;
 mod serve;
 mod settings;

@@ -136,7 +136,7 @@ async fn person(admin: &Admin, token: &str, client_ip: ClientIp) -> Result<Signe
     let found = admin.sessions.in_force(session, now).await?;
     let found = found.ok_or_else(Problem::sign_in_required)?;
     match &found.administrator {
-        Some(administrator) if administrator.name.as_str() == checked.name => {
+        Some(administrator) if administrator.name.as_str() == checked.name && admin.knows(administrator) => {
             let id = administrator.id;
             Ok(signed_in(
                 administrator.role,

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sentinel_core::account::session::{
-    AdminSession, Refresh, Refreshed, SESSION_LIFE_MAX, SessionId, SessionInForce, USE_NOTED_EVERY,
-    USER_AGENT_CHARACTERS_MAX,
+    AdminSession, EXTERNAL_SESSION_LIFE_MAX, Refresh, Refreshed, SESSION_LIFE_MAX, SessionId, SessionInForce,
+    USE_NOTED_EVERY, USER_AGENT_CHARACTERS_MAX,
 };
 use sentinel_core::account::{ApiToken, SecretDigest};
 use sentinel_core::event::printable;
@@ -58,6 +58,12 @@ impl Sessions {
         (client_ip, user_agent): (ClientIp, &[u8]),
         now: Timestamp,
     ) -> Result<Option<AdminSession>, StoreError> {
+        let is_external = matches!(holder, Holder::Administrator(holder) if holder.external.is_some());
+        let idle = if is_external {
+            self.idle.min(EXTERNAL_SESSION_LIFE_MAX)
+        } else {
+            self.idle
+        };
         let session = AdminSession {
             id,
             administrator: match holder {
@@ -71,7 +77,7 @@ impl Sessions {
             created_at: now,
             refreshed_at: now,
             last_seen_at: now,
-            expires_at: now.plus(self.idle),
+            expires_at: now.plus(idle),
         };
         let is_begun = self.accounts.begin_session(session.clone()).await?;
         Ok(is_begun.then_some(session))

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sentinel_core::account::external::EXTERNAL_NAME_PREFIX;
 use sentinel_core::account::second_factor::{SecondFactor, SecondFactorProof};
 use sentinel_core::account::{Administrator, Role};
-use sentinel_core::attempts::{AttemptLimiter, AttemptOutcome};
+use sentinel_core::attempts::{Attempt, AttemptLimiter, AttemptOutcome};
 use sentinel_core::network::ClientIp;
 use sentinel_core::ports::{AccountStore, StoreError};
 use sentinel_core::time::Timestamp;
@@ -151,6 +152,21 @@ impl SignIn {
         verdict
     }
 
+    /// Counts an attempt to sign in by a provider, under the same limits; what comes of it has to be said by [`Self::settle`]. The name that it
+    /// counts for is nobody's.
+    pub(crate) async fn begin_external(
+        &self,
+        client_ip: ClientIp,
+        now: Timestamp,
+    ) -> Result<Attempt, Duration> {
+        self.attempts.begin(EXTERNAL_NAME_PREFIX, client_ip, now).await
+    }
+
+    /// Says how such an attempt ended.
+    pub(crate) async fn settle(&self, attempt: Attempt, outcome: AttemptOutcome) {
+        self.attempts.settle(attempt, outcome).await;
+    }
+
     /// Whether it is the administrator's password, under the same limits as a sign-in.
     pub(crate) async fn confirm(
         &self,
@@ -208,7 +224,7 @@ impl SignIn {
         })
     }
 
-    /// Whose name it is. The store is asked for the configured account's name, too, so that it is not the one that is answered sooner;
+    /// Whose name it is, of those who have a password: whom a provider vouches for, it alone lets in. The store is asked for the configured account's name, too, so that it is not the one that is answered sooner;
     /// what the store says of it does not matter.
     async fn holder(&self, username: &str) -> Result<Option<Holder>, SignInRefused> {
         let asked = tokio::time::timeout(LOOKUP_WAIT_MAX, self.accounts.administrator_named(username)).await;
@@ -221,7 +237,8 @@ impl SignIn {
             ))
         };
         let found = asked.unwrap_or_else(|_| late()).map_err(SignInRefused::Store)?;
-        Ok(found.map(|administrator| Holder::Administrator(Box::new(administrator))))
+        let local = found.filter(|administrator| administrator.external.is_none());
+        Ok(local.map(|administrator| Holder::Administrator(Box::new(administrator))))
     }
 }
 

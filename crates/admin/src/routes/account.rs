@@ -11,7 +11,7 @@ use sentinel_core::account::session::SessionId;
 use sentinel_core::account::{Administrator, AdministratorChange};
 use serde::{Deserialize, Serialize};
 
-use super::administrators::{hashed, missing};
+use super::administrators::{check_is_local, hashed, missing};
 use super::login::check_secret;
 use super::{Access, Route};
 use crate::auth::password::{PASSWORD_BYTES_MAX, Password};
@@ -78,7 +78,9 @@ struct RecoveryCodes {
 async fn own(admin: &Admin, caller: &SignedIn) -> Result<(Administrator, SessionId), Problem> {
     let (id, session) = caller.administrator()?;
     let found = admin.accounts.administrator(id).await?;
-    Ok((found.ok_or_else(missing)?, session))
+    let administrator = found.ok_or_else(missing)?;
+    check_is_local(&administrator)?;
+    Ok((administrator, session))
 }
 
 /// Makes a change of the caller's own account.

@@ -57,10 +57,19 @@ struct AdministratorView {
     is_configured: bool,
     has_second_factor: bool,
     is_disabled: bool,
+    /// Who it is at the provider that vouches for it; null for one that was added here.
+    external: Option<ExternalView>,
     #[schema(format = DateTime)]
     created_at: Option<String>,
     #[schema(format = DateTime)]
     last_sign_in_at: Option<String>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = ExternalIdentity)]
+struct ExternalView {
+    issuer: String,
+    subject: String,
 }
 
 impl From<Administrator> for AdministratorView {
@@ -72,6 +81,10 @@ impl From<Administrator> for AdministratorView {
             is_configured: false,
             has_second_factor: administrator.second_factor.is_some(),
             is_disabled: administrator.is_disabled,
+            external: administrator.external.map(|identity| ExternalView {
+                issuer: identity.issuer().to_owned(),
+                subject: identity.subject().to_owned(),
+            }),
             created_at: Some(administrator.created_at.rfc3339()),
             last_sign_in_at: administrator.last_sign_in_at.map(Timestamp::rfc3339),
         }
@@ -117,6 +130,7 @@ async fn list(State(admin): State<Arc<Admin>>) -> Result<Json<Page<Administrator
         is_configured: true,
         has_second_factor: false,
         is_disabled: false,
+        external: None,
         created_at: None,
         last_sign_in_at: None,
     };
@@ -182,7 +196,7 @@ async fn add(
     params(("id" = i64, Path, description = "Its number.")),
     request_body = AccessChange,
     responses((status = 200, description = "As it is now.", body = AdministratorView)),
-    extensions(("x-problems" = json!(["administrator_not_found"])))
+    extensions(("x-problems" = json!(["account_not_changeable", "administrator_not_found"])))
 )]
 async fn change_access(
     State(admin): State<Arc<Admin>>,
@@ -205,7 +219,7 @@ async fn change_access(
     params(("id" = i64, Path, description = "Its number.")),
     request_body = PasswordReset,
     responses((status = 200, description = "As it is now.", body = AdministratorView)),
-    extensions(("x-problems" = json!(["administrator_not_found", "login_busy"])))
+    extensions(("x-problems" = json!(["account_not_changeable", "administrator_not_found", "login_busy"])))
 )]
 async fn reset_password(
     State(admin): State<Arc<Admin>>,
@@ -224,7 +238,7 @@ async fn reset_password(
     summary = "Removes the second factor and ends the sessions.",
     params(("id" = i64, Path, description = "Its number.")),
     responses((status = 200, description = "As it is now.", body = AdministratorView)),
-    extensions(("x-problems" = json!(["administrator_not_found"])))
+    extensions(("x-problems" = json!(["account_not_changeable", "administrator_not_found"])))
 )]
 async fn reset_second_factor(
     State(admin): State<Arc<Admin>>,
@@ -263,6 +277,11 @@ async fn changed(
     id: i64,
     change: AdministratorChange,
 ) -> Result<Json<AdministratorView>, Problem> {
+    let is_the_providers = !matches!(change, AdministratorChange::Access { role: None, .. });
+    if is_the_providers {
+        let found = admin.accounts.administrator(AdministratorId(id)).await?;
+        check_is_local(&found.ok_or_else(missing)?)?;
+    }
     let actor = caller.actor(admin.clock.now());
     let changed = admin
         .accounts
@@ -272,6 +291,15 @@ async fn changed(
     changed
         .map(|administrator| Json(administrator.into()))
         .ok_or_else(missing)
+}
+
+/// What the provider decides is not changed here: that would hold until the next sign-in at most.
+pub(super) fn check_is_local(administrator: &Administrator) -> Result<(), Problem> {
+    if administrator.external.is_none() {
+        return Ok(());
+    }
+    let detail = "A provider vouches for this account: role, password and second factor are changed there.";
+    Err(Problem::new(Code::AccountNotChangeable, detail))
 }
 
 /// No administrator has this id.

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use sentinel_core::account::Role;
-use sentinel_core::account::session::{AdminSession, SessionId, Whose};
+use sentinel_core::account::session::{AdminSession, SessionId, SessionInForce, Whose};
 use sentinel_core::time::Timestamp;
 use serde::Serialize;
 
@@ -140,11 +140,12 @@ async fn refresh(
         Some(right) => admin.sessions.refresh(right, client_ip, now).await?,
         None => None,
     };
-    // The configured account may have another name by now: then its old sessions are nobody's.
-    let is_somebodys = |session: &AdminSession| {
-        session.administrator.is_some() || admin.sign_in.is_configured(&session.account)
+    // The configured account may have another name by now, and the provider another address: then the old sessions are nobody's.
+    let is_somebodys = |found: &SessionInForce| match &found.administrator {
+        Some(administrator) => admin.knows(administrator),
+        None => admin.sign_in.is_configured(&found.session.account),
     };
-    if let Some(found) = refreshed.filter(|found| is_somebodys(&found.session)) {
+    if let Some(found) = refreshed.filter(is_somebodys) {
         let role = found
             .administrator
             .map_or(Role::Owner, |administrator| administrator.role);
@@ -212,6 +213,8 @@ struct AccountView {
     role: &'static str,
     has_second_factor: bool,
     is_configured: bool,
+    /// Whether a provider vouches for it; then it has no password and no second factor here.
+    is_external: bool,
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -242,7 +245,9 @@ async fn show(State(admin): State<Arc<Admin>>, caller: SignedIn) -> Result<Json<
             name: caller.name,
             role: caller.role.as_str(),
             has_second_factor: administrator
+                .as_ref()
                 .is_some_and(|administrator| administrator.second_factor.is_some()),
+            is_external: administrator.is_some_and(|administrator| administrator.external.is_some()),
             is_configured: matches!(caller.identity, Identity::Configured { .. }),
         },
         session: session.map(|session| SessionName {

@@ -1,4 +1,4 @@
-//! One POST, one answer, over a connection of its own. Alerts are rare: a pool would keep connections that nobody needs. Must never
+//! One request, one answer, over a connection of its own. Alerts are rare: a pool would keep connections that nobody needs. Must never
 //! follow a redirect, and never read more of an answer than its bound.
 
 use std::time::Duration;
@@ -57,7 +57,22 @@ impl HttpClient {
         body: Bytes,
         now: Timestamp,
     ) -> Result<Reply, OutboundError> {
-        let request = request(url, headers, body)?;
+        let mut headers = headers;
+        let json = HeaderValue::from_static("application/json; charset=utf-8");
+        headers.insert(0, (CONTENT_TYPE, json));
+        self.call(Method::POST, url, headers, body, now).await
+    }
+
+    /// Makes any request and reads the answer, within [`HTTP_TIMEOUT`].
+    pub async fn call(
+        &self,
+        method: Method,
+        url: &HttpUrl,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        body: Bytes,
+        now: Timestamp,
+    ) -> Result<Reply, OutboundError> {
+        let request = request(method, url, headers, body)?;
         timeout(HTTP_TIMEOUT, self.exchange(url, request, now))
             .await
             .unwrap_or_else(|_| Err(OutboundError::Timeout(url.destination().host.to_string())))
@@ -100,16 +115,16 @@ impl HttpClient {
 }
 
 fn request(
+    method: Method,
     url: &HttpUrl,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
 ) -> Result<Request<Full<Bytes>>, OutboundError> {
     let mut request = Request::builder()
-        .method(Method::POST)
+        .method(method)
         .uri(url.target())
         .header(HOST, url.authority())
         .header(USER_AGENT, concat!("Key-IP-Sentinel/", env!("CARGO_PKG_VERSION")))
-        .header(CONTENT_TYPE, "application/json; charset=utf-8")
         .header(CONNECTION, "close")
         .body(Full::new(body))
         .map_err(|_| OutboundError::Unwritable)?;

@@ -8,6 +8,7 @@
 )]
 
 pub mod administrators;
+pub mod external;
 pub mod sessions;
 pub mod tokens;
 
@@ -31,6 +32,11 @@ macro_rules! account_store_conformance {
             administrators::one_that_is_removed_is_gone_with_its_sessions
             administrators::a_step_is_spent_once
             administrators::a_recovery_code_is_spent_once
+            external::an_identity_is_added_once_and_found_by_itself_alone
+            external::no_name_leads_to_an_account_of_another_origin
+            external::a_role_is_taken_anew_and_a_disabled_one_stays_so
+            external::there_is_a_most_of_those_too
+            external::a_session_of_one_is_shorter
             sessions::a_session_is_in_force_until_it_expires
             sessions::a_sign_in_is_noted
             sessions::nobody_who_is_disabled_or_gone_has_one

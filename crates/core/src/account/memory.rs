@@ -2,12 +2,14 @@
 //!
 //! Nothing in it is kept; it must never serve an installation.
 
-use std::collections::BTreeMap;
+mod state;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use super::external::ExternalAdministrator;
 use super::second_factor::SecondFactorProof;
 use super::session::{
     AdminSession, Refresh, Refreshed, SESSIONS_PER_ACCOUNT_MAX, SESSIONS_SHOWN_MAX, SessionId,
@@ -20,28 +22,7 @@ use super::{
 use crate::event::{Actor, AdminEvent};
 use crate::ports::{AccountStore, AdminEventStore, AdministratorAdded, InUse, StoreError};
 use crate::time::Timestamp;
-
-#[derive(Default)]
-struct State {
-    administrators: BTreeMap<AdministratorId, Administrator>,
-    /// In the order in which they were begun.
-    sessions: Vec<AdminSession>,
-    tokens: BTreeMap<ApiTokenId, (SecretDigest, ApiToken)>,
-    events: Vec<AdminEvent>,
-    last_id: i64,
-}
-
-impl State {
-    fn next_id(&mut self) -> i64 {
-        self.last_id += 1;
-        self.last_id
-    }
-
-    fn in_force(&self, session: &AdminSession, now: Timestamp) -> Option<SessionInForce> {
-        let holder = session.administrator.and_then(|id| self.administrators.get(&id));
-        session.clone().in_force(holder.cloned(), now)
-    }
-}
+use state::State;
 
 type Outage = dyn Fn() -> Option<StoreError> + Send + Sync;
 
@@ -118,34 +99,28 @@ impl AccountStore for MemoryAccounts {
         actor: Actor,
     ) -> Result<AdministratorAdded, StoreError> {
         let mut state = self.working()?;
-        let is_taken = |other: &Administrator| other.name.as_str().eq_ignore_ascii_case(new.name.as_str());
-        if state.administrators.values().any(is_taken) {
+        if state.has(&new.name) {
             return Ok(AdministratorAdded::NameTaken);
         }
         if state.administrators.len() >= ADMINISTRATORS_MAX {
             return Ok(AdministratorAdded::Full);
         }
-        let administrator = Administrator {
-            id: AdministratorId(state.next_id()),
-            name: new.name,
-            role: new.role,
-            password: new.password,
-            is_disabled: false,
-            second_factor: None,
-            pending_second_factor: None,
-            created_at: actor.at,
-            last_sign_in_at: None,
-        };
+        let administrator = state.insert(new, None, actor.at);
         state.events.push(administrator_event(
             "add_administrator",
             &actor,
             None,
             Some(&administrator),
         ));
-        state
-            .administrators
-            .insert(administrator.id, administrator.clone());
         Ok(AdministratorAdded::Done(Box::new(administrator)))
+    }
+
+    async fn admit_external(
+        &self,
+        external: ExternalAdministrator,
+        from: Actor,
+    ) -> Result<AdministratorAdded, StoreError> {
+        Ok(self.working()?.admit(external, &from))
     }
 
     async fn change_administrator(
@@ -246,7 +221,7 @@ impl AccountStore for MemoryAccounts {
         let Some(found) = state.in_force(&state.sessions[place], refresh.now) else {
             return Ok(Refreshed::Gone);
         };
-        let refreshed = found.session.refresh(&refresh);
+        let refreshed = found.refresh(&refresh);
         match &refreshed {
             Refreshed::Done(session) => state.sessions[place] = session.clone(),
             Refreshed::Reused(session) => {

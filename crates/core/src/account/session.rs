@@ -22,6 +22,8 @@ pub const USER_AGENT_CHARACTERS_MAX: usize = 256;
 pub const REFRESH_AGAIN_MAX: Duration = Duration::from_secs(10);
 /// For how long a session goes on after its sign-in, however often it is refreshed.
 pub const SESSION_LIFE_MAX: Duration = Duration::from_hours(7 * 24);
+/// The same for somebody whom a provider vouches for: then it has to vouch anew.
+pub const EXTERNAL_SESSION_LIFE_MAX: Duration = Duration::from_hours(12);
 /// How often at most it is written down that a session or a token is in use.
 pub const USE_NOTED_EVERY: Duration = Duration::from_mins(1);
 
@@ -91,6 +93,23 @@ pub struct SessionInForce {
     pub administrator: Option<Administrator>,
 }
 
+impl SessionInForce {
+    /// Judges a refresh, and makes it. On [`Refreshed::Reused`] and [`Refreshed::Gone`] the store removes the session.
+    pub fn refresh(self, refresh: &Refresh) -> Refreshed {
+        let is_external = self.administrator.is_some_and(|holder| holder.external.is_some());
+        let longest = self.session.created_at.plus(if is_external {
+            EXTERNAL_SESSION_LIFE_MAX
+        } else {
+            SESSION_LIFE_MAX
+        });
+        let expires_at = refresh.expires_at.min(longest);
+        self.session.refresh(&Refresh {
+            expires_at,
+            ..*refresh
+        })
+    }
+}
+
 /// Whose sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
@@ -153,8 +172,8 @@ impl AdminSession {
         })
     }
 
-    /// Judges a refresh, and makes it. On [`Refreshed::Reused`] and [`Refreshed::Gone`] the store removes the session.
-    pub fn refresh(mut self, refresh: &Refresh) -> Refreshed {
+    /// As [`SessionInForce::refresh`], whose it may be.
+    fn refresh(mut self, refresh: &Refresh) -> Refreshed {
         if self.is_over(refresh.now) {
             return Refreshed::Gone;
         }
@@ -163,7 +182,7 @@ impl AdminSession {
             self.client_ip = refresh.client_ip;
             self.refreshed_at = refresh.now;
             self.last_seen_at = refresh.now;
-            self.expires_at = refresh.expires_at.min(self.created_at.plus(SESSION_LIFE_MAX));
+            self.expires_at = refresh.expires_at;
             return Refreshed::Done(self);
         }
         let is_once_more = refresh.generation == self.generation - 1
@@ -196,6 +215,8 @@ impl AdminSession {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::external::ExternalIdentity;
+    use crate::account::{AdministratorName, Role, StoredPasswordHash};
 
     #[test]
     fn a_session_s_name_has_one_text() {
@@ -229,9 +250,35 @@ mod tests {
             now: start,
             expires_at: start.plus(SESSION_LIFE_MAX * 2),
         };
-        let Refreshed::Done(after) = session.refresh(&refresh) else {
-            panic!("it was to go on");
+        let mut vouched_for = Administrator {
+            id: AdministratorId(1),
+            name: AdministratorName::stored("oidc:ann").expect("a name"),
+            role: Role::Viewer,
+            password: StoredPasswordHash::new(String::new()),
+            external: ExternalIdentity::new("https://id.example", "1"),
+            is_disabled: false,
+            second_factor: None,
+            pending_second_factor: None,
+            created_at: start,
+            last_sign_in_at: None,
         };
-        assert_eq!(after.expires_at, start.plus(SESSION_LIFE_MAX));
+        let end = |administrator: Option<Administrator>| {
+            let session = session.clone();
+            let in_force = SessionInForce {
+                session,
+                administrator,
+            };
+            match in_force.refresh(&refresh) {
+                Refreshed::Done(after) => after.expires_at,
+                other => panic!("it was to go on: {other:?}"),
+            }
+        };
+        assert_eq!(end(None), start.plus(SESSION_LIFE_MAX));
+        assert_eq!(
+            end(Some(vouched_for.clone())),
+            start.plus(EXTERNAL_SESSION_LIFE_MAX)
+        );
+        vouched_for.external = None;
+        assert_eq!(end(Some(vouched_for)), start.plus(SESSION_LIFE_MAX));
     }
 }

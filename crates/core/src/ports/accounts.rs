@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::account::external::ExternalAdministrator;
 use crate::account::second_factor::SecondFactorProof;
 use crate::account::session::{AdminSession, Refresh, Refreshed, SessionId, SessionInForce, Whose};
 use crate::account::{
@@ -50,6 +51,14 @@ pub trait AccountStore: Send + Sync {
         &self,
         new: NewAdministrator,
         actor: Actor,
+    ) -> Result<AdministratorAdded, StoreError>;
+
+    /// The administrator whom a provider has just vouched for, with the role that it gives now: found by identity alone, and added when there is
+    /// none. One who is disabled is given as it is. The name of `from` does not count: it is the administrator's own doing.
+    async fn admit_external(
+        &self,
+        external: ExternalAdministrator,
+        from: Actor,
     ) -> Result<AdministratorAdded, StoreError>;
 
     /// Changes one, and gives it as it is afterwards; none when there is no such administrator.

@@ -15,6 +15,7 @@ use sentinel_proxy::{AuthConvention, Certificate, ForwardAuth, HostHeader, TlsCo
 use sentinel_store::redis::RedisSettings;
 
 use super::alerts;
+use super::oidc;
 use super::parse;
 use super::setting::Setting;
 use super::table;
@@ -280,6 +281,7 @@ fn admin(values: &mut Values<'_>) -> AdminConfig {
         session: Duration::from_secs(60 * values.number(&table::ADMIN_SESSION_MINUTES)),
         public_url: values.parsed(&table::ADMIN_PUBLIC_URL, alerts::public_url),
         masks_addresses_for_viewers: values.choice(&table::ADMIN_ADDRESSES_FOR_VIEWERS, &[false, true]),
+        oidc: oidc::oidc(values),
     }
 }
 

@@ -141,10 +141,31 @@ settings! {
         number(1, 1440, "minutes"), Some("60"),
         "For how long a token of a sign-in is good. The console renews it; without that a session ends after twelve times as long, and always after a week.";
     ADMIN_PUBLIC_URL = "admin.public_url" ["SENTINEL_ADMIN_PUBLIC_URL"] Kind::Text, None,
-        "The console's address as operators reach it, like https://sentinel.example.com: links in alerts lead there. Without it alerts have no links.";
+        "The console's address as operators reach it, like https://sentinel.example.com: links in alerts lead there, and the provider of a sign-in sends browsers back there. Without it alerts have no links.";
     ADMIN_ADDRESSES_FOR_VIEWERS = "admin.addresses_for_viewers" ["SENTINEL_ADMIN_ADDRESSES_FOR_VIEWERS"]
         Kind::Choice(&["whole", "masked"]), Some("whole"),
         "What viewers see of addresses, in every answer of the console and its API: all of them, or the networks that they lie in (/24 and /48).";
+
+    ADMIN_OIDC_ISSUER = "admin.oidc_issuer" ["SENTINEL_ADMIN_OIDC_ISSUER"] Kind::Text, None,
+        "The provider by which administrators may sign in (OpenID Connect), letter by letter as it calls itself, like https://id.example.com/realms/main; without it there are passwords alone.";
+    ADMIN_OIDC_CLIENT_ID = "admin.oidc_client_id" ["SENTINEL_ADMIN_OIDC_CLIENT_ID"] Kind::Text, None,
+        "What the provider knows this installation as.";
+    ADMIN_OIDC_CLIENT_SECRET = "admin.oidc_client_secret" ["SENTINEL_ADMIN_OIDC_CLIENT_SECRET"] Kind::Secret, None,
+        "What proves to the provider that it is this installation.";
+    ADMIN_OIDC_NAME = "admin.oidc_name" ["SENTINEL_ADMIN_OIDC_NAME"] Kind::Text, Some("OpenID Connect"),
+        "What the button on the sign-in page calls the provider.";
+    ADMIN_OIDC_SCOPES = "admin.oidc_scopes" ["SENTINEL_ADMIN_OIDC_SCOPES"] Kind::List, Some("openid,profile,email"),
+        "What the provider is asked for; some tell groups only when asked for the scope groups.";
+    ADMIN_OIDC_ROLE_CLAIM = "admin.oidc_role_claim" ["SENTINEL_ADMIN_OIDC_ROLE_CLAIM"] Kind::Text, Some("groups"),
+        "Which claim of the provider's token decides on roles, a text or a list of texts; dots lead into objects, like realm_access.roles.";
+    ADMIN_OIDC_OWNERS = "admin.oidc_owners" ["SENTINEL_ADMIN_OIDC_OWNERS"] Kind::List, None,
+        "Values of that claim that make an owner. Whoever has no value of these three lists does not get in.";
+    ADMIN_OIDC_OPERATORS = "admin.oidc_operators" ["SENTINEL_ADMIN_OIDC_OPERATORS"] Kind::List, None,
+        "Values of that claim that make an operator.";
+    ADMIN_OIDC_VIEWERS = "admin.oidc_viewers" ["SENTINEL_ADMIN_OIDC_VIEWERS"] Kind::List, None,
+        "Values of that claim that make a viewer.";
+    ADMIN_OIDC_CA_FILE = "admin.oidc_ca_file" ["SENTINEL_ADMIN_OIDC_CA_FILE"] Kind::Text, None,
+        "A PEM file with certificate authorities that the provider is believed by, besides the public ones that this build knows.";
 
     STORE_DATA_DIR = "store.data_dir" ["SENTINEL_DATA_DIR"] Kind::Text, Some("./data"),
         "The folder of the embedded database and of the secrets that are made at first start.";

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod every_setting;
+mod oidc;
 mod sources;
 
 use std::fs;

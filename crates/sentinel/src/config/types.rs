@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderName;
+use sentinel_admin::OidcSettings;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
 use sentinel_core::network::Network;
 use sentinel_core::policy::Rules;
@@ -157,6 +158,17 @@ pub(crate) struct AdminConfig {
     pub(crate) public_url: Option<String>,
     /// Whether viewers see the networks of addresses only.
     pub(crate) masks_addresses_for_viewers: bool,
+    /// The provider by which administrators may sign in, if there is one.
+    pub(crate) oidc: Option<OidcConfig>,
+}
+
+/// The provider by which administrators may sign in.
+#[derive(Clone, Debug)]
+pub(crate) struct OidcConfig {
+    /// What the admin listener has to know of it.
+    pub(crate) settings: OidcSettings,
+    /// Certificate authorities that it is believed by, besides the public ones.
+    pub(crate) authorities: Vec<u8>,
 }
 
 /// The password as it was configured.

@@ -16,6 +16,7 @@ mod records;
 mod replica;
 mod replicas;
 mod settings;
+mod sign_in;
 mod supervision;
 mod traffic;
 

@@ -5,6 +5,7 @@ mod sessions;
 mod tokens;
 
 use async_trait::async_trait;
+use sentinel_core::account::external::ExternalAdministrator;
 use sentinel_core::account::second_factor::SecondFactorProof;
 use sentinel_core::account::session::{AdminSession, Refresh, Refreshed, SessionId, SessionInForce, Whose};
 use sentinel_core::account::{
@@ -45,6 +46,16 @@ impl AccountStore for PostgresStore {
     ) -> Result<AdministratorAdded, StoreError> {
         run!(self, Scope::Change, |session| administrators::add(
             session, &new, &actor
+        ))
+    }
+
+    async fn admit_external(
+        &self,
+        external: ExternalAdministrator,
+        from: Actor,
+    ) -> Result<AdministratorAdded, StoreError> {
+        run!(self, Scope::Change, |session| administrators::admit_external(
+            session, &external, &from
         ))
     }
 

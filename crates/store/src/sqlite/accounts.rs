@@ -5,6 +5,7 @@ mod sessions;
 mod tokens;
 
 use async_trait::async_trait;
+use sentinel_core::account::external::ExternalAdministrator;
 use sentinel_core::account::second_factor::SecondFactorProof;
 use sentinel_core::account::session::{AdminSession, Refresh, Refreshed, SessionId, SessionInForce, Whose};
 use sentinel_core::account::{
@@ -40,6 +41,15 @@ impl AccountStore for SqliteStore {
         actor: Actor,
     ) -> Result<AdministratorAdded, StoreError> {
         self.write(move |connection| administrators::add(connection, &new, &actor))
+            .await
+    }
+
+    async fn admit_external(
+        &self,
+        external: ExternalAdministrator,
+        from: Actor,
+    ) -> Result<AdministratorAdded, StoreError> {
+        self.write(move |connection| administrators::admit_external(connection, &external, &from))
             .await
     }
 

@@ -16,7 +16,7 @@ use crate::routes::{self, Access};
 use crate::testing::{Console, SECRET, USERNAME, ip};
 
 /// Every route, and what it takes to call it; empty for everybody.
-const ROUTES: [(&str, &str); 58] = [
+const ROUTES: [(&str, &str); 61] = [
     ("DELETE /admin/api/account/second-factor", "account.own"),
     ("DELETE /admin/api/administrators/{id}", "administrators.manage"),
     ("DELETE /admin/api/sessions/{id}", "sessions.own"),
@@ -38,6 +38,9 @@ const ROUTES: [(&str, &str); 58] = [
     ("GET /admin/api/logs/by-reference/{reference}", "logs.read"),
     ("GET /admin/api/logs/export", "logs.read"),
     ("GET /admin/api/logs/tail", "logs.read"),
+    ("GET /admin/api/oidc", ""),
+    ("GET /admin/api/oidc/callback", ""),
+    ("GET /admin/api/oidc/start", ""),
     ("GET /admin/api/openapi.json", ""),
     ("GET /admin/api/session", "sessions.own"),
     ("GET /admin/api/sessions", "sessions.own"),

@@ -35,12 +35,12 @@ async fn an_administrator_is_added_signs_in_and_is_listed_after_the_configured_a
     assert_eq!(
         items[0],
         json!({"id": null, "name": USERNAME, "role": "owner", "is_configured": true, "has_second_factor": false,
-            "is_disabled": false, "created_at": null, "last_sign_in_at": null})
+            "is_disabled": false, "external": null, "created_at": null, "last_sign_in_at": null})
     );
     assert_eq!(
         items[1],
         json!({"id": added.body["id"], "name": "ann", "role": "operator", "is_configured": false,
-            "has_second_factor": false, "is_disabled": false, "created_at": START.rfc3339(),
+            "has_second_factor": false, "is_disabled": false, "external": null, "created_at": START.rfc3339(),
             "last_sign_in_at": START.rfc3339()})
     );
     for name in ["ann", "ANN", USERNAME, "Admin"] {

@@ -26,7 +26,8 @@ async fn a_session_says_who_and_what_one_may_do() {
     let answer = console.get("/admin/api/session").await;
     assert_eq!(
         answer.body["account"],
-        json!({"id": null, "name": USERNAME, "role": "owner", "has_second_factor": false, "is_configured": true})
+        json!({"id": null, "name": USERNAME, "role": "owner", "has_second_factor": false, "is_configured": true,
+            "is_external": false})
     );
     assert_eq!(answer.body["session"]["id"].as_str().map(str::len), Some(32));
     let id = console.add_administrator(Role::Viewer).await;
@@ -36,7 +37,8 @@ async fn a_session_says_who_and_what_one_may_do() {
         .await;
     assert_eq!(
         answer.body["account"],
-        json!({"id": id, "name": "viewer", "role": "viewer", "has_second_factor": false, "is_configured": false})
+        json!({"id": id, "name": "viewer", "role": "viewer", "has_second_factor": false, "is_configured": false,
+            "is_external": false})
     );
     let permissions = answer.body["permissions"].as_array().expect("a list");
     assert!(

@@ -72,6 +72,17 @@ const CASES: &[(&str, &str, &str)] = &[
         "sentinel.example.com",
     ),
     ("admin.addresses_for_viewers", "masked", "none"),
+    // It needs the others beside it.
+    ("admin.oidc_issuer", "", ""),
+    ("admin.oidc_client_id", "sentinel", "a\tb"),
+    ("admin.oidc_client_secret", "hunter2", "a\tb"),
+    ("admin.oidc_name", "Keycloak", "a\tb"),
+    ("admin.oidc_scopes", "openid,groups", "profile"),
+    ("admin.oidc_role_claim", "realm_access.roles", "a\tb"),
+    ("admin.oidc_owners", "admins,Ops and more", "a\tb"),
+    ("admin.oidc_operators", "ops", "a\tb"),
+    ("admin.oidc_viewers", "staff", "a\tb"),
+    ("admin.oidc_ca_file", "", "/nonexistent/ca.pem"),
     ("store.data_dir", "/var/lib/sentinel", ""),
     (
         "store.pg_dsn",

@@ -1,5 +1,6 @@
 //! Administrators and their second factors. A change locks the row, judges and writes in one transaction.
 
+use sentinel_core::account::external::{ExternalAdministrator, ExternalIdentity};
 use sentinel_core::account::second_factor::{SealedSecret, SecondFactor, SecondFactorProof};
 use sentinel_core::account::{
     ADMINISTRATORS_MAX, Administrator, AdministratorChange, AdministratorId, AdministratorName,
@@ -10,7 +11,7 @@ use sentinel_core::ports::AdministratorAdded;
 use sentinel_core::time::Timestamp;
 use tokio_postgres::Row;
 
-use crate::account_records::{join_digests, split_digests};
+use crate::account_records::{external, join_digests, split_digests};
 use crate::postgres::connector::Session;
 use crate::postgres::events;
 use crate::postgres::failure::Failure;
@@ -18,7 +19,7 @@ use crate::postgres::rows::{self, column};
 use crate::postgres::values::{self, Moment};
 
 const SELECT: &str = "SELECT id, name, role, password_hash, is_disabled, second_factor, second_factor_step, recovery, \
-     pending_second_factor, created_at, last_sign_in_at FROM administrators";
+     pending_second_factor, created_at, last_sign_in_at, issuer, subject FROM administrators";
 
 pub(super) async fn all(session: &Session) -> Result<Vec<Administrator>, Failure> {
     let select = format!("{SELECT} ORDER BY id LIMIT {ADMINISTRATORS_MAX}");
@@ -52,30 +53,92 @@ pub(super) async fn add(
     new: &NewAdministrator,
     actor: &Actor,
 ) -> Result<AdministratorAdded, Failure> {
-    // One at a time, so that they are counted right; those who read do not wait.
-    rows::execute(
-        session,
-        "LOCK TABLE administrators IN SHARE ROW EXCLUSIVE MODE",
-        &[],
-    )
-    .await?;
-    let taken =
-        "SELECT id FROM administrators WHERE lower(name COLLATE \"C\") = lower($1::text COLLATE \"C\")";
-    let name = new.name.as_str();
-    if rows::first(session, taken, &[&name]).await?.is_some() {
+    lock(session).await?;
+    if is_taken(session, &new.name).await? {
         return Ok(AdministratorAdded::NameTaken);
     }
-    let count: i64 = rows::single(session, "SELECT count(*) FROM administrators").await?;
-    if usize::try_from(count).is_ok_and(|count| count >= ADMINISTRATORS_MAX) {
+    if is_full(session).await? {
         return Ok(AdministratorAdded::Full);
     }
-    let insert = "INSERT INTO administrators (name, role, password_hash, is_disabled, second_factor_step, recovery, created_at) \
-         VALUES ($1, $2, $3, false, 0, '', $4) RETURNING id";
+    let added = insert(session, new, None, actor.at).await?;
+    let event = administrator_event("add_administrator", actor, None, Some(&added));
+    events::append(session, &event).await?;
+    Ok(AdministratorAdded::Done(Box::new(added)))
+}
+
+pub(super) async fn admit_external(
+    session: &Session,
+    external: &ExternalAdministrator,
+    from: &Actor,
+) -> Result<AdministratorAdded, Failure> {
+    lock(session).await?;
+    let identity = &external.identity;
+    let select = format!("{SELECT} WHERE issuer = $1 AND subject = $2 FOR UPDATE");
+    let values: &rows::Values<'_> = &[&identity.issuer(), &identity.subject()];
+    let row = rows::first(session, &select, values).await?;
+    let before = row.as_ref().map(read).transpose()?;
+    let after = if let Some(before) = &before {
+        let Some(after) = external.renewed(before) else {
+            return Ok(AdministratorAdded::Done(Box::new(before.clone())));
+        };
+        put(session, &after).await?;
+        after
+    } else if is_full(session).await? {
+        return Ok(AdministratorAdded::Full);
+    } else {
+        let [name, distinct] = external.names();
+        let name = if is_taken(session, &name).await? {
+            distinct
+        } else {
+            name
+        };
+        if is_taken(session, &name).await? {
+            return Ok(AdministratorAdded::NameTaken);
+        }
+        let new = NewAdministrator {
+            name,
+            role: external.role,
+            password: StoredPasswordHash::new(String::new()),
+        };
+        insert(session, &new, Some(identity), from.at).await?
+    };
+    let event = ExternalAdministrator::event(from, before.as_ref(), &after);
+    events::append(session, &event).await?;
+    Ok(AdministratorAdded::Done(Box::new(after)))
+}
+
+/// One is added at a time, so that they are counted right; those who read do not wait.
+async fn lock(session: &Session) -> Result<(), Failure> {
+    let lock = "LOCK TABLE administrators IN SHARE ROW EXCLUSIVE MODE";
+    rows::execute(session, lock, &[]).await.map(drop)
+}
+
+async fn is_taken(session: &Session, name: &AdministratorName) -> Result<bool, Failure> {
+    let taken =
+        "SELECT id FROM administrators WHERE lower(name COLLATE \"C\") = lower($1::text COLLATE \"C\")";
+    Ok(rows::first(session, taken, &[&name.as_str()]).await?.is_some())
+}
+
+async fn is_full(session: &Session) -> Result<bool, Failure> {
+    let count: i64 = rows::single(session, "SELECT count(*) FROM administrators").await?;
+    Ok(usize::try_from(count).is_ok_and(|count| count >= ADMINISTRATORS_MAX))
+}
+
+async fn insert(
+    session: &Session,
+    new: &NewAdministrator,
+    identity: Option<&ExternalIdentity>,
+    at: Timestamp,
+) -> Result<Administrator, Failure> {
+    let insert = "INSERT INTO administrators (name, role, password_hash, is_disabled, second_factor_step, recovery, created_at, \
+         issuer, subject) VALUES ($1, $2, $3, false, 0, '', $4, $5, $6) RETURNING id";
     let values: &rows::Values<'_> = &[
-        &name,
+        &new.name.as_str(),
         &new.role.as_str(),
         &new.password.expose(),
-        &Moment(actor.at),
+        &Moment(at),
+        &identity.map(ExternalIdentity::issuer),
+        &identity.map(ExternalIdentity::subject),
     ];
     let id: Option<i64> = match rows::first(session, insert, values).await? {
         Some(row) => column(&row, "id")?,
@@ -83,10 +146,7 @@ pub(super) async fn add(
     };
     let missing = || Failure::damaged("administrators.id");
     let id = AdministratorId(id.ok_or_else(missing)?);
-    let added = by_id(session, id).await?.ok_or_else(missing)?;
-    let event = administrator_event("add_administrator", actor, None, Some(&added));
-    events::append(session, &event).await?;
-    Ok(AdministratorAdded::Done(Box::new(added)))
+    by_id(session, id).await?.ok_or_else(missing)
 }
 
 pub(super) async fn change(
@@ -182,10 +242,12 @@ fn read(row: &Row) -> Result<Administrator, Failure> {
     let last_sign_in_at: Option<Moment> = column(row, "last_sign_in_at")?;
     Ok(Administrator {
         id: AdministratorId(column(row, "id")?),
-        name: AdministratorName::new(column(row, "name")?)
+        name: AdministratorName::stored(column(row, "name")?)
             .ok_or_else(|| Failure::damaged("administrators.name"))?,
         role: role(row)?,
         password: StoredPasswordHash::new(column(row, "password_hash")?),
+        external: external(column(row, "issuer")?, column(row, "subject")?)
+            .map_err(|()| Failure::damaged("administrators.issuer"))?,
         is_disabled: column(row, "is_disabled")?,
         second_factor: secret.map(|secret| SecondFactor {
             secret: SealedSecret::new(secret),

@@ -82,7 +82,7 @@ pub(super) async fn refresh(session: &Session, refresh: &Refresh) -> Result<Refr
     let Some(found) = with_holder(session, row, refresh.now).await? else {
         return Ok(Refreshed::Gone);
     };
-    let refreshed = found.session.refresh(refresh);
+    let refreshed = found.refresh(refresh);
     match &refreshed {
         Refreshed::Done(after) => {
             let update = "UPDATE admin_sessions SET generation = $2, client_ip = $3, refreshed_at = $4, last_seen_at = $5, \

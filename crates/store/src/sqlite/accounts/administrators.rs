@@ -1,6 +1,7 @@
 //! Administrators and their second factors. A change reads, judges and writes in the writer's transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use sentinel_core::account::external::{ExternalAdministrator, ExternalIdentity};
 use sentinel_core::account::second_factor::{SealedSecret, SecondFactor, SecondFactorProof};
 use sentinel_core::account::{
     ADMINISTRATORS_MAX, Administrator, AdministratorChange, AdministratorId, AdministratorName,
@@ -10,12 +11,12 @@ use sentinel_core::event::Actor;
 use sentinel_core::ports::AdministratorAdded;
 use sentinel_core::time::Timestamp;
 
-use crate::account_records::{join_digests, split_digests};
+use crate::account_records::{external, join_digests, split_digests};
 use crate::sqlite::failure::Failure;
 use crate::sqlite::{events, rows};
 
 const SELECT: &str = "SELECT id, name, role, password_hash, is_disabled, second_factor, second_factor_step, recovery, \
-     pending_second_factor, created_at, last_sign_in_at FROM administrators";
+     pending_second_factor, created_at, last_sign_in_at, issuer, subject FROM administrators";
 
 pub(super) fn all(connection: &Connection) -> Result<Vec<Administrator>, Failure> {
     connection
@@ -39,37 +40,94 @@ pub(super) fn add(
     new: &NewAdministrator,
     actor: &Actor,
 ) -> Result<AdministratorAdded, Failure> {
-    let is_taken = connection
-        .prepare_cached("SELECT 1 FROM administrators WHERE name = ? COLLATE NOCASE")?
-        .exists([new.name.as_str()])?;
-    if is_taken {
+    if is_taken(connection, &new.name)? {
         return Ok(AdministratorAdded::NameTaken);
     }
-    let count: i64 = rows::single(connection, "SELECT count(*) FROM administrators")?;
-    if usize::try_from(count).is_ok_and(|count| count >= ADMINISTRATORS_MAX) {
+    if is_full(connection)? {
         return Ok(AdministratorAdded::Full);
     }
+    let added = insert(connection, new, None, actor.at)?;
+    events::append(
+        connection,
+        &administrator_event("add_administrator", actor, None, Some(&added)),
+    )?;
+    Ok(AdministratorAdded::Done(Box::new(added)))
+}
+
+pub(super) fn admit_external(
+    connection: &Connection,
+    external: &ExternalAdministrator,
+    from: &Actor,
+) -> Result<AdministratorAdded, Failure> {
+    let identity = &external.identity;
+    let select = format!("{SELECT} WHERE issuer = ?1 AND subject = ?2");
+    let before = rows::first(connection, &select, [identity.issuer(), identity.subject()], read)?;
+    let after = if let Some(before) = &before {
+        let Some(after) = external.renewed(before) else {
+            return Ok(AdministratorAdded::Done(Box::new(before.clone())));
+        };
+        put(connection, &after)?;
+        after
+    } else if is_full(connection)? {
+        return Ok(AdministratorAdded::Full);
+    } else {
+        let [name, distinct] = external.names();
+        let name = if is_taken(connection, &name)? {
+            distinct
+        } else {
+            name
+        };
+        if is_taken(connection, &name)? {
+            return Ok(AdministratorAdded::NameTaken);
+        }
+        let new = NewAdministrator {
+            name,
+            role: external.role,
+            password: StoredPasswordHash::new(String::new()),
+        };
+        insert(connection, &new, Some(identity), from.at)?
+    };
+    events::append(
+        connection,
+        &ExternalAdministrator::event(from, before.as_ref(), &after),
+    )?;
+    Ok(AdministratorAdded::Done(Box::new(after)))
+}
+
+fn is_taken(connection: &Connection, name: &AdministratorName) -> Result<bool, Failure> {
+    let mut named =
+        connection.prepare_cached("SELECT 1 FROM administrators WHERE name = ? COLLATE NOCASE")?;
+    Ok(named.exists([name.as_str()])?)
+}
+
+fn is_full(connection: &Connection) -> Result<bool, Failure> {
+    let count: i64 = rows::single(connection, "SELECT count(*) FROM administrators")?;
+    Ok(usize::try_from(count).is_ok_and(|count| count >= ADMINISTRATORS_MAX))
+}
+
+fn insert(
+    connection: &Connection,
+    new: &NewAdministrator,
+    identity: Option<&ExternalIdentity>,
+    at: Timestamp,
+) -> Result<Administrator, Failure> {
     let id: i64 = connection
         .prepare_cached(
-            "INSERT INTO administrators (name, role, password_hash, is_disabled, second_factor_step, recovery, created_at) \
-             VALUES (?, ?, ?, 0, 0, x'', ?) RETURNING id",
+            "INSERT INTO administrators (name, role, password_hash, is_disabled, second_factor_step, recovery, created_at, \
+             issuer, subject) VALUES (?, ?, ?, 0, 0, x'', ?, ?, ?) RETURNING id",
         )?
         .query_row(
             params![
                 new.name.as_str(),
                 new.role.as_str(),
                 new.password.expose(),
-                actor.at.unix_ms()
+                at.unix_ms(),
+                identity.map(ExternalIdentity::issuer),
+                identity.map(ExternalIdentity::subject),
             ],
             |row| row.get(0),
         )?;
-    let added =
-        by_id(connection, AdministratorId(id))?.ok_or_else(|| Failure::damaged("administrators.id"))?;
-    events::append(
-        connection,
-        &administrator_event("add_administrator", actor, None, Some(&added)),
-    )?;
-    Ok(AdministratorAdded::Done(Box::new(added)))
+    by_id(connection, AdministratorId(id))?.ok_or_else(|| Failure::damaged("administrators.id"))
 }
 
 pub(super) fn change(
@@ -179,11 +237,14 @@ fn read(row: &Row<'_>) -> Result<Administrator, Failure> {
     let recovery: Vec<u8> = row.get("recovery")?;
     let recovery = split_digests(&recovery).ok_or_else(|| Failure::damaged("administrators.recovery"))?;
     let last_step = row.get("second_factor_step")?;
+    let (issuer, subject): (Option<String>, Option<String>) = (row.get("issuer")?, row.get("subject")?);
     Ok(Administrator {
         id: AdministratorId(row.get("id")?),
-        name: AdministratorName::new(&name).ok_or_else(|| Failure::damaged("administrators.name"))?,
+        name: AdministratorName::stored(&name).ok_or_else(|| Failure::damaged("administrators.name"))?,
         role: role(&role_word, "administrators.role")?,
         password: StoredPasswordHash::new(row.get("password_hash")?),
+        external: external(issuer.as_deref(), subject.as_deref())
+            .map_err(|()| Failure::damaged("administrators.issuer"))?,
         is_disabled: row.get("is_disabled")?,
         second_factor: secret.map(|secret| SecondFactor {
             secret: SealedSecret::new(secret),

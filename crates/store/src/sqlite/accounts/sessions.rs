@@ -72,7 +72,7 @@ pub(super) fn refresh(connection: &Connection, refresh: &Refresh) -> Result<Refr
     let Some(found) = in_force(connection, refresh.id, refresh.now)? else {
         return Ok(Refreshed::Gone);
     };
-    let refreshed = found.session.refresh(refresh);
+    let refreshed = found.refresh(refresh);
     match &refreshed {
         Refreshed::Done(session) => {
             connection
