@@ -19,6 +19,7 @@ use sentinel_core::ports::{
 };
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
 use sentinel_proxy::{Dependencies, Engine, StartError};
+use sentinel_store::shared::ABSENT_LIFE;
 use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
@@ -29,7 +30,7 @@ use crate::diagnostics::InstallationDiagnostics;
 use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
 use crate::keys::InstallationKeys;
 use crate::metrics::{ChannelMetrics, LiveOnWorkers, Metrics, TrafficMetrics};
-use crate::secrets::{self, Secrets, SecretsError, SharingError};
+use crate::secrets::{self, Agreed, Secrets, SecretsError, SharingError};
 use crate::settings::LiveSettings;
 use crate::stores::{Authority, Stores, StoresError};
 use admin_task::AdminTask;
@@ -290,8 +291,20 @@ async fn prepare_secrets(
     now: Timestamp,
 ) -> Result<Secrets, AppError> {
     let secrets = secrets::prepare(config, &authority.checked_by().await?)?;
-    if authority.is_shared {
-        secrets::agree(&secrets.check, &*authority.settings, now).await?;
+    let agreed = secrets::agree_on(&secrets.hasher, config, authority, now).await?;
+    if agreed == Agreed::Changed {
+        tracing::warn!("the HMAC secret was changed: bindings move to it with their keys' next use");
+        // Other replicas may hold for so long that a key has no binding.
+        tokio::time::sleep(ABSENT_LIFE).await;
+    }
+    if let Some(previous) = &secrets.sealing_previous {
+        sentinel_admin::reseal_second_factors(&*authority.accounts, (&secrets.sealing, previous), now).await?;
+        let left = secrets::under_others(&secrets.hasher, authority).await?;
+        tracing::info!(
+            active = left.active,
+            banned = left.banned,
+            "bindings that lie under the HMAC secret before"
+        );
     }
     secrets
         .warnings

@@ -18,6 +18,7 @@ mod intercepts;
 mod ports;
 mod rows;
 mod schema;
+mod secrets;
 mod settings;
 mod threads;
 mod top;
@@ -33,6 +34,7 @@ use sentinel_core::ports::StoreError;
 use tokio::sync::oneshot;
 
 use crate::error::OpenError;
+use crate::secret::OwnSecret;
 use failure::Failure;
 use threads::Threads;
 
@@ -56,6 +58,7 @@ pub const HEALTH_WAIT_MAX: Duration = Duration::from_secs(3);
 pub struct SqliteStore {
     threads: Arc<Threads>,
     path: Arc<Path>,
+    own: OwnSecret,
 }
 
 /// What a migration did.
@@ -81,6 +84,7 @@ impl SqliteStore {
         Ok(Self {
             threads: Arc::new(threads),
             path: Arc::from(PathBuf::from(path)),
+            own: OwnSecret::default(),
         })
     }
 

@@ -9,7 +9,9 @@ use data_encoding::{BASE32, BASE32_NOPAD};
 use sentinel_core::account::second_factor::{
     RECOVERY_CODES_MAX, SealedSecret, SecondFactor, SecondFactorProof,
 };
-use sentinel_core::account::{AdministratorId, SecretDigest};
+use sentinel_core::account::{AdministratorChange, AdministratorId, SecretDigest};
+use sentinel_core::event::Actor;
+use sentinel_core::ports::{AccountStore, StoreError};
 use sentinel_core::time::Timestamp;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -51,6 +53,36 @@ impl fmt::Debug for SealingSecret {
     }
 }
 
+/// Seals every second factor anew that was sealed under the secret before: after that nobody needs that one. What neither opens is left.
+pub async fn reseal_second_factors(
+    accounts: &dyn AccountStore,
+    (current, previous): (&SealingSecret, &SealingSecret),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let [current, previous] = [current, previous].map(SecondFactors::new);
+    for administrator in accounts.administrators().await? {
+        let Some(factor) = &administrator.second_factor else {
+            continue;
+        };
+        if current.open(administrator.id, &factor.secret).is_some() {
+            continue;
+        }
+        let secret = previous.open(administrator.id, &factor.secret);
+        let Some(sealed) = secret.and_then(|secret| current.seal(administrator.id, &secret)) else {
+            tracing::warn!(administrator = %administrator.name, "a second factor cannot be sealed anew");
+            continue;
+        };
+        let actor = Actor {
+            name: "system".to_owned(),
+            client_ip: None,
+            at: now,
+        };
+        let change = AdministratorChange::ResealSecondFactor(sealed);
+        accounts.change_administrator(administrator.id, change, actor).await?;
+    }
+    Ok(())
+}
+
 /// A secret that was just made: sealed, and as the administrator's program takes it. Does not print.
 pub(crate) struct Offer {
     pub(crate) sealed: SealedSecret,
@@ -71,6 +103,14 @@ impl SecondFactors {
     /// A new secret for this administrator; none without randomness.
     pub(crate) fn offer(&self, administrator: AdministratorId) -> Option<Offer> {
         let secret = random::<SECRET_BYTES>()?;
+        Some(Offer {
+            sealed: self.seal(administrator, &*secret)?,
+            secret: Zeroizing::new(BASE32.encode(&*secret)),
+        })
+    }
+
+    /// Sealed for this administrator; none without randomness.
+    fn seal(&self, administrator: AdministratorId, secret: &[u8]) -> Option<SealedSecret> {
         let nonce = random::<NONCE_LEN>()?;
         let mut sealed = secret.to_vec();
         self.0
@@ -81,10 +121,7 @@ impl SecondFactors {
             )
             .ok()?;
         sealed.splice(0..0, nonce.iter().copied());
-        Some(Offer {
-            sealed: SealedSecret::new(sealed),
-            secret: Zeroizing::new(BASE32.encode(&*secret)),
-        })
+        Some(SealedSecret::new(sealed))
     }
 
     /// The step of the code, if it is one of now for this secret.

@@ -35,6 +35,10 @@ pub(crate) struct Config {
     pub(crate) live: LiveConfig,
     /// Under which keys are hashed; made at first start when none.
     pub(crate) hmac_secret: Option<Secret>,
+    /// The one before, while bindings lie under it.
+    pub(crate) hmac_secret_previous: Option<Secret>,
+    /// The one whose bindings count no more.
+    pub(crate) hmac_secret_given_up: Option<SecretMark>,
     /// Console and API.
     pub(crate) admin: AdminConfig,
     /// Where bindings are kept.

@@ -6,7 +6,7 @@ use sentinel_alerts::watch::MakeCounters;
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
     AccountStore, AdminEventStore, AnswerStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Health,
-    InterceptRetention, InterceptStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
+    InterceptRetention, InterceptStore, SecretStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::counting::MemoryCounters;
@@ -28,6 +28,7 @@ pub(crate) struct Authority {
     pub(crate) audit: Arc<dyn AuditStore>,
     pub(crate) answers: Arc<dyn AnswerStore>,
     pub(crate) settings: Arc<dyn SettingStore>,
+    pub(crate) secrets: Arc<dyn SecretStore>,
     pub(crate) archive: Arc<dyn ArchiveStore>,
     pub(crate) transfer: Arc<dyn TransferStore>,
     pub(crate) traffic: Arc<dyn TrafficStore>,
@@ -143,6 +144,7 @@ impl Authority {
             + AuditStore
             + AnswerStore
             + SettingStore
+            + SecretStore
             + ArchiveStore
             + TransferStore
             + TrafficStore
@@ -164,6 +166,7 @@ impl Authority {
             audit: shared.clone(),
             answers: shared.clone(),
             settings: shared.clone(),
+            secrets: shared.clone(),
             archive: shared.clone(),
             transfer: shared.clone(),
             traffic: shared.clone(),

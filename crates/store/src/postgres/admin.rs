@@ -22,6 +22,7 @@ use super::values::{self, Moment};
 use super::{archive, bindings, events, transfer};
 use crate::bounds::page_rows;
 use crate::change;
+use crate::secret::OwnSecret;
 
 /// The last use in milliseconds, where every binding has one: as `BindingOrder::place` counts it.
 const LAST_USED: &str = "coalesce(round(extract(epoch FROM last_used_at) * 1000)::bigint, -1)";
@@ -118,10 +119,11 @@ fn by_status(rows: &[Row]) -> Result<BindingCounts, Failure> {
 /// A key that has a binding keeps it.
 pub(super) async fn create(
     session: &Session,
+    own: &OwnSecret,
     new: &MovedBinding,
     actor: &Actor,
 ) -> Result<Option<BindingRecord>, Failure> {
-    if transfer::take_binding(session, new, Existing::Keep, false, actor.at).await? != Taken::Added {
+    if transfer::take_binding(session, own, new, Existing::Keep, false, actor.at).await? != Taken::Added {
         return Ok(None);
     }
     let Some(id) = bindings::id_of(session, &new.fingerprint).await? else {

@@ -20,6 +20,7 @@ use super::rows::{self, SELECT_RECORD};
 use super::{archive, bindings, events, transfer};
 use crate::bounds::page_rows;
 use crate::change;
+use crate::secret::OwnSecret;
 
 pub(super) fn list(
     connection: &Connection,
@@ -177,10 +178,11 @@ fn grouped(connection: &Connection, statement: &str, values: Vec<Value>) -> Resu
 /// A key that has a binding keeps it.
 pub(super) fn create(
     connection: &Connection,
+    own: &OwnSecret,
     new: &MovedBinding,
     actor: &Actor,
 ) -> Result<Option<BindingRecord>, Failure> {
-    if transfer::take_binding(connection, new, Existing::Keep, false)? != Taken::Added {
+    if transfer::take_binding(connection, own, new, Existing::Keep, false)? != Taken::Added {
         return Ok(None);
     }
     let made = bindings::by_fingerprint(connection, &new.fingerprint)?;
