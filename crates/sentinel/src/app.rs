@@ -298,7 +298,8 @@ async fn prepare_secrets(
         tokio::time::sleep(ABSENT_LIFE).await;
     }
     if let Some(previous) = &secrets.sealing_previous {
-        sentinel_admin::reseal_second_factors(&*authority.accounts, (&secrets.sealing, previous), now).await?;
+        sentinel_admin::reseal_second_factors(&*authority.accounts, (&secrets.sealing, previous), now)
+            .await?;
         let left = secrets::under_others(&secrets.hasher, authority).await?;
         tracing::info!(
             active = left.active,

@@ -212,9 +212,7 @@ pub(crate) fn hasher_if_any(
         Some(secret) => Some(secret.clone()),
         None => kept(&folder, HMAC_FILE)?,
     };
-    let hasher = secret
-        .map(|secret| both(&folder, config, &secret))
-        .transpose()?;
+    let hasher = secret.map(|secret| both(&folder, config, &secret)).transpose()?;
     Ok(hasher.map(|hasher| {
         let check = check_value(&hasher);
         (hasher, check)

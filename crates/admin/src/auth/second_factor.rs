@@ -78,7 +78,9 @@ pub async fn reseal_second_factors(
             at: now,
         };
         let change = AdministratorChange::ResealSecondFactor(sealed);
-        accounts.change_administrator(administrator.id, change, actor).await?;
+        accounts
+            .change_administrator(administrator.id, change, actor)
+            .await?;
     }
     Ok(())
 }

@@ -108,7 +108,10 @@ async fn refuse_unknown(
     authority: &Authority,
     folder_check: Option<&Secret>,
 ) -> Result<(), SharingError> {
-    let known = [Some(hasher.check().mark()), hasher.previous_check().map(|check| check.mark())];
+    let known = [
+        Some(hasher.check().mark()),
+        hasher.previous_check().map(|check| check.mark()),
+    ];
     for (mark, BindingCounts { active, banned }) in by_mark(hasher, authority, folder_check).await? {
         if known.contains(&Some(mark)) || active + banned == 0 {
             continue;
@@ -171,7 +174,8 @@ impl Agreement<'_> {
                 at: now,
             };
             let changes = changes.into_iter().collect();
-            if let SettingsChanged::Done(_) = settings.change_settings(stored.version, changes, actor).await? {
+            if let SettingsChanged::Done(_) = settings.change_settings(stored.version, changes, actor).await?
+            {
                 return Ok(agreed);
             }
         }

@@ -158,8 +158,12 @@ mod tests {
         assert_eq!(stored.version, 2, "changed once");
         let first = Value::from(first.expect("it was written down").expose()).to_string();
         assert_eq!(stored.values.get(HMAC_UNMARKED_SETTING), Some(&first));
-        start(&replica(&folder(), b), &store).await.expect("the current one");
-        start(&replica(&folder(), a), &store).await.expect_err("the one before");
+        start(&replica(&folder(), b), &store)
+            .await
+            .expect("the current one");
+        start(&replica(&folder(), a), &store)
+            .await
+            .expect_err("the one before");
         let (other, _folder) = with("another-secret-of-nobody", "0123456789abcdeX");
         start(&other, &store).await.expect_err("neither of them");
     }

@@ -6,7 +6,8 @@ use sentinel_alerts::watch::MakeCounters;
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
     AccountStore, AdminEventStore, AnswerStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Health,
-    InterceptRetention, InterceptStore, SecretStore, SettingStore, StoreError, TrafficStore, TransferStore, UseStore,
+    InterceptRetention, InterceptStore, SecretStore, SettingStore, StoreError, TrafficStore, TransferStore,
+    UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::counting::MemoryCounters;
