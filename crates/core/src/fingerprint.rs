@@ -155,6 +155,20 @@ impl fmt::Debug for SecretCheck {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SecretMark(pub i64);
 
+impl SecretMark {
+    /// 16 lower-case hexadecimal digits.
+    pub fn text(self) -> String {
+        format!("{:016x}", self.0)
+    }
+
+    /// From what [`SecretMark::text`] gave; none for anything else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let is_one = text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| is_one)?;
+        Some(Self(number.cast_signed()))
+    }
+}
+
 /// Makes fingerprints under one secret, and, while an installation goes over from one secret to another, under the other one, too. Cloning
 /// copies the prepared state; hashing allocates nothing.
 #[derive(Clone)]

@@ -20,7 +20,7 @@ use sentinel_core::fingerprint::{FingerprintHasher, NormalisedKey, SECRET_BYTES_
 use crate::config::{AdminPassword, Config, Secret};
 use files::SecretsFolder;
 
-pub(crate) use rotation::{Agreed, agree_on, under_others, unmarked_mark};
+pub(crate) use rotation::{Agreed, agree_on, left_behind, under_others, unmarked_mark};
 pub(crate) use shared::{SharingError, check_in};
 
 /// Holds the secret under which keys are hashed.
@@ -47,8 +47,6 @@ const PASSWORD_CHARACTERS: usize = 20;
 pub(crate) struct Secrets {
     /// Hashes keys under the HMAC secret.
     pub(crate) hasher: FingerprintHasher,
-    /// Tells the HMAC secret from any other without telling it.
-    pub(crate) check: Secret,
     /// Signs sessions.
     pub(crate) jwt: JwtSecret,
     /// Seals second factors.
@@ -177,7 +175,6 @@ pub(crate) fn prepare(config: &Config, checked_by: &CheckedBy) -> Result<Secrets
         );
     }
     Ok(Secrets {
-        check: check_value(&hasher),
         sealing: sealing(hashed(&hasher, SECOND_FACTORS_TEXT))?,
         sealing_previous: hashed_before(&hasher, SECOND_FACTORS_TEXT)
             .map(sealing)

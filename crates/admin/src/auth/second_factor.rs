@@ -69,7 +69,10 @@ pub async fn reseal_second_factors(
         }
         let secret = previous.open(administrator.id, &factor.secret);
         let Some(sealed) = secret.and_then(|secret| current.seal(administrator.id, &secret)) else {
-            tracing::warn!(administrator = %administrator.name, "a second factor cannot be sealed anew");
+            tracing::warn!(
+                administrator = administrator.name.as_str(),
+                "a second factor cannot be sealed anew"
+            );
             continue;
         };
         let actor = Actor {

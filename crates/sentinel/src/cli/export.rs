@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sentinel_core::ports::TransferKind;
+use sentinel_core::ports::{TransferItem, TransferKind};
 use sentinel_core::time::Clock;
 use sentinel_store::transfer::{Header, Line};
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
+use sentinel_core::fingerprint::SecretMark;
 use sentinel_core::network::Network;
 use sentinel_core::policy::Rules;
 use sentinel_core::profile::Profile;

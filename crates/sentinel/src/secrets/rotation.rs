@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::files::SecretsFolder;
 use super::shared::{ATTEMPTS_MAX, SharingError, check_in};
-use super::{HMAC_CHECK_FILE, SecretsError, check_value};
+use super::{HMAC_CHECK_FILE, SecretsError, check_value, hasher_if_any};
 use crate::config::{Config, Secret};
 use crate::stores::Authority;
 
@@ -70,6 +70,17 @@ pub(crate) async fn under_others(
     Ok(counts)
 }
 
+/// The same for whoever only looks; none while there is no secret.
+pub(crate) async fn left_behind(
+    config: &Config,
+    authority: &Authority,
+) -> Result<BindingCounts, SharingError> {
+    match hasher_if_any(config, &authority.checked_by().await?)? {
+        Some((hasher, _)) => Ok(under_others(&hasher, authority).await?),
+        None => Ok(BindingCounts::default()),
+    }
+}
+
 /// The bindings by their secret; those without a mark lie under the secret that was the first one.
 async fn by_mark(
     hasher: &FingerprintHasher,
@@ -116,7 +127,7 @@ async fn refuse_unknown(
         if known.contains(&Some(mark)) || active + banned == 0 {
             continue;
         }
-        let mark_text = format!("{:016x}", mark.0);
+        let mark_text = mark.text();
         if config.hmac_secret_given_up == Some(mark) {
             tracing::warn!(active, banned, mark = %mark_text, "bindings lie under a secret that was given up: they count no more");
             continue;

@@ -89,7 +89,7 @@ mod tests {
         let secret = "0123456789abcdef0123456789abcdef";
         let first = start(&replica(&one, secret), &store).await.expect("the first");
         let second = start(&replica(&other, secret), &store).await.expect("the same");
-        assert_eq!(first.check, second.check);
+        assert_eq!(first.hasher.check(), second.hasher.check());
         assert_eq!(store.settings().await.expect("memory works").version, 1);
         // What signs sessions follows from it, and is neither the secret nor what is written down.
         let jwt = std::fs::read_dir(one.path().join("secrets")).expect("a folder");

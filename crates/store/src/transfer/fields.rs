@@ -23,9 +23,7 @@ pub(super) fn fingerprint(text: &str) -> Result<KeyFingerprint, LineError> {
 }
 
 pub(super) fn secret(text: &str) -> Result<SecretMark, LineError> {
-    let mark = u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16);
-    mark.map(|mark| SecretMark(mark.cast_signed()))
-        .ok_or_else(|| wrong("secret", "16 hexadecimal digits"))
+    SecretMark::from_text(text).ok_or_else(|| wrong("secret", "16 hexadecimal digits"))
 }
 
 pub(super) fn hint(text: String) -> Result<KeyHint, LineError> {

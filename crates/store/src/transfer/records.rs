@@ -6,7 +6,7 @@ use sentinel_core::binding::{
 };
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{AdminEvent, InterceptOutcome, Reference};
-use sentinel_core::fingerprint::KeyHint;
+use sentinel_core::fingerprint::{KeyHint, SecretMark};
 use sentinel_core::network::Network;
 use sentinel_core::policy::PolicyOverride;
 use sentinel_core::ports::{ArchivedBinding, MovedBinding};
@@ -51,7 +51,7 @@ impl From<&MovedBinding> for Binding {
         Self {
             fingerprint: hexadecimal(&binding.fingerprint),
             previous_fingerprint: binding.previous.as_ref().map(hexadecimal),
-            secret: binding.secret.map(|mark| format!("{:016x}", mark.0)),
+            secret: binding.secret.map(SecretMark::text),
             hint: binding.hint.as_str().to_owned(),
             status: binding.status.as_str().to_owned(),
             networks: binding.networks.iter().map(Network::to_string).collect(),
