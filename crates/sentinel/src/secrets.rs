@@ -264,10 +264,14 @@ fn hasher(
         None => kept_or_made(folder, HMAC_FILE)?,
     };
     let hasher = both(folder, config, &secret)?;
-    let is_in_folder = matches!(checked_by, CheckedBy::Folder { .. });
-    // A change is written down once the store knows of it.
-    if is_in_folder && folder.read(HMAC_CHECK_FILE)?.is_none() {
-        folder.replace(HMAC_CHECK_FILE, &check_value(&hasher))?;
+    if let CheckedBy::Folder { has_bindings } = checked_by {
+        let check = check_value(&hasher);
+        let kept = folder.read(HMAC_CHECK_FILE)?;
+        // While there are bindings, a change is written down once the store knows of it.
+        let is_first = kept.is_none() || !has_bindings;
+        if is_first && kept.as_ref() != Some(&check) {
+            folder.replace(HMAC_CHECK_FILE, &check)?;
+        }
     }
     Ok(hasher)
 }

@@ -239,6 +239,10 @@ fn random<const COUNT: usize>() -> Option<Zeroizing<[u8; COUNT]>> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use sentinel_core::account::memory::MemoryAccounts;
+    use sentinel_core::account::{AdministratorName, NewAdministrator, Role, StoredPasswordHash};
+    use sentinel_core::ports::AdministratorAdded;
+
     use super::*;
 
     const ANN: AdministratorId = AdministratorId(1);
@@ -256,6 +260,51 @@ pub(crate) mod tests {
 
     fn shown(text: &str) -> Password {
         Password::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn after_the_secret_was_changed_the_same_codes_are_good() {
+        let accounts = MemoryAccounts::default();
+        let actor = || Actor {
+            name: "root".to_owned(),
+            client_ip: None,
+            at: NOW,
+        };
+        let new = NewAdministrator {
+            name: AdministratorName::new("ann").expect("a name"),
+            role: Role::Owner,
+            password: StoredPasswordHash::new("$argon2id$x".to_owned()),
+        };
+        let AdministratorAdded::Done(ann) = accounts
+            .add_administrator(new, actor())
+            .await
+            .expect("memory works")
+        else {
+            panic!("she was to be added");
+        };
+        let offer = factors(1).offer(ann.id).expect("randomness");
+        let factor = SecondFactor {
+            secret: offer.sealed,
+            last_step: 7,
+            recovery: Vec::new(),
+        };
+        let change = AdministratorChange::SetSecondFactor(factor);
+        accounts
+            .change_administrator(ann.id, change, actor())
+            .await
+            .expect("memory works");
+        let [before, current] = [1, 2].map(|byte| SealingSecret::new(vec![byte; 32]).expect("long enough"));
+        for _ in 0..2 {
+            reseal_second_factors(&accounts, (&current, &before), NOW)
+                .await
+                .expect("memory works");
+            let stored = accounts.administrator(ann.id).await.expect("memory works");
+            let factor = stored.and_then(|ann| ann.second_factor).expect("she has one");
+            assert_eq!(factor.last_step, 7);
+            let code = shown(&code_at(&offer.secret, NOW));
+            assert!(factors(2).step(ann.id, &factor.secret, &code, NOW).is_some());
+            assert!(factors(1).step(ann.id, &factor.secret, &code, NOW).is_none());
+        }
     }
 
     #[test]

@@ -101,6 +101,7 @@ pub async fn each_change_is_made_and_written_down(store: &impl AnyAccountStore) 
         AdministratorChange::OfferSecondFactor(SealedSecret::new(vec![1, 2])),
         AdministratorChange::SetSecondFactor(factor()),
         AdministratorChange::OfferSecondFactor(SealedSecret::new(vec![3])),
+        AdministratorChange::ResealSecondFactor(SealedSecret::new(vec![4, 5])),
         AdministratorChange::RemoveSecondFactor,
         AdministratorChange::SetSecondFactor(factor()),
         AdministratorChange::ResetSecondFactor,
