@@ -288,6 +288,8 @@ mod tests {
             "PG_DSN",
             "REDIS_URL",
             "SENTINEL_HMAC_SECRET",
+            "SENTINEL_HMAC_SECRET_PREVIOUS",
+            "SENTINEL_HMAC_SECRET_GIVEN_UP",
             "ADMIN_USERNAME",
             "ADMIN_PASSWORD",
             "ADMIN_JWT_SECRET",
