@@ -4,6 +4,7 @@
 mod admin_task;
 mod changes;
 mod data_plane;
+mod secrets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,9 +18,8 @@ use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{
     BindingAdmin, BindingWatcher, Health, InterceptStore, InterceptWatch, StoreError,
 };
-use sentinel_core::time::{Clock, SystemClock, Timestamp};
+use sentinel_core::time::{Clock, SystemClock};
 use sentinel_proxy::{Dependencies, Engine, StartError};
-use sentinel_store::shared::ABSENT_LIFE;
 use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
 };
@@ -30,9 +30,9 @@ use crate::diagnostics::InstallationDiagnostics;
 use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
 use crate::keys::InstallationKeys;
 use crate::metrics::{ChannelMetrics, LiveOnWorkers, Metrics, TrafficMetrics};
-use crate::secrets::{self, Agreed, Secrets, SecretsError, SharingError};
+use crate::secrets::{SecretsError, SharingError};
 use crate::settings::LiveSettings;
-use crate::stores::{Authority, Stores, StoresError};
+use crate::stores::{Stores, StoresError};
 use admin_task::AdminTask;
 use data_plane::proxy_config;
 
@@ -99,7 +99,7 @@ impl App {
         let mut stores = Stores::open(&config, Arc::clone(&clock)).await?;
         let feeds = std::mem::take(&mut stores.feeds);
         let authority = &stores.authority;
-        let secrets = prepare_secrets(&config, authority, clock.now()).await?;
+        let secrets = secrets::prepare(&config, authority, clock.now()).await?;
         let admin_listener = admin_task::bound(config.admin.listen).await?;
 
         let settings = Arc::new(LiveSettings::new(
@@ -282,36 +282,6 @@ fn open_spool(
     };
     let (spool, reader) = Spool::open(&config.store.spool(), options)?;
     Ok((Arc::new(spool), reader))
-}
-
-/// The secrets, on which all replicas agree, if there can be several.
-async fn prepare_secrets(
-    config: &Config,
-    authority: &Authority,
-    now: Timestamp,
-) -> Result<Secrets, AppError> {
-    let secrets = secrets::prepare(config, &authority.checked_by().await?)?;
-    let agreed = secrets::agree_on(&secrets.hasher, config, authority, now).await?;
-    if agreed == Agreed::Changed {
-        tracing::warn!("the HMAC secret was changed: bindings move to it with their keys' next use");
-        // Other replicas may hold for so long that a key has no binding.
-        tokio::time::sleep(ABSENT_LIFE).await;
-    }
-    if let Some(previous) = &secrets.sealing_previous {
-        sentinel_admin::reseal_second_factors(&*authority.accounts, (&secrets.sealing, previous), now)
-            .await?;
-        let left = secrets::under_others(&secrets.hasher, authority).await?;
-        tracing::info!(
-            active = left.active,
-            banned = left.banned,
-            "bindings that lie under the HMAC secret before"
-        );
-    }
-    secrets
-        .warnings
-        .iter()
-        .for_each(|warning| tracing::warn!("{warning}"));
-    Ok(secrets)
 }
 
 fn job_parts(

@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 
 use sentinel_admin::{AdminError, JwtSecret, Password, PasswordHash, SealingSecret};
 use sentinel_alerts::links::LinkSigner;
-use sentinel_core::fingerprint::{FingerprintHasher, NormalisedKey, SECRET_BYTES_MIN, SecretCheck};
+use sentinel_core::fingerprint::{FingerprintHasher, NormalisedKey, SECRET_BYTES_MIN};
 
 use crate::config::{AdminPassword, Config, Secret};
 use files::SecretsFolder;
 
 pub(crate) use rotation::{Agreed, agree_on, left_behind, under_others, unmarked_mark};
+use rotation::{both, is_known};
 pub(crate) use shared::{SharingError, check_in};
 
 /// Holds the secret under which keys are hashed.
@@ -175,8 +176,9 @@ pub(crate) fn prepare(config: &Config, checked_by: &CheckedBy) -> Result<Secrets
         );
     }
     Ok(Secrets {
-        sealing: sealing(hashed(&hasher, SECOND_FACTORS_TEXT))?,
+        sealing: sealing(&hashed(&hasher, SECOND_FACTORS_TEXT))?,
         sealing_previous: hashed_before(&hasher, SECOND_FACTORS_TEXT)
+            .as_ref()
             .map(sealing)
             .transpose()?,
         links: LinkSigner::new(hashed(&hasher, LINKS_TEXT).expose().as_bytes()),
@@ -276,26 +278,6 @@ fn hasher(
     Ok(hasher)
 }
 
-/// The hasher under this secret and, where one is configured, the one before.
-fn both(folder: &SecretsFolder, config: &Config, secret: &Secret) -> Result<FingerprintHasher, SecretsError> {
-    let hasher = hasher_under(folder, secret)?;
-    let previous = config.hmac_secret_previous.as_ref();
-    let Some(previous) = previous.map(|secret| hasher_under(folder, secret)).transpose()? else {
-        return Ok(hasher);
-    };
-    // The same one twice is one.
-    if previous.check() == hasher.check() {
-        return Ok(hasher);
-    }
-    Ok(hasher.with_previous(&previous))
-}
-
-/// Whether the value is that of one of the hasher's secrets.
-fn is_known(hasher: &FingerprintHasher, check: &Secret) -> bool {
-    let check = SecretCheck::from_text(check.expose());
-    check.is_some() && (check == Some(hasher.check()) || check == hasher.previous_check())
-}
-
 fn hasher_under(folder: &SecretsFolder, secret: &Secret) -> Result<FingerprintHasher, SecretsError> {
     FingerprintHasher::new(secret.expose().as_bytes())
         .map_err(|_| SecretsError::Damaged(folder.path(HMAC_FILE)))
@@ -306,7 +288,7 @@ fn check_value(hasher: &FingerprintHasher) -> Secret {
     Secret::new(hasher.check().text())
 }
 
-fn sealing(secret: Secret) -> Result<SealingSecret, AdminError> {
+fn sealing(secret: &Secret) -> Result<SealingSecret, AdminError> {
     SealingSecret::new(secret.expose().as_bytes())
 }
 

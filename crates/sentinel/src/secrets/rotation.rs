@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::files::SecretsFolder;
 use super::shared::{ATTEMPTS_MAX, SharingError, check_in};
-use super::{HMAC_CHECK_FILE, SecretsError, check_value, hasher_if_any};
+use super::{HMAC_CHECK_FILE, SecretsError, check_value, hasher_if_any, hasher_under};
 use crate::config::{Config, Secret};
 use crate::stores::Authority;
 
@@ -25,6 +25,30 @@ pub(crate) enum Agreed {
     AsBefore,
     /// It was another one until now.
     Changed,
+}
+
+/// The hasher under this secret and, where one is configured, the one before.
+pub(super) fn both(
+    folder: &SecretsFolder,
+    config: &Config,
+    secret: &Secret,
+) -> Result<FingerprintHasher, SecretsError> {
+    let hasher = hasher_under(folder, secret)?;
+    let previous = config.hmac_secret_previous.as_ref();
+    let Some(previous) = previous.map(|secret| hasher_under(folder, secret)).transpose()? else {
+        return Ok(hasher);
+    };
+    // The same one twice is one.
+    if previous.check() == hasher.check() {
+        return Ok(hasher);
+    }
+    Ok(hasher.with_previous(&previous))
+}
+
+/// Whether the value is that of one of the hasher's secrets.
+pub(super) fn is_known(hasher: &FingerprintHasher, check: &Secret) -> bool {
+    let check = SecretCheck::from_text(check.expose());
+    check.is_some() && (check == Some(hasher.check()) || check == hasher.previous_check())
 }
 
 /// Agrees with the store, and with the data folder where that says so, on the current secret, and tells the store what is hashed under here.
