@@ -22,6 +22,7 @@ use super::top;
 use super::values::{self, Moment};
 use crate::bounds::{BUCKETS_MAX, RUNS_ASKED_MAX, page_rows, remaining};
 use crate::network_list;
+use crate::pattern::containing;
 
 pub(super) const COLUMNS: &str = "reference, at, last_at, reason, outcome, binding_id, networks, fingerprint, hint, client_ip, \
      method, path, user_agent, count, profile, replica";
@@ -121,7 +122,7 @@ pub(super) async fn list(
         filter.network.map(|network| network.to_string()),
     );
     conditions.add("outcome = ?", filter.outcome.map(InterceptOutcome::as_str));
-    let part = |text: Option<String>| text.map(|text| values::containing(&values::text(&text)));
+    let part = |text: Option<String>| text.map(|text| containing(&values::text(&text)));
     conditions.add(r"path ILIKE ? ESCAPE '\'", part(filter.path));
     conditions.add(r"user_agent ILIKE ? ESCAPE '\'", part(filter.user_agent));
     conditions.add(r"hint ILIKE ? ESCAPE '\'", part(filter.hint));

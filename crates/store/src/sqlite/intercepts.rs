@@ -12,10 +12,11 @@ use sentinel_core::ports::{InterceptBucket, InterceptFilter, StoredIntercept};
 use sentinel_core::time::Timestamp;
 
 use super::failure::Failure;
-use super::filter::{Conditions, containing};
+use super::filter::Conditions;
 use super::{rows, top};
 use crate::bounds::{BUCKETS_MAX, RUNS_ASKED_MAX, page_rows, remaining};
 use crate::network_list;
+use crate::pattern::containing;
 
 /// The most rows that one search looks at where no index leads to them: the newest, and before a page the ones before it.
 pub(super) const SEARCHED_ROWS_MAX: i64 = 1_000_000;

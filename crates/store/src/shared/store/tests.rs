@@ -267,7 +267,7 @@ async fn a_binding_that_is_moved_leaves_its_place_in_the_cache_and_both_places_a
     let replica = replica();
     let before = claimed(&replica.store, 1, "192.0.2.1").await;
     assert!(matches!(replica.holds(1).await, SharedEntry::Binding(..)));
-    let adopt = || replica.store.adopt(&fingerprint(2), &fingerprint(1));
+    let adopt = async || replica.store.adopt(&fingerprint(2), &fingerprint(1)).await;
     let moved = adopt().await.expect("works").expect("the binding").binding;
     assert_eq!(moved.id, before.id);
     assert!(matches!(replica.holds(1).await, SharedEntry::Missing(_)));
