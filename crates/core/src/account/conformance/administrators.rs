@@ -135,6 +135,7 @@ pub async fn each_change_is_made_and_written_down(store: &impl AnyAccountStore) 
             "offer_second_factor",
             "set_second_factor",
             "offer_second_factor",
+            "reseal_second_factor",
             "remove_second_factor",
             "set_second_factor",
             "reset_second_factor",
