@@ -12,6 +12,9 @@ pub trait Keys: Send + Sync {
     /// The key's fingerprint and what may be shown of it; none for a text that the profile takes for no key.
     fn identify(&self, key: &ApiKey<'_>) -> Option<(KeyFingerprint, KeyHint)>;
 
+    /// The key's fingerprint under the HMAC secret before, while bindings lie there.
+    fn identify_previous(&self, key: &ApiKey<'_>) -> Option<KeyFingerprint>;
+
     /// The name of the profile by which keys are read.
     fn profile(&self) -> &str;
 

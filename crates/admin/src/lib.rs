@@ -35,7 +35,7 @@ mod testing;
 
 pub use alerts::{Alerts, ChannelTestFailed, LinkRefused, LinkedAction};
 pub use auth::password::{PASSWORD_CHARACTERS_MIN, Password, PasswordHash, hash_password, is_password_hash};
-pub use auth::second_factor::SealingSecret;
+pub use auth::second_factor::{SealingSecret, reseal_second_factors};
 pub use auth::token::{
     JWT_SECRET_BYTES_MIN, JwtSecret, TOKEN_LIFE_DEFAULT, TOKEN_LIFE_MAX, TOKEN_LIFE_MIN, TokenLife,
 };

@@ -165,7 +165,7 @@ impl From<StoreError> for Problem {
             StoreError::Busy => {
                 Self::new(Code::StoreBusy, "Try again in a moment.").retry_after(STORE_RETRY_AFTER)
             }
-            StoreError::Unavailable(_) => Self::new(
+            StoreError::Unavailable(_) | StoreError::SecretOutdated => Self::new(
                 Code::StoreUnavailable,
                 "Try again in a moment; /readyz says which part fails.",
             )

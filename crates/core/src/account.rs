@@ -205,6 +205,8 @@ pub enum AdministratorChange {
     OfferSecondFactor(SealedSecret),
     /// The offered second factor is in use from now on.
     SetSecondFactor(SecondFactor),
+    /// The second factor is sealed under another secret, and otherwise as it was.
+    ResealSecondFactor(SealedSecret),
     /// No second factor any more, by itself.
     RemoveSecondFactor,
     /// No second factor any more, by somebody else; ends its sessions.
@@ -224,6 +226,11 @@ impl AdministratorChange {
             Self::SetSecondFactor(factor) => {
                 administrator.second_factor = Some(factor.clone());
                 administrator.pending_second_factor = None;
+            }
+            Self::ResealSecondFactor(secret) => {
+                if let Some(factor) = &mut administrator.second_factor {
+                    factor.secret = secret.clone();
+                }
             }
             Self::RemoveSecondFactor | Self::ResetSecondFactor => {
                 administrator.second_factor = None;
@@ -245,6 +252,7 @@ impl AdministratorChange {
             Self::Access { .. }
             | Self::OfferSecondFactor(_)
             | Self::SetSecondFactor(_)
+            | Self::ResealSecondFactor(_)
             | Self::RemoveSecondFactor => None,
         }
     }
@@ -257,6 +265,7 @@ impl AdministratorChange {
             Self::ResetPassword(_) => "reset_password",
             Self::OfferSecondFactor(_) => "offer_second_factor",
             Self::SetSecondFactor(_) => "set_second_factor",
+            Self::ResealSecondFactor(_) => "reseal_second_factor",
             Self::RemoveSecondFactor => "remove_second_factor",
             Self::ResetSecondFactor => "reset_second_factor",
         }

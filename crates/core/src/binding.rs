@@ -105,6 +105,8 @@ impl Binding {
 pub struct NewBinding {
     /// The key.
     pub fingerprint: KeyFingerprint,
+    /// The same key under the installation's other secret, while it goes over from one to the other: a binding there is this key's, too.
+    pub previous: Option<KeyFingerprint>,
     /// What may be shown of it.
     pub hint: KeyHint,
     /// The network of its first use.

@@ -23,6 +23,8 @@ pub enum Subject<'b> {
     StoreUnavailable,
     /// The store has more to do than it can queue, so the key may be bound or not. Clients can bring that about.
     StoreBusy,
+    /// Keys are hashed under another secret by now than here, so the key may be bound or not. It stays so until this replica is restarted.
+    SecretOutdated,
 }
 
 /// The proof that a request may go on. Only [`decide`] makes one.
@@ -136,7 +138,10 @@ pub fn decide(
             Failsafe::Open => Verdict::Observed(unbound, RefusalReason::BindingStoreUnavailable),
         },
         // Refused whatever the failsafe says: otherwise a flood of unknown keys would open the door for every one of them.
-        Subject::StoreBusy => Verdict::Refused(RefusalReason::BindingStoreUnavailable),
+        // And a replica that cannot see all bindings would let banned keys through for as long as nobody looks after it.
+        Subject::StoreBusy | Subject::SecretOutdated => {
+            Verdict::Refused(RefusalReason::BindingStoreUnavailable)
+        }
     }
 }
 

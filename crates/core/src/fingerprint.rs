@@ -104,9 +104,78 @@ impl fmt::Debug for KeyFingerprint {
     }
 }
 
-/// Makes fingerprints under one secret. Cloning copies the prepared state; hashing allocates nothing.
+/// What is hashed to recognise a secret. No profile takes a key with a line end in it.
+const CHECK_TEXT: &str = "sentinel: which secret is this?\n";
+
+/// Tells one secret from another without telling the secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretCheck([u8; 32]);
+
+impl SecretCheck {
+    /// 64 lower-case hexadecimal digits, as stores keep it.
+    pub fn text(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits
+            .map(|digit| char::from(DIGITS[usize::from(digit)]))
+            .collect()
+    }
+
+    /// From what [`SecretCheck::text`] gave; none for anything else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        let is_one = digits.len() == 64
+            && digits
+                .iter()
+                .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        if !is_one {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, place) in bytes.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(text.get(place..place + 2)?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// What rows carry to say under which secret their key was hashed.
+    pub fn mark(&self) -> SecretMark {
+        let first = self.0.first_chunk().copied().unwrap_or_default();
+        SecretMark(i64::from_be_bytes(first))
+    }
+}
+
+impl fmt::Debug for SecretCheck {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        KeyFingerprint(self.0).fmt(formatter)
+    }
+}
+
+/// The first eight bytes of a [`SecretCheck`]: enough to tell the few secrets of one installation apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SecretMark(pub i64);
+
+impl SecretMark {
+    /// 16 lower-case hexadecimal digits.
+    pub fn text(self) -> String {
+        format!("{:016x}", self.0)
+    }
+
+    /// From what [`SecretMark::text`] gave; none for anything else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let is_one = text.len() == 16 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| is_one)?;
+        Some(Self(number.cast_signed()))
+    }
+}
+
+/// Makes fingerprints under one secret, and, while an installation goes over from one secret to another, under the other one, too. Cloning
+/// copies the prepared state; hashing allocates nothing.
 #[derive(Clone)]
-pub struct FingerprintHasher(Hmac<Sha256>);
+pub struct FingerprintHasher {
+    current: Hmac<Sha256>,
+    previous: Option<Hmac<Sha256>>,
+}
 
 /// The secret is too short to be one.
 #[derive(Debug, thiserror::Error)]
@@ -119,29 +188,59 @@ impl FingerprintHasher {
         if secret.len() < SECRET_BYTES_MIN {
             return Err(SecretTooShort(secret.len()));
         }
-        Hmac::new_from_slice(secret)
-            .map(Self)
-            .map_err(|_| SecretTooShort(secret.len()))
+        let current = Hmac::new_from_slice(secret).map_err(|_| SecretTooShort(secret.len()))?;
+        Ok(Self {
+            current,
+            previous: None,
+        })
+    }
+
+    /// With a second secret, under which bindings may lie that have not been moved yet.
+    #[must_use]
+    pub fn with_previous(self, previous: &Self) -> Self {
+        Self {
+            previous: Some(previous.current.clone()),
+            ..self
+        }
     }
 
     /// The fingerprint of a key that its profile has normalised.
     pub fn fingerprint(&self, normalised: &NormalisedKey<'_>) -> KeyFingerprint {
-        let mut mac = self.0.clone();
-        match normalised {
-            NormalisedKey::Exact(text) => mac.update(text.as_bytes()),
-            NormalisedKey::CaseFolded(text) => {
-                let mut folded = [0_u8; 64];
-                for chunk in text.as_bytes().chunks(folded.len()) {
-                    let part = &mut folded[..chunk.len()];
-                    part.copy_from_slice(chunk);
-                    part.make_ascii_lowercase();
-                    mac.update(part);
-                }
-                folded.zeroize();
-            }
-        }
-        KeyFingerprint(mac.finalize().into_bytes().into())
+        hash(self.current.clone(), normalised)
     }
+
+    /// The same under the second secret, if there is one.
+    pub fn previous_fingerprint(&self, normalised: &NormalisedKey<'_>) -> Option<KeyFingerprint> {
+        self.previous.clone().map(|mac| hash(mac, normalised))
+    }
+
+    /// Tells the secret from any other.
+    pub fn check(&self) -> SecretCheck {
+        SecretCheck(self.fingerprint(&NormalisedKey::Exact(CHECK_TEXT)).0)
+    }
+
+    /// Tells the second secret from any other, if there is one.
+    pub fn previous_check(&self) -> Option<SecretCheck> {
+        self.previous_fingerprint(&NormalisedKey::Exact(CHECK_TEXT))
+            .map(|fingerprint| SecretCheck(fingerprint.0))
+    }
+}
+
+fn hash(mut mac: Hmac<Sha256>, normalised: &NormalisedKey<'_>) -> KeyFingerprint {
+    match normalised {
+        NormalisedKey::Exact(text) => mac.update(text.as_bytes()),
+        NormalisedKey::CaseFolded(text) => {
+            let mut folded = [0_u8; 64];
+            for chunk in text.as_bytes().chunks(folded.len()) {
+                let part = &mut folded[..chunk.len()];
+                part.copy_from_slice(chunk);
+                part.make_ascii_lowercase();
+                mac.update(part);
+            }
+            folded.zeroize();
+        }
+    }
+    KeyFingerprint(mac.finalize().into_bytes().into())
 }
 
 impl fmt::Debug for FingerprintHasher {

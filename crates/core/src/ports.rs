@@ -11,6 +11,7 @@ mod forgetting;
 mod intercepts;
 mod records;
 mod retention;
+mod secrets;
 mod settings;
 mod traffic;
 mod transfer;
@@ -41,6 +42,7 @@ pub use bindings::{
 pub use forgetting::{Forgettable, ForgettingStore, NotForgettable, Traces};
 pub use records::{InterceptSink, InterceptWatch, RecordTicket};
 pub use retention::InterceptRetention;
+pub use secrets::{BindingsUnder, HMAC_CHECK_SETTING, HMAC_UNMARKED_SETTING, SecretStore};
 pub use settings::{
     INTERNAL_SETTINGS_PREFIX, SETTING_CHANGES_MAX, SettingChange, SettingStore, SettingsChanged,
     StoredSettings,
@@ -66,6 +68,10 @@ pub enum StoreError {
     /// The store holds something that cannot be read; the text is for the log.
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    /// The store's keys are hashed under another secret by now: whoever asks cannot see all bindings, so that it must neither take a key for
+    /// unknown nor bind one. Nothing was changed.
+    #[error("the HMAC secret is not the current one any more: restart this replica with the current one")]
+    SecretOutdated,
 }
 
 /// How a claim ended.
@@ -86,7 +92,17 @@ pub trait BindingLookup: Send + Sync {
     /// The binding from the store. While the store is away, a cached binding past its life is still given.
     async fn find(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Result<Option<Known>, StoreError>;
 
-    /// Makes the binding unless there is one: exactly one of all concurrent claims wins.
+    /// As [`BindingLookup::find`], for a key that may still lie under the fingerprint of the installation's other secret. Such a binding is
+    /// moved, as [`BindingStore::adopt`] says.
+    async fn find_either(
+        &self,
+        fingerprint: &KeyFingerprint,
+        previous: &KeyFingerprint,
+        now: Timestamp,
+    ) -> Result<Option<Known>, StoreError>;
+
+    /// Makes the binding unless there is one: exactly one of all concurrent claims wins. A binding under the key's previous fingerprint is
+    /// one; it is given, and stays where it is.
     async fn claim(&self, new: NewBinding) -> Result<Claim<Known>, StoreError>;
 
     /// Takes a claim back, unless the binding changed since (`claimed` is no longer the stored version), or the upstream accepted
@@ -146,10 +162,11 @@ impl From<Binding> for Found {
 /// The authority on bindings, or a cache that asks it.
 #[async_trait]
 pub trait BindingStore: Send + Sync {
-    /// The binding of a key.
+    /// The binding of a key. That there is none is an answer only of a store whose keys are hashed under the secret of
+    /// [`SecretStore::hash_under`]; else it is [`StoreError::SecretOutdated`].
     async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError>;
 
-    /// The bindings of many keys, in any order; a key without one is left out. One question instead of many, where the store can.
+    /// The bindings of many keys, in any order; a key without one is left out, by the same rule as for [`BindingStore::find`]. One question instead of many, where the store can.
     async fn find_many(&self, fingerprints: &[KeyFingerprint]) -> Result<Vec<Found>, StoreError> {
         let mut found = Vec::with_capacity(fingerprints.len());
         for fingerprint in fingerprints {
@@ -158,7 +175,16 @@ pub trait BindingStore: Send + Sync {
         Ok(found)
     }
 
-    /// As [`BindingLookup::claim`].
+    /// The binding of a key under either of its fingerprints, by the authority's word and both looked at together. One under `previous` is moved
+    /// to `fingerprint` with all that belongs to it, under its id and with a new version, if the caller's secret is the current one; else it
+    /// is given as it is. That there is none is an answer as for [`BindingStore::find`].
+    async fn adopt(
+        &self,
+        fingerprint: &KeyFingerprint,
+        previous: &KeyFingerprint,
+    ) -> Result<Option<Found>, StoreError>;
+
+    /// As [`BindingLookup::claim`]; [`StoreError::SecretOutdated`] unless the caller's secret is the current one when it is committed.
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError>;
 
     /// Removes the binding if it still has this version; says whether it did.

@@ -37,6 +37,8 @@ pub(crate) enum Standing {
     Unavailable,
     /// The store has more to do than it can; clients may be the cause.
     Busy,
+    /// This replica's secret is not the current one any more, so that it cannot tell.
+    Outdated,
 }
 
 impl Standing {
@@ -49,6 +51,7 @@ impl Standing {
             Self::Held(_) => Subject::ClaimHeld,
             Self::Unavailable => Subject::StoreUnavailable,
             Self::Busy => Subject::StoreBusy,
+            Self::Outdated => Subject::SecretOutdated,
         }
     }
 
@@ -75,7 +78,11 @@ pub(crate) async fn find_or_claim(
 ) -> Result<Standing, Breach> {
     let shared = &worker.shared;
     let (client_ip, now) = (arrival.client_ip, arrival.at);
-    match shared.lookup.find(&key.fingerprint, now).await {
+    let found = match &key.previous {
+        None => shared.lookup.find(&key.fingerprint, now).await,
+        Some(previous) => shared.lookup.find_either(&key.fingerprint, previous, now).await,
+    };
+    match found {
         Ok(Some(known)) => return Ok(Standing::Bound(known)),
         Ok(None) => {}
         Err(error) => return Ok(unanswered(worker, &error)),
@@ -104,6 +111,7 @@ async fn claim(worker: &Worker, key: KeyEvidence, client_ip: ClientIp, now: Time
     let shared = &worker.shared;
     let new = NewBinding {
         fingerprint: key.fingerprint,
+        previous: key.previous,
         hint: key.hint,
         network: widened(worker, client_ip),
         bound_at: now,
@@ -249,6 +257,7 @@ fn unanswered(worker: &Worker, error: &StoreError) -> Standing {
     }
     match error {
         StoreError::Busy => Standing::Busy,
+        StoreError::SecretOutdated => Standing::Outdated,
         _ => Standing::Unavailable,
     }
 }

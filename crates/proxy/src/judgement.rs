@@ -109,9 +109,11 @@ impl<'w, 'r> Case<'w, 'r> {
 
     /// What happens once per key; its future is large and rare, so it has no place in every connection's memory.
     async fn look_up(&self, claims: bool) -> Result<Standing, Refusal> {
-        let Some(key) = self.evidence() else {
+        let Some(mut key) = self.evidence() else {
             return Ok(Standing::Keyless);
         };
+        let normalised = self.key.as_ref().map(PresentedKey::normalised);
+        key.previous = normalised.and_then(|key| self.worker.shared.hasher.previous_fingerprint(&key));
         let may_claim = claims && self.worker.shared.profile.is_claim_path(&self.path);
         Box::pin(claim::find_or_claim(self.worker, key, may_claim, &self.arrival))
             .await
@@ -168,6 +170,7 @@ impl<'w, 'r> Case<'w, 'r> {
         let (key, fingerprint) = (self.key.as_ref()?, self.fingerprint?);
         Some(KeyEvidence {
             fingerprint,
+            previous: None,
             hint: key.key().hint(),
         })
     }

@@ -71,7 +71,8 @@ pub(crate) async fn serve<'e, S: Stream>(
     let place = client.place;
     let set_live = |known: Option<&Known>| {
         let live = case.fingerprint.map(|fingerprint| Live {
-            fingerprint,
+            // Where its binding lies, changes of it are told.
+            fingerprint: known.map_or(fingerprint, |known| known.binding.fingerprint),
             client_ip,
             binding: known.map(|known| known.binding.id),
         });

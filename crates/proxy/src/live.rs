@@ -179,7 +179,11 @@ async fn look_up(worker: &Worker, fingerprint: &KeyFingerprint) -> (Look, Result
     let look = worker.connections.borrow_mut().begin_look();
     let found = match shared.lookup.cached(fingerprint, now) {
         Some(known) => Ok(Some(known)),
-        None => shared.lookup.find(fingerprint, now).await,
+        // Changes are not heard of under a secret that is not the current one any more: as if there were no binding.
+        None => match shared.lookup.find(fingerprint, now).await {
+            Err(StoreError::SecretOutdated) => Ok(None),
+            found => found,
+        },
     };
     (look, found)
 }

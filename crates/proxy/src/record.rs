@@ -40,6 +40,8 @@ const METHOD_CHARACTERS_MAX: usize = 16;
 #[derive(Clone, Debug)]
 pub(crate) struct KeyEvidence {
     pub(crate) fingerprint: KeyFingerprint,
+    /// Under the installation's other secret, while there is one and the key has to be looked for.
+    pub(crate) previous: Option<KeyFingerprint>,
     pub(crate) hint: KeyHint,
 }
 

@@ -4,6 +4,7 @@
 mod admin_task;
 mod changes;
 mod data_plane;
+mod secrets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{
     BindingAdmin, BindingWatcher, Health, InterceptStore, InterceptWatch, StoreError,
 };
-use sentinel_core::time::{Clock, SystemClock, Timestamp};
+use sentinel_core::time::{Clock, SystemClock};
 use sentinel_proxy::{Dependencies, Engine, StartError};
 use sentinel_store::{
     CacheBounds, CachedLookup, InvalidatingAdmin, Spool, SpoolError, SpoolOptions, SpoolReader,
@@ -31,9 +32,9 @@ use crate::jobs::{JobParts, Jobs, Reporter, traffic_counts};
 use crate::keys::InstallationKeys;
 use crate::metrics::{ChannelMetrics, LiveOnWorkers, Metrics, TrafficMetrics};
 use crate::oidc;
-use crate::secrets::{self, Secrets, SecretsError, SharingError};
+use crate::secrets::{SecretsError, SharingError};
 use crate::settings::LiveSettings;
-use crate::stores::{Authority, Stores, StoresError};
+use crate::stores::{Stores, StoresError};
 use admin_task::AdminTask;
 use data_plane::proxy_config;
 
@@ -103,7 +104,7 @@ impl App {
         let mut stores = Stores::open(&config, Arc::clone(&clock)).await?;
         let feeds = std::mem::take(&mut stores.feeds);
         let authority = &stores.authority;
-        let secrets = prepare_secrets(&config, authority, clock.now()).await?;
+        let secrets = secrets::prepare(&config, authority, clock.now()).await?;
         let admin_listener = admin_task::bound(config.admin.listen).await?;
 
         let settings = Arc::new(LiveSettings::new(
@@ -283,23 +284,6 @@ fn open_spool(
     };
     let (spool, reader) = Spool::open(&config.store.spool(), options)?;
     Ok((Arc::new(spool), reader))
-}
-
-/// The secrets, on which all replicas agree, if there can be several.
-async fn prepare_secrets(
-    config: &Config,
-    authority: &Authority,
-    now: Timestamp,
-) -> Result<Secrets, AppError> {
-    let secrets = secrets::prepare(config, &authority.checked_by().await?)?;
-    if authority.is_shared {
-        secrets::agree(&secrets.check, &*authority.settings, now).await?;
-    }
-    secrets
-        .warnings
-        .iter()
-        .for_each(|warning| tracing::warn!("{warning}"));
-    Ok(secrets)
 }
 
 fn job_parts(

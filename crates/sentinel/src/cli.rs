@@ -318,6 +318,9 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
             let config = &loaded.config;
             let work = async |store: &Authority| {
                 let hasher = secrets::hasher_if_any(config, &store.checked_by().await?)?;
+                if let Some((hasher, _)) = &hasher {
+                    store.secrets.hash_under(hasher.check());
+                }
                 let installation = explain::Installation {
                     config,
                     rules: heard_settings(&loaded, store).await?.now().rules,

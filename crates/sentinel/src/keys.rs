@@ -20,6 +20,16 @@ pub(crate) fn identify(
     Some((hasher.fingerprint(&normalised), key.hint()))
 }
 
+/// The same under the HMAC secret before, while there is one.
+pub(crate) fn identify_previous(
+    profile: &Profile,
+    hasher: &FingerprintHasher,
+    key: &ApiKey<'_>,
+) -> Option<KeyFingerprint> {
+    let normalised = profile.normalisation.apply(key.expose())?;
+    hasher.previous_fingerprint(&normalised)
+}
+
 /// The keys of this installation.
 pub(crate) struct InstallationKeys {
     profile: Profile,
@@ -38,6 +48,10 @@ impl InstallationKeys {
 impl Keys for InstallationKeys {
     fn identify(&self, key: &ApiKey<'_>) -> Option<(KeyFingerprint, KeyHint)> {
         identify(&self.profile, &self.hasher, key)
+    }
+
+    fn identify_previous(&self, key: &ApiKey<'_>) -> Option<KeyFingerprint> {
+        identify_previous(&self.profile, &self.hasher, key)
     }
 
     fn profile(&self) -> &str {

@@ -349,6 +349,11 @@ impl Collector for Readings {
                 lookup.given_past_life,
             ),
             (
+                "secret_outdated",
+                "Keys that were not found here and not taken for unknown, because the HMAC secret is not the current one any more",
+                lookup.secret_outdated,
+            ),
+            (
                 "uses_queue_full",
                 "Times that a binding with new uses found the queue full",
                 lookup.uses_queue_full,

@@ -7,6 +7,7 @@
 //! `hmac.check` says under which one the bindings were made, without telling it; where replicas share a store, that store says so.
 
 mod files;
+mod rotation;
 mod shared;
 
 use std::io;
@@ -19,7 +20,9 @@ use sentinel_core::fingerprint::{FingerprintHasher, NormalisedKey, SECRET_BYTES_
 use crate::config::{AdminPassword, Config, Secret};
 use files::SecretsFolder;
 
-pub(crate) use shared::{SharingError, agree, check_in};
+pub(crate) use rotation::{Agreed, agree_on, left_behind, under_others, unmarked_mark};
+use rotation::{both, is_known};
+pub(crate) use shared::{SharingError, check_in};
 
 /// Holds the secret under which keys are hashed.
 const HMAC_FILE: &str = "hmac";
@@ -29,8 +32,6 @@ const HMAC_CHECK_FILE: &str = "hmac.check";
 const JWT_FILE: &str = "jwt";
 /// Holds the hash of the admin's password.
 const PASSWORD_HASH_FILE: &str = "admin_password_hash";
-/// What is hashed to recognise the secret. No profile takes a key with a line end in it.
-const CHECK_TEXT: &str = "sentinel: which secret is this?\n";
 /// What is hashed to sign sessions under, where replicas must take each other's and no secret for it is configured.
 const SESSIONS_TEXT: &str = "sentinel: sessions\n";
 /// What is hashed to sign links in alerts under, so that every replica takes every link.
@@ -47,12 +48,12 @@ const PASSWORD_CHARACTERS: usize = 20;
 pub(crate) struct Secrets {
     /// Hashes keys under the HMAC secret.
     pub(crate) hasher: FingerprintHasher,
-    /// Tells the HMAC secret from any other without telling it.
-    pub(crate) check: Secret,
     /// Signs sessions.
     pub(crate) jwt: JwtSecret,
     /// Seals second factors.
     pub(crate) sealing: SealingSecret,
+    /// Opens those that were sealed under the HMAC secret before, while there is one.
+    pub(crate) sealing_previous: Option<SealingSecret>,
     /// Signs links in alerts.
     pub(crate) links: LinkSigner,
     /// What the admin's password is compared with.
@@ -94,10 +95,24 @@ pub(crate) enum SecretsError {
          be unknown and bind anew: put it back (SENTINEL_HMAC_SECRET, or {0})"
     )]
     LostHmacSecret(PathBuf),
+    /// There are bindings that this server could not see.
+    #[error(
+        "{active} bindings and {banned} bans lie under an HMAC secret that this server does not have, so their keys would be unknown \
+         and bind anew: set SENTINEL_HMAC_SECRET_PREVIOUS to that secret; or, to give them up, SENTINEL_HMAC_SECRET_GIVEN_UP={mark}"
+    )]
+    UnknownBindings {
+        /// Under which secret.
+        mark: String,
+        /// How many may be used.
+        active: u64,
+        /// How many are banned.
+        banned: u64,
+    },
     /// Another replica hashes keys under another secret.
     #[error(
         "the HMAC secret is not the one that other replicas of this installation use, so every key would be unknown here and bind \
-         anew: set SENTINEL_HMAC_SECRET to the same value everywhere"
+         anew: set SENTINEL_HMAC_SECRET to the same value everywhere (to change it, give the one before as \
+         SENTINEL_HMAC_SECRET_PREVIOUS, too)"
     )]
     OtherSharedSecret,
     /// Other replicas have a secret, and this one has none.
@@ -161,8 +176,11 @@ pub(crate) fn prepare(config: &Config, checked_by: &CheckedBy) -> Result<Secrets
         );
     }
     Ok(Secrets {
-        check: check_value(&hasher),
-        sealing: SealingSecret::new(hashed(&hasher, SECOND_FACTORS_TEXT).expose().as_bytes())?,
+        sealing: sealing(&hashed(&hasher, SECOND_FACTORS_TEXT))?,
+        sealing_previous: hashed_before(&hasher, SECOND_FACTORS_TEXT)
+            .as_ref()
+            .map(sealing)
+            .transpose()?,
         links: LinkSigner::new(hashed(&hasher, LINKS_TEXT).expose().as_bytes()),
         hasher,
         jwt,
@@ -176,12 +194,10 @@ pub(crate) fn prepare(config: &Config, checked_by: &CheckedBy) -> Result<Secrets
 pub(crate) fn prepare_hasher(
     config: &Config,
     checked_by: &CheckedBy,
-) -> Result<(FingerprintHasher, Secret), SecretsError> {
+) -> Result<FingerprintHasher, SecretsError> {
     prepare_data_folder(&config.store.data_dir)?;
     let mut folder = SecretsFolder::open(&config.store.data_dir)?;
-    let hasher = hasher(&mut folder, config, checked_by)?;
-    let check = check_value(&hasher);
-    Ok((hasher, check))
+    hasher(&mut folder, config, checked_by)
 }
 
 /// The hasher and what tells its secret from any other, if there is a secret yet. Changes nothing.
@@ -195,7 +211,7 @@ pub(crate) fn hasher_if_any(
         Some(secret) => Some(secret.clone()),
         None => kept(&folder, HMAC_FILE)?,
     };
-    let hasher = secret.map(|secret| hasher_under(&folder, &secret)).transpose()?;
+    let hasher = secret.map(|secret| both(&folder, config, &secret)).transpose()?;
     Ok(hasher.map(|hasher| {
         let check = check_value(&hasher);
         (hasher, check)
@@ -211,12 +227,12 @@ pub(crate) fn verify(config: &Config, checked_by: &CheckedBy) -> Result<(), Secr
     };
     let has_bindings = match checked_by {
         CheckedBy::Folder { has_bindings } => *has_bindings,
-        CheckedBy::Shared(check) => return verify_shared(&folder, secret.as_ref(), check.as_ref()),
+        CheckedBy::Shared(check) => return verify_shared(&folder, config, secret.as_ref(), check.as_ref()),
     };
     match (secret, folder.read(HMAC_CHECK_FILE)?) {
         (None, _) if has_bindings => Err(SecretsError::LostHmacSecret(folder.path(HMAC_FILE))),
         (Some(secret), Some(check))
-            if has_bindings && check_value(&hasher_under(&folder, &secret)?) != check =>
+            if has_bindings && !is_known(&both(&folder, config, &secret)?, &check) =>
         {
             Err(SecretsError::OtherHmacSecret(folder.path(HMAC_FILE)))
         }
@@ -226,12 +242,13 @@ pub(crate) fn verify(config: &Config, checked_by: &CheckedBy) -> Result<(), Secr
 
 fn verify_shared(
     folder: &SecretsFolder,
+    config: &Config,
     secret: Option<&Secret>,
     check: Option<&Secret>,
 ) -> Result<(), SecretsError> {
     match (secret, check) {
         (None, Some(_)) => Err(SecretsError::LostSharedSecret),
-        (Some(secret), Some(check)) if check_value(&hasher_under(folder, secret)?) != *check => {
+        (Some(secret), Some(check)) if !is_known(&both(folder, config, secret)?, check) => {
             Err(SecretsError::OtherSharedSecret)
         }
         _ => Ok(()),
@@ -248,11 +265,15 @@ fn hasher(
         Some(secret) => secret.clone(),
         None => kept_or_made(folder, HMAC_FILE)?,
     };
-    let hasher = hasher_under(folder, &secret)?;
-    let check = check_value(&hasher);
-    let is_in_folder = matches!(checked_by, CheckedBy::Folder { .. });
-    if is_in_folder && folder.read(HMAC_CHECK_FILE)?.as_ref() != Some(&check) {
-        folder.replace(HMAC_CHECK_FILE, &check)?;
+    let hasher = both(folder, config, &secret)?;
+    if let CheckedBy::Folder { has_bindings } = checked_by {
+        let check = check_value(&hasher);
+        let kept = folder.read(HMAC_CHECK_FILE)?;
+        // While there are bindings, a change is written down once the store knows of it.
+        let is_first = kept.is_none() || !has_bindings;
+        if is_first && kept.as_ref() != Some(&check) {
+            folder.replace(HMAC_CHECK_FILE, &check)?;
+        }
     }
     Ok(hasher)
 }
@@ -264,7 +285,17 @@ fn hasher_under(folder: &SecretsFolder, secret: &Secret) -> Result<FingerprintHa
 
 /// What tells one secret from another without telling the secret.
 fn check_value(hasher: &FingerprintHasher) -> Secret {
-    hashed(hasher, CHECK_TEXT)
+    Secret::new(hasher.check().text())
+}
+
+fn sealing(secret: &Secret) -> Result<SealingSecret, AdminError> {
+    SealingSecret::new(secret.expose().as_bytes())
+}
+
+/// As [`hashed`], of the secret before.
+fn hashed_before(hasher: &FingerprintHasher, text: &str) -> Option<Secret> {
+    let fingerprint = hasher.previous_fingerprint(&NormalisedKey::Exact(text))?;
+    Some(Secret::new(hexadecimal(fingerprint.as_bytes())))
 }
 
 /// What follows from the secret and cannot be led back to it.

@@ -59,6 +59,7 @@ fn new_binding(number: u64) -> NewBinding {
     bytes[8..16].copy_from_slice(&number.to_be_bytes());
     NewBinding {
         fingerprint: KeyFingerprint::from_bytes(bytes),
+        previous: None,
         hint: KeyHint::from_stored("sk-ab…wxyz".to_owned()),
         network: sentinel_core::network::Network::widen(
             sentinel_core::network::ClientIp::new(

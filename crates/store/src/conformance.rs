@@ -13,6 +13,7 @@ pub(crate) mod forgetting;
 pub(crate) mod intercepts;
 pub(crate) mod retention;
 pub(crate) mod searches;
+pub(crate) mod secrets;
 pub(crate) mod settings;
 pub(crate) mod traffic;
 pub(crate) mod transfer;
@@ -24,7 +25,7 @@ use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
 use sentinel_core::network::{ClientIp, Network};
 use sentinel_core::ports::{
     AdminEventStore, AnswerStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore, Claim, Health,
-    InterceptRetention, InterceptStore, SettingStore, TrafficStore, TransferStore, UseStore,
+    InterceptRetention, InterceptStore, SecretStore, SettingStore, TrafficStore, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -36,6 +37,7 @@ pub(crate) trait AnyStore:
     + UseStore
     + ArchiveStore
     + SettingStore
+    + SecretStore
     + InterceptStore
     + InterceptRetention
     + TransferStore
@@ -55,6 +57,7 @@ impl<S> AnyStore for S where
         + UseStore
         + ArchiveStore
         + SettingStore
+        + SecretStore
         + InterceptRetention
         + TransferStore
         + TrafficStore
@@ -112,6 +115,16 @@ macro_rules! conformance_suite {
             searches::bindings_are_found_by_their_last_use
             searches::bindings_come_in_every_order_page_by_page
             searches::bindings_are_counted_as_they_are_filtered
+            secrets::only_the_current_secret_binds
+            secrets::only_the_current_secret_finds_nothing
+            secrets::a_binding_moves_with_all_that_belongs_to_it
+            secrets::what_is_moved_once_is_not_moved_again
+            secrets::an_outdated_secret_moves_nothing_and_is_given_what_is_there
+            secrets::a_key_that_is_bound_under_its_previous_fingerprint_is_not_claimed
+            secrets::what_was_put_away_goes_with_a_new_claim
+            secrets::many_that_move_and_claim_at_once_end_with_one_binding
+            secrets::a_key_is_bound_beforehand_only_where_it_has_no_binding_under_either
+            secrets::bindings_are_counted_by_secret
             uses::uses_add_up
             uses::bindings_that_are_gone_are_passed_over
             uses::a_count_stops_at_its_largest
@@ -208,6 +221,7 @@ pub(crate) fn address(text: &str) -> ClientIp {
 pub(crate) fn new_binding(number: u32, from: &str) -> NewBinding {
     NewBinding {
         fingerprint: fingerprint(number),
+        previous: None,
         hint: KeyHint::from_stored(format!("sk-{number:03}…end")),
         network: network(from),
         bound_at: at(1_000 + i64::from(number)),

@@ -25,6 +25,7 @@ mod change;
 mod network_list;
 mod pace;
 mod pattern;
+mod secret;
 mod top;
 mod traffic;
 

@@ -10,7 +10,9 @@
 //!
 //! It must never judge a request, and its synchronous calls must never wait for I/O.
 
+mod away;
 mod cache;
+mod either;
 mod flights;
 mod invalidating_admin;
 mod renewals;
@@ -29,6 +31,7 @@ use sentinel_core::network::Network;
 use sentinel_core::ports::{BindingLookup, BindingStore, Claim, Found, StoreError, UseStore};
 use sentinel_core::time::Timestamp;
 
+use crate::pace::Pace;
 use cache::{Installed, KnownCache, Ticket};
 use flights::{Flights, Outcome};
 use uses::UseQueue;
@@ -41,8 +44,6 @@ pub use uses::TakenUses;
 pub const LOAD_ATTEMPTS_MAX: u32 = 3;
 /// The most bindings whose uses are written in one transaction.
 pub const USES_BATCH_MAX: usize = 1_000;
-/// How often the log says at most that the store is away.
-const AWAY_SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// The bounds of a [`CachedLookup`].
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +90,8 @@ pub struct LookupCounts {
     pub uses_queue_full: u64,
     /// Times that the authority gave an older version of a binding than it had given before.
     pub store_went_back: u64,
+    /// Times that the store did not take this replica's word for a key being unknown, because its secret is not the current one any more.
+    pub secret_outdated: u64,
 }
 
 /// [`BindingLookup`] over a store. One per process, shared by all cores. Its asynchronous calls need a tokio runtime with
@@ -101,7 +104,9 @@ pub struct CachedLookup {
     store_wait_max: Duration,
     away_said: AtomicBool,
     away_said_at_ms: AtomicI64,
+    outdated_said: Pace,
     given_past_life: AtomicU64,
+    secret_outdated: AtomicU64,
 }
 
 impl CachedLookup {
@@ -116,7 +121,9 @@ impl CachedLookup {
             store_wait_max: bounds.store_wait_max,
             away_said: AtomicBool::new(false),
             away_said_at_ms: AtomicI64::new(i64::MIN),
+            outdated_said: Pace::default(),
             given_past_life: AtomicU64::new(0),
+            secret_outdated: AtomicU64::new(0),
         }
     }
 
@@ -180,6 +187,7 @@ impl CachedLookup {
             given_past_life: self.given_past_life.load(Ordering::Relaxed),
             uses_queue_full: self.uses.times_full(),
             store_went_back: self.cache.went_back(),
+            secret_outdated: self.secret_outdated.load(Ordering::Relaxed),
         }
     }
 
@@ -198,7 +206,7 @@ impl CachedLookup {
             }
             let loaded = self.in_time(self.store.find(fingerprint)).await;
             self.note_store(loaded.as_ref().err(), now);
-            let loaded = loaded.inspect_err(|_| self.cache.postpone(fingerprint, now))?;
+            let loaded = loaded.inspect_err(|error| self.load_failed(fingerprint, error, now))?;
             if loaded
                 .as_ref()
                 .is_some_and(|found| self.cache.is_past_life(found.age))
@@ -229,21 +237,6 @@ impl CachedLookup {
         }
     }
 
-    /// Says that the store is away, not more often than every [`AWAY_SAID_EVERY`] however many loads fail, and that it is
-    /// back.
-    fn note_store(&self, error: Option<&StoreError>, now: Timestamp) {
-        if let Some(error) = error {
-            let said_at = Timestamp::from_unix_ms(self.away_said_at_ms.load(Ordering::Relaxed));
-            if now.since(said_at) >= AWAY_SAID_EVERY {
-                self.away_said_at_ms.store(now.unix_ms(), Ordering::Relaxed);
-                self.away_said.store(true, Ordering::Relaxed);
-                tracing::warn!(%error, "the store is away: known bindings stay enforced from memory");
-            }
-        } else if self.away_said.load(Ordering::Relaxed) && self.away_said.swap(false, Ordering::Relaxed) {
-            tracing::info!("the store answers again");
-        }
-    }
-
     async fn in_time<T>(
         &self,
         call: impl Future<Output = Result<T, StoreError>> + Send,
@@ -258,11 +251,17 @@ impl CachedLookup {
             })
     }
 
-    /// What was known last, when the store gave an error instead of an answer.
-    fn known_good(&self, fingerprint: &KeyFingerprint, error: StoreError) -> Outcome {
-        let known = self.cache.any_age(fingerprint).ok_or(error)?;
-        self.given_past_life.fetch_add(1, Ordering::Relaxed);
-        Ok(Some(known))
+    async fn find_here(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Outcome {
+        if let Some(known) = self.cache.fresh(fingerprint, now) {
+            return Ok(Some(known));
+        }
+        let Some(flight) = self.flights.join(fingerprint) else {
+            return self.known_good(fingerprint, StoreError::Busy);
+        };
+        match flight.outcome(|| self.load(fingerprint, now)).await {
+            Ok(found) => Ok(found),
+            Err(error) => self.known_good(fingerprint, error),
+        }
     }
 }
 
@@ -275,22 +274,27 @@ impl BindingLookup for CachedLookup {
     }
 
     async fn find(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Result<Option<Known>, StoreError> {
-        if let Some(known) = self.cache.fresh(fingerprint, now) {
-            return Ok(Some(known));
-        }
-        let Some(flight) = self.flights.join(fingerprint) else {
-            return self.known_good(fingerprint, StoreError::Busy);
-        };
-        match flight.outcome(|| self.load(fingerprint, now)).await {
-            Ok(found) => Ok(found),
-            Err(error) => self.known_good(fingerprint, error),
-        }
+        self.find_here(fingerprint, now).await
+    }
+
+    async fn find_either(
+        &self,
+        fingerprint: &KeyFingerprint,
+        previous: &KeyFingerprint,
+        now: Timestamp,
+    ) -> Result<Option<Known>, StoreError> {
+        self.load_either(fingerprint, previous, now).await
     }
 
     async fn claim(&self, new: NewBinding) -> Result<Claim<Known>, StoreError> {
-        let ticket = self.cache.ticket(&new.fingerprint);
+        let fingerprint = new.fingerprint;
+        let ticket = self.cache.ticket(&fingerprint);
         let now = new.bound_at;
-        match self.in_time(self.store.claim(new)).await? {
+        let claim = self.in_time(self.store.claim(new)).await;
+        if let Err(error @ StoreError::SecretOutdated) = &claim {
+            self.note_store(Some(error), now);
+        }
+        match claim? {
             Claim::Won(binding) => {
                 let version = binding.version;
                 let known = self.cache.install(&ticket, binding.into(), now).into_answer();
@@ -301,6 +305,10 @@ impl BindingLookup for CachedLookup {
                 } else {
                     Claim::Lost(known)
                 })
+            }
+            // Where it lies it is not looked for at first, and moves with its next use.
+            Claim::Lost(binding) if binding.fingerprint != fingerprint => {
+                Ok(Claim::Lost(KnownBinding::new(binding)))
             }
             Claim::Lost(binding) => {
                 let known = self.cache.install(&ticket, binding.into(), now).into_answer();
@@ -336,6 +344,14 @@ impl BindingLookup for CachedLookup {
         let learned = self
             .in_time(self.store.learn(known.binding.id, network, networks_max, now))
             .await?;
+        // Moved meanwhile: it is no longer cached here, and its own ticket is another.
+        if let Some(moved) = learned
+            .as_ref()
+            .filter(|learned| learned.fingerprint != *fingerprint)
+        {
+            self.invalidate(fingerprint, None);
+            return Ok(Some(KnownBinding::new(moved.clone())));
+        }
         let learned = learned.map(Found::from);
         Ok(self.take_in(&ticket, fingerprint, learned, now).into_answer())
     }

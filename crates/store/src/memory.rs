@@ -6,6 +6,7 @@ mod answers;
 mod archive;
 mod audit;
 mod ports;
+mod secrets;
 mod settings;
 mod state;
 mod traffic;
@@ -13,18 +14,29 @@ mod transfer;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::secret::OwnSecret;
 use state::State;
 
 /// A store without a file. Clones share their content.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     state: Arc<Mutex<State>>,
+    own: OwnSecret,
 }
 
 impl MemoryStore {
     /// An empty one.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Another one on the same content, for a process of its own.
+    #[must_use]
+    pub fn another_replica(&self) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+            own: OwnSecret::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -41,6 +53,13 @@ mod tests {
     }
 
     crate::conformance::conformance_suite!(fixture());
+
+    #[tokio::test]
+    async fn no_key_is_let_in_twice_by_two_processes_while_the_secret_changes() {
+        let old = MemoryStore::new();
+        let new = old.another_replica();
+        crate::conformance::secrets::no_key_is_let_in_twice_while_the_secret_changes(old, new).await;
+    }
 
     mod accounts {
         use sentinel_core::account::memory::MemoryAccounts;

@@ -28,6 +28,7 @@ mod ports;
 mod pulse;
 mod rows;
 mod schema;
+mod secrets;
 mod sessions;
 mod settings;
 mod tls;
@@ -45,6 +46,7 @@ use sentinel_core::ports::StoreError;
 use sentinel_core::time::{Clock, SystemClock, Timestamp};
 
 use crate::error::PostgresError;
+use crate::secret::OwnSecret;
 use claims::Claims;
 use connector::Connector;
 use counters::CountsUpkeep;
@@ -123,6 +125,7 @@ pub struct PostgresStore {
     connector: Connector,
     clock: Arc<dyn Clock>,
     counts_upkeep: Arc<CountsUpkeep>,
+    own: OwnSecret,
 }
 
 /// What a migration did.
@@ -160,12 +163,14 @@ impl PostgresStore {
 
     fn start(connector: Connector, options: PostgresOptions) -> Result<Self, PostgresError> {
         let sessions = Sessions::new(connector.clone(), options.connections_max)?;
+        let own = OwnSecret::default();
         Ok(Self {
-            claims: Arc::new(Claims::start(&sessions)),
+            claims: Arc::new(Claims::start(&sessions, &own)),
             sessions,
             connector,
             clock: options.clock,
             counts_upkeep: Arc::new(CountsUpkeep::new(COUNT_ROWS_MAX)),
+            own,
         })
     }
 

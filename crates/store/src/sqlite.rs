@@ -19,6 +19,7 @@ mod intercepts;
 mod ports;
 mod rows;
 mod schema;
+mod secrets;
 mod settings;
 mod threads;
 mod top;
@@ -34,6 +35,7 @@ use sentinel_core::ports::StoreError;
 use tokio::sync::oneshot;
 
 use crate::error::OpenError;
+use crate::secret::OwnSecret;
 use failure::Failure;
 use threads::Threads;
 
@@ -57,6 +59,7 @@ pub const HEALTH_WAIT_MAX: Duration = Duration::from_secs(3);
 pub struct SqliteStore {
     threads: Arc<Threads>,
     path: Arc<Path>,
+    own: OwnSecret,
 }
 
 /// What a migration did.
@@ -82,6 +85,7 @@ impl SqliteStore {
         Ok(Self {
             threads: Arc::new(threads),
             path: Arc::from(PathBuf::from(path)),
+            own: OwnSecret::default(),
         })
     }
 

@@ -9,7 +9,9 @@ use data_encoding::{BASE32, BASE32_NOPAD};
 use sentinel_core::account::second_factor::{
     RECOVERY_CODES_MAX, SealedSecret, SecondFactor, SecondFactorProof,
 };
-use sentinel_core::account::{AdministratorId, SecretDigest};
+use sentinel_core::account::{AdministratorChange, AdministratorId, SecretDigest};
+use sentinel_core::event::Actor;
+use sentinel_core::ports::{AccountStore, StoreError};
 use sentinel_core::time::Timestamp;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -51,6 +53,41 @@ impl fmt::Debug for SealingSecret {
     }
 }
 
+/// Seals every second factor anew that was sealed under the secret before: after that nobody needs that one. What neither opens is left.
+pub async fn reseal_second_factors(
+    accounts: &dyn AccountStore,
+    (current, previous): (&SealingSecret, &SealingSecret),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let [current, previous] = [current, previous].map(SecondFactors::new);
+    for administrator in accounts.administrators().await? {
+        let Some(factor) = &administrator.second_factor else {
+            continue;
+        };
+        if current.open(administrator.id, &factor.secret).is_some() {
+            continue;
+        }
+        let secret = previous.open(administrator.id, &factor.secret);
+        let Some(sealed) = secret.and_then(|secret| current.seal(administrator.id, &secret)) else {
+            tracing::warn!(
+                administrator = administrator.name.as_str(),
+                "a second factor cannot be sealed anew"
+            );
+            continue;
+        };
+        let actor = Actor {
+            name: "system".to_owned(),
+            client_ip: None,
+            at: now,
+        };
+        let change = AdministratorChange::ResealSecondFactor(sealed);
+        accounts
+            .change_administrator(administrator.id, change, actor)
+            .await?;
+    }
+    Ok(())
+}
+
 /// A secret that was just made: sealed, and as the administrator's program takes it. Does not print.
 pub(crate) struct Offer {
     pub(crate) sealed: SealedSecret,
@@ -71,6 +108,14 @@ impl SecondFactors {
     /// A new secret for this administrator; none without randomness.
     pub(crate) fn offer(&self, administrator: AdministratorId) -> Option<Offer> {
         let secret = random::<SECRET_BYTES>()?;
+        Some(Offer {
+            sealed: self.seal(administrator, &*secret)?,
+            secret: Zeroizing::new(BASE32.encode(&*secret)),
+        })
+    }
+
+    /// Sealed for this administrator; none without randomness.
+    fn seal(&self, administrator: AdministratorId, secret: &[u8]) -> Option<SealedSecret> {
         let nonce = random::<NONCE_LEN>()?;
         let mut sealed = secret.to_vec();
         self.0
@@ -81,10 +126,7 @@ impl SecondFactors {
             )
             .ok()?;
         sealed.splice(0..0, nonce.iter().copied());
-        Some(Offer {
-            sealed: SealedSecret::new(sealed),
-            secret: Zeroizing::new(BASE32.encode(&*secret)),
-        })
+        Some(SealedSecret::new(sealed))
     }
 
     /// The step of the code, if it is one of now for this secret.
@@ -197,6 +239,10 @@ fn random<const COUNT: usize>() -> Option<Zeroizing<[u8; COUNT]>> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use sentinel_core::account::memory::MemoryAccounts;
+    use sentinel_core::account::{AdministratorName, NewAdministrator, Role, StoredPasswordHash};
+    use sentinel_core::ports::AdministratorAdded;
+
     use super::*;
 
     const ANN: AdministratorId = AdministratorId(1);
@@ -214,6 +260,51 @@ pub(crate) mod tests {
 
     fn shown(text: &str) -> Password {
         Password::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn after_the_secret_was_changed_the_same_codes_are_good() {
+        let accounts = MemoryAccounts::default();
+        let actor = || Actor {
+            name: "root".to_owned(),
+            client_ip: None,
+            at: NOW,
+        };
+        let new = NewAdministrator {
+            name: AdministratorName::new("ann").expect("a name"),
+            role: Role::Owner,
+            password: StoredPasswordHash::new("$argon2id$x".to_owned()),
+        };
+        let AdministratorAdded::Done(ann) = accounts
+            .add_administrator(new, actor())
+            .await
+            .expect("memory works")
+        else {
+            panic!("she was to be added");
+        };
+        let offer = factors(1).offer(ann.id).expect("randomness");
+        let factor = SecondFactor {
+            secret: offer.sealed,
+            last_step: 7,
+            recovery: Vec::new(),
+        };
+        let change = AdministratorChange::SetSecondFactor(factor);
+        accounts
+            .change_administrator(ann.id, change, actor())
+            .await
+            .expect("memory works");
+        let [before, current] = [1, 2].map(|byte| SealingSecret::new(vec![byte; 32]).expect("long enough"));
+        for _ in 0..2 {
+            reseal_second_factors(&accounts, (&current, &before), NOW)
+                .await
+                .expect("memory works");
+            let stored = accounts.administrator(ann.id).await.expect("memory works");
+            let factor = stored.and_then(|ann| ann.second_factor).expect("she has one");
+            assert_eq!(factor.last_step, 7);
+            let code = shown(&code_at(&offer.secret, NOW));
+            assert!(factors(2).step(ann.id, &factor.secret, &code, NOW).is_some());
+            assert!(factors(1).step(ann.id, &factor.secret, &code, NOW).is_none());
+        }
     }
 
     #[test]

@@ -144,6 +144,9 @@ async fn check_part(name: &'static str, health: &dyn Health) -> CheckedPart {
             match error {
                 StoreError::Busy => "It is busy: more work waits than it takes.".to_owned(),
                 StoreError::Unavailable(_) => "It cannot be used just now; the log says why.".to_owned(),
+                StoreError::SecretOutdated => {
+                    "This replica's HMAC secret is not the current one any more.".to_owned()
+                }
                 StoreError::Damaged(_) => "What it holds cannot be read; the log says what.".to_owned(),
             }
         }

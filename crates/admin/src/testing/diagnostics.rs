@@ -66,6 +66,17 @@ impl BindingStore for FakeStore {
         Ok(record.map(|record| record.binding.clone().into()))
     }
 
+    async fn adopt(
+        &self,
+        fingerprint: &KeyFingerprint,
+        previous: &KeyFingerprint,
+    ) -> Result<Option<Found>, StoreError> {
+        match self.find(fingerprint).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.find(previous).await,
+        }
+    }
+
     async fn claim(&self, _new: NewBinding) -> Result<Claim<Binding>, StoreError> {
         unreachable!("nothing is claimed from the admin listener")
     }

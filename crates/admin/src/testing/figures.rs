@@ -21,6 +21,10 @@ impl Keys for FakeKeys {
         is_key.then(|| (KeyFingerprint::from_bytes([0xcd; 32]), key.hint()))
     }
 
+    fn identify_previous(&self, _: &ApiKey<'_>) -> Option<KeyFingerprint> {
+        None
+    }
+
     fn profile(&self) -> &'static str {
         "new-api"
     }

@@ -168,10 +168,12 @@ fn a_busy_store_opens_no_door() {
             mode: Mode::Observe,
             ..Rules::default()
         };
-        assert_eq!(
-            word(decide(Subject::StoreBusy, ip("203.0.113.7"), &rules, NOW, true)),
-            "refused binding_store_unavailable",
-            "{failsafe:?}"
-        );
+        for subject in [Subject::StoreBusy, Subject::SecretOutdated] {
+            assert_eq!(
+                word(decide(subject, ip("203.0.113.7"), &rules, NOW, true)),
+                "refused binding_store_unavailable",
+                "{failsafe:?}"
+            );
+        }
     }
 }

@@ -42,3 +42,36 @@ fn folding_merges_case_and_only_case() {
 fn a_short_secret_is_refused() {
     assert!(FingerprintHasher::new(b"short").is_err());
 }
+
+#[test]
+fn a_second_secret_changes_nothing_about_the_first() {
+    let [one, other] = [b"0123456789abcdef", b"fedcba9876543210"]
+        .map(|secret| FingerprintHasher::new(secret).expect("long enough"));
+    let both = one.clone().with_previous(&other);
+    let key = NormalisedKey::Exact("sk-key");
+    assert_eq!(both.fingerprint(&key), one.fingerprint(&key));
+    assert_eq!(both.previous_fingerprint(&key), Some(other.fingerprint(&key)));
+    assert_eq!(one.previous_fingerprint(&key), None);
+    assert_eq!(
+        (both.check(), both.previous_check()),
+        (one.check(), Some(other.check()))
+    );
+    assert_ne!(one.check(), other.check());
+}
+
+#[test]
+fn what_tells_secrets_apart_is_read_back_and_nothing_else_is() {
+    let check = FingerprintHasher::new(b"0123456789abcdef")
+        .expect("long enough")
+        .check();
+    assert_eq!(SecretCheck::from_text(&check.text()), Some(check));
+    let mark = check.mark();
+    assert_eq!(SecretMark::from_text(&mark.text()), Some(mark));
+    assert!(check.text().starts_with(&mark.text()));
+    for wrong in ["", "0", &check.text().to_uppercase(), &check.text()[1..]] {
+        assert_eq!(SecretCheck::from_text(wrong), None);
+    }
+    for wrong in ["", "+123456789abcdef", &check.text()] {
+        assert_eq!(SecretMark::from_text(wrong), None);
+    }
+}

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::binding::{BindingRecord, BindingStatus, Remarks};
 use crate::event::{AdminEvent, Intercept};
-use crate::fingerprint::{KeyFingerprint, KeyHint};
+use crate::fingerprint::{KeyFingerprint, KeyHint, SecretMark};
 use crate::network::Network;
 use crate::policy::PolicyOverride;
 use crate::time::Timestamp;
@@ -17,6 +17,10 @@ use crate::time::Timestamp;
 pub struct MovedBinding {
     /// The key it binds.
     pub fingerprint: KeyFingerprint,
+    /// The same key under the installation's other secret: a binding that lies there is this key's, and moves to `fingerprint`.
+    pub previous: Option<KeyFingerprint>,
+    /// Under which secret the key was hashed; none where that is the one of whoever takes it in.
+    pub secret: Option<SecretMark>,
     /// What may be shown of the key.
     pub hint: KeyHint,
     /// Whether the key may be used.
@@ -48,6 +52,8 @@ impl From<BindingRecord> for MovedBinding {
         let binding = record.binding;
         Self {
             fingerprint: binding.fingerprint,
+            previous: None,
+            secret: None,
             hint: record.hint,
             status: binding.status,
             networks: binding.networks.to_vec(),
@@ -160,11 +166,20 @@ impl std::ops::AddAssign for TakenIn {
 }
 
 impl Existing {
-    /// What becomes of a binding, given what is stored for its key.
+    /// What becomes of a binding, given what is stored for its key. How the key was hashed is no part of the binding.
     pub fn judge(self, stored: Option<&MovedBinding>, moved: &MovedBinding) -> Taken {
+        let is_same = |stored: &MovedBinding| {
+            *stored
+                == MovedBinding {
+                    fingerprint: stored.fingerprint,
+                    previous: stored.previous,
+                    secret: stored.secret,
+                    ..moved.clone()
+                }
+        };
         match (stored, self) {
             (None, _) => Taken::Added,
-            (Some(stored), _) if stored == moved => Taken::Unchanged,
+            (Some(stored), _) if is_same(stored) => Taken::Unchanged,
             (Some(_), Self::Keep) => Taken::Kept,
             (Some(_), Self::Replace) => Taken::Replaced,
         }

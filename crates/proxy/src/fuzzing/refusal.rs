@@ -59,6 +59,7 @@ pub fn refusal(bytes: &[u8], choice: usize) {
         let breach = |key| Breach::of(reason, None, key);
         let evidence = key.as_ref().map(|key| KeyEvidence {
             fingerprint: refusing.worker.shared.hasher.fingerprint(&key.normalised()),
+            previous: None,
             hint: key.key().hint(),
         });
         let presented = key.as_ref().map(|key| key.key().expose());
@@ -248,6 +249,20 @@ impl BindingLookup for NoLookup {
     where
         'a: 'c,
         'b: 'c,
+    {
+        away()
+    }
+
+    fn find_either<'a, 'b, 'd, 'c>(
+        &'a self,
+        _: &'b KeyFingerprint,
+        _: &'d KeyFingerprint,
+        _: Timestamp,
+    ) -> Answered<'c, Option<Known>>
+    where
+        'a: 'c,
+        'b: 'c,
+        'd: 'c,
     {
         away()
     }

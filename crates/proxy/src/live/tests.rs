@@ -114,6 +114,15 @@ impl BindingLookup for Counting {
         unreachable!("every key is cached")
     }
 
+    async fn find_either(
+        &self,
+        _: &KeyFingerprint,
+        _: &KeyFingerprint,
+        _: Timestamp,
+    ) -> Result<Option<Known>, StoreError> {
+        unreachable!("every key is cached")
+    }
+
     async fn claim(&self, _: NewBinding) -> Result<Claim<Known>, StoreError> {
         unreachable!("nothing is claimed")
     }

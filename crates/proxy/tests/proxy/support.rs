@@ -138,6 +138,18 @@ impl BindingLookup for ScriptedLookup {
         Ok(found)
     }
 
+    async fn find_either(
+        &self,
+        fingerprint: &KeyFingerprint,
+        previous: &KeyFingerprint,
+        now: Timestamp,
+    ) -> Result<Option<Known>, StoreError> {
+        match self.find(fingerprint, now).await? {
+            Some(known) => Ok(Some(known)),
+            None => self.find(previous, now).await,
+        }
+    }
+
     async fn claim(&self, new: NewBinding) -> Result<Claim<Known>, StoreError> {
         self.works()?;
         if let Some(known) = self

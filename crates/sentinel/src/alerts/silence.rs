@@ -162,6 +162,7 @@ mod tests {
         let store = MemoryStore::new();
         let claimed = store.claim(NewBinding {
             fingerprint: KeyFingerprint::from_bytes([1; 32]),
+            previous: None,
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: Timestamp::from_unix_ms(0),

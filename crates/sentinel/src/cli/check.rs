@@ -37,7 +37,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    fn good(part: &'static str, text: impl Into<String>) -> Self {
+    pub(super) fn good(part: &'static str, text: impl Into<String>) -> Self {
         Self {
             part,
             verdict: Verdict::Good,

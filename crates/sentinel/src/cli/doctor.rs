@@ -14,6 +14,7 @@ use super::check::{self, Finding};
 use super::output::{Output, print_json};
 use crate::config::{ConfigErrors, Loaded, Sources};
 use crate::diagnostics::InstallationDiagnostics;
+use crate::secrets;
 use crate::settings::LiveSettings;
 use crate::stores::Authority;
 
@@ -72,7 +73,33 @@ async fn of_store(loaded: &Loaded, authority: &Authority) -> Vec<Finding> {
         }
     };
     let looked = diagnostics(loaded, authority, rules).checks().await;
-    looked.into_iter().map(Finding::from).collect()
+    let mut findings: Vec<Finding> = looked.into_iter().map(Finding::from).collect();
+    findings.push(of_secrets(loaded, authority).await);
+    findings
+}
+
+/// How far a change of the HMAC secret is.
+async fn of_secrets(loaded: &Loaded, authority: &Authority) -> Finding {
+    const PART: &str = "hmac_secret";
+    match secrets::left_behind(&loaded.config, authority).await {
+        Ok(left) if left.total() == 0 => Finding::good(PART, "every binding lies under the current one"),
+        Ok(left) if loaded.config.hmac_secret_previous.is_some() => Finding::good(
+            PART,
+            format!(
+                "{} bindings and {} bans lie under the one before; keep SENTINEL_HMAC_SECRET_PREVIOUS until there are none",
+                left.active, left.banned
+            ),
+        ),
+        Ok(left) => Finding::bad(
+            PART,
+            format!(
+                "{} bindings and {} bans lie under another one",
+                left.active, left.banned
+            ),
+            "set SENTINEL_HMAC_SECRET_PREVIOUS to that one: their keys are unknown without it",
+        ),
+        Err(error) => Finding::bad(PART, error.to_string(), ""),
+    }
 }
 
 fn diagnostics(loaded: &Loaded, authority: &Authority, rules: LiveRules) -> InstallationDiagnostics {

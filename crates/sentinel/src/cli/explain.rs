@@ -20,7 +20,7 @@ use super::CliError;
 use super::output::{Output, print_json};
 use super::table::{self, Cell};
 use crate::config::Config;
-use crate::keys::identify;
+use crate::keys::{identify, identify_previous};
 
 /// The most bytes of a key.
 const KEY_BYTES_MAX: usize = 8 * 1024;
@@ -110,7 +110,13 @@ impl Installation<'_> {
             };
             let known = identify(&self.config.upstream.profile, hasher, &ApiKey::new(key));
             let (fingerprint, _) = known.ok_or(CliError::Key("it is no key that the profile takes"))?;
-            return Ok(self.stored.find(&fingerprint).await?.map(|found| found.binding));
+            let found = self.stored.find(&fingerprint).await?;
+            let previous = identify_previous(&self.config.upstream.profile, hasher, &ApiKey::new(key));
+            let found = match (found, previous) {
+                (None, Some(previous)) => self.stored.find(&previous).await?,
+                (found, _) => found,
+            };
+            return Ok(found.map(|found| found.binding));
         }
         if let Some(id) = by.binding {
             let record = self.bindings.show(BindingId(id)).await?;
@@ -240,6 +246,7 @@ mod tests {
             identify(&config.upstream.profile, &hasher(), &ApiKey::new(KEY)).expect("a key");
         let new = NewBinding {
             fingerprint,
+            previous: None,
             hint,
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: SettableClock::default().now(),

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sentinel_core::ports::TransferKind;
+use sentinel_core::ports::{TransferItem, TransferKind};
 use sentinel_core::time::Clock;
 use sentinel_store::transfer::{Header, Line};
 
@@ -115,13 +115,17 @@ impl Export<'_> {
 
     async fn items(&self, kind: TransferKind, lines: &mut Lines<'_>) -> Result<u64, CliError> {
         let (mut after, mut count) = (0, 0);
+        let unmarked = secrets::unmarked_mark(&self.authority.settings.settings().await?);
         loop {
             let page = self.authority.transfer.page(kind, after, PAGE_ROWS).await?;
             let Some((last, _)) = page.last() else {
                 return Ok(count);
             };
             after = *last;
-            for (_, item) in page {
+            for (_, mut item) in page {
+                if let TransferItem::Binding(binding) = &mut item {
+                    binding.secret = binding.secret.or(unmarked);
+                }
                 lines.write(&Line::Item(item))?;
                 count += 1;
             }

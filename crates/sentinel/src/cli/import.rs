@@ -112,6 +112,9 @@ pub(super) async fn run(
             lines::read_export(input, &loaded.written, &mut spool)
         })?;
         let check = secrets::hasher_if_any(&loaded.config, &authority.checked_by().await?)?;
+        if let Some((hasher, _)) = &check {
+            authority.secrets.hash_under(hasher.check());
+        }
         let check = check.map(|(_, check)| check);
         read.header
             .fits(check.as_ref(), &loaded.config.upstream.profile)?;

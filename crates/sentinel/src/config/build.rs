@@ -46,6 +46,10 @@ pub(crate) fn build(values: &mut Values<'_>, requirements: Requirements) -> Conf
         hmac_secret: values.parsed(&table::POLICY_HMAC_SECRET, |text| {
             parse::secret(text, SECRET_BYTES_MIN)
         }),
+        hmac_secret_previous: values.parsed(&table::POLICY_HMAC_SECRET_PREVIOUS, |text| {
+            parse::secret(text, SECRET_BYTES_MIN)
+        }),
+        hmac_secret_given_up: values.parsed(&table::POLICY_HMAC_SECRET_GIVEN_UP, parse::secret_mark),
         admin: admin(values),
         store: store(values),
         audit: audit(values),

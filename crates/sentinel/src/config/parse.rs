@@ -7,6 +7,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use http::HeaderName;
 use sentinel_admin::{PasswordHash, is_password_hash};
 use sentinel_core::event::printable;
+use sentinel_core::fingerprint::SecretMark;
 use sentinel_core::network::Network;
 use sentinel_core::profile::Profile;
 use sentinel_proxy::{HEALTH_PATH_BYTES_MAX, HealthPath, UpstreamTarget, UpstreamTrust};
@@ -261,6 +262,16 @@ pub(crate) fn secret(text: &str, bytes_min: usize) -> Result<Secret, String> {
         ));
     }
     Ok(Secret::new(text))
+}
+
+/// The mark of a secret, as a server that does not have it writes it.
+pub(crate) fn secret_mark(text: &str) -> Result<SecretMark, String> {
+    SecretMark::from_text(text).ok_or_else(|| {
+        format!(
+            "is {}; wanted 16 hexadecimal digits, as a server prints them",
+            quoted(text)
+        )
+    })
 }
 
 /// The account's password, or its hash.

@@ -127,7 +127,11 @@ settings! {
         ["SENTINEL_POLICY_CLAIMS_PER_MINUTE_PER_ADDRESS"] number(0, 1_000_000, "claims"), Some("60"),
         "How many unknown keys one address may bring in a minute; 0 means without limit.";
     POLICY_HMAC_SECRET = "policy.hmac_secret" ["SENTINEL_HMAC_SECRET"] Kind::Secret, None,
-        "Under which keys are hashed; made at first start. Another secret makes every key unknown.";
+        "Under which keys are hashed; made at first start. Another secret makes every key unknown, unless the one before is given, too.";
+    POLICY_HMAC_SECRET_PREVIOUS = "policy.hmac_secret_previous" ["SENTINEL_HMAC_SECRET_PREVIOUS"] Kind::Secret, None,
+        "The HMAC secret before this one: bindings under it stay in force and move with their keys' next use. docs/operations.md says how to change the secret.";
+    POLICY_HMAC_SECRET_GIVEN_UP = "policy.hmac_secret_given_up" ["SENTINEL_HMAC_SECRET_GIVEN_UP"] Kind::Text, None,
+        "The mark of an HMAC secret that is gone, 16 hexadecimal digits: bindings and bans under it count no more. A server that finds such bindings names it and does not start.";
 
     ADMIN_LISTEN = "admin.listen" ["SENTINEL_ADMIN_LISTEN"] Kind::Text, Some("127.0.0.1:7001"),
         "Where the console, its API, health and metrics are.";
@@ -305,6 +309,8 @@ mod tests {
             "PG_DSN",
             "REDIS_URL",
             "SENTINEL_HMAC_SECRET",
+            "SENTINEL_HMAC_SECRET_PREVIOUS",
+            "SENTINEL_HMAC_SECRET_GIVEN_UP",
             "ADMIN_USERNAME",
             "ADMIN_PASSWORD",
             "ADMIN_JWT_SECRET",

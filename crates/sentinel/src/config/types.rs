@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::HeaderName;
 use sentinel_admin::OidcSettings;
 use sentinel_core::client_ip::{ClientIpRules, ClientIpSource};
+use sentinel_core::fingerprint::SecretMark;
 use sentinel_core::network::Network;
 use sentinel_core::policy::Rules;
 use sentinel_core::profile::Profile;
@@ -36,6 +37,10 @@ pub(crate) struct Config {
     pub(crate) live: LiveConfig,
     /// Under which keys are hashed; made at first start when none.
     pub(crate) hmac_secret: Option<Secret>,
+    /// The one before, while bindings lie under it.
+    pub(crate) hmac_secret_previous: Option<Secret>,
+    /// The one whose bindings count no more.
+    pub(crate) hmac_secret_given_up: Option<SecretMark>,
     /// Console and API.
     pub(crate) admin: AdminConfig,
     /// Where bindings are kept.

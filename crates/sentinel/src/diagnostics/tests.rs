@@ -34,6 +34,7 @@ fn named<'f>(findings: &'f [Finding], name: &str) -> &'f Finding {
 async fn bound(store: &MemoryStore, count: u32, from: impl Fn(u32) -> String) {
     for number in 0..count {
         let new = NewBinding {
+            previous: None,
             fingerprint: KeyFingerprint::from_bytes(std::array::from_fn(|index| {
                 number.to_le_bytes()[index % 4]
             })),

@@ -86,6 +86,7 @@ mod tests {
     async fn banned(store: &MemoryStore, number: u32, expires_at: Option<Timestamp>) -> BindingId {
         let new = NewBinding {
             fingerprint: fingerprint(number),
+            previous: None,
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: at(1),

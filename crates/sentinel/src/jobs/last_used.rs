@@ -50,6 +50,7 @@ mod tests {
         let claimed = lookup
             .claim(NewBinding {
                 fingerprint: KeyFingerprint::from_bytes([1; 32]),
+                previous: None,
                 hint: KeyHint::from_stored("sk-…".to_owned()),
                 network: "192.0.2.1".parse().expect("a network"),
                 bound_at: at(1),

@@ -41,6 +41,7 @@ mod tests {
         let fingerprint = KeyFingerprint::from_bytes([1; 32]);
         let new = NewBinding {
             fingerprint,
+            previous: None,
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: clock.now(),

@@ -1,13 +1,11 @@
 //! What replicas of one installation must have in common: the HMAC secret, which each holds for itself. The store that they share keeps a value
 //! that tells it from any other without telling it; the first replica writes it, and no replica starts under another secret.
 
-use sentinel_core::event::Actor;
-use sentinel_core::ports::{SettingStore, SettingsChanged, StoreError, StoredSettings};
-use sentinel_core::time::Timestamp;
+use sentinel_core::ports::{HMAC_CHECK_SETTING, StoreError, StoredSettings};
 use serde_json::Value;
 
 use super::SecretsError;
-use crate::config::{INTERNAL_PREFIX, Secret};
+use crate::config::Secret;
 
 /// How often it is tried while others change settings at the same moment.
 pub(crate) const ATTEMPTS_MAX: u32 = 10;
@@ -23,14 +21,9 @@ pub(crate) enum SharingError {
     Store(#[from] StoreError),
 }
 
-/// The name under which the value is kept, beside the settings.
-fn name() -> String {
-    format!("{INTERNAL_PREFIX}hmac_check")
-}
-
 /// What the store says of the secret; none before any replica wrote it.
 pub(crate) fn check_in(stored: &StoredSettings) -> Option<Secret> {
-    let json = stored.values.get(&name())?;
+    let json = stored.values.get(HMAC_CHECK_SETTING)?;
     // Whatever cannot be read is no secret's value: then none of them fits, which is said.
     let text = match serde_json::from_str(json) {
         Ok(Value::String(text)) => text,
@@ -39,43 +32,19 @@ pub(crate) fn check_in(stored: &StoredSettings) -> Option<Secret> {
     Some(Secret::new(text))
 }
 
-/// Writes down under which secret keys are hashed, unless another replica was first; then it has to be the same one.
-pub(crate) async fn agree(
-    check: &Secret,
-    settings: &dyn SettingStore,
-    now: Timestamp,
-) -> Result<(), SharingError> {
-    let value = Value::from(check.expose()).to_string();
-    for _ in 0..ATTEMPTS_MAX {
-        let stored = settings.settings().await?;
-        match check_in(&stored) {
-            Some(stored) if stored == *check => return Ok(()),
-            Some(_) => return Err(SecretsError::OtherSharedSecret.into()),
-            None => {}
-        }
-        let changes = [(name(), Some(value.clone()))].into_iter().collect();
-        let actor = Actor {
-            name: "system".to_owned(),
-            client_ip: None,
-            at: now,
-        };
-        if let SettingsChanged::Done(_) = settings.change_settings(stored.version, changes, actor).await? {
-            return Ok(());
-        }
-    }
-    Err(StoreError::Busy.into())
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use async_trait::async_trait;
-    use sentinel_core::ports::SettingChange;
+    use sentinel_core::event::Actor;
+    use sentinel_core::ports::{HMAC_UNMARKED_SETTING, SettingChange, SettingStore, SettingsChanged};
+    use sentinel_core::time::Timestamp;
     use sentinel_store::MemoryStore;
     use tempfile::TempDir;
 
+    use super::super::rotation::{Agreed, Agreement};
     use super::super::{CheckedBy, Secrets, prepare, verify};
     use super::*;
     use crate::config::{self, Config};
@@ -93,10 +62,19 @@ mod tests {
         ])
     }
 
+    async fn agree(secrets: &Secrets, store: &dyn SettingStore) -> Result<Agreed, SharingError> {
+        let agreement = Agreement {
+            hasher: &secrets.hasher,
+            folder_check: None,
+            is_shared: true,
+        };
+        agreement.agree(store, NOW).await
+    }
+
     async fn start(config: &Config, store: &MemoryStore) -> Result<Secrets, SharingError> {
         let stored = store.settings().await?;
         let secrets = prepare(config, &CheckedBy::Shared(check_in(&stored)))?;
-        agree(&secrets.check, store, NOW).await?;
+        agree(&secrets, store).await?;
         Ok(secrets)
     }
 
@@ -111,7 +89,7 @@ mod tests {
         let secret = "0123456789abcdef0123456789abcdef";
         let first = start(&replica(&one, secret), &store).await.expect("the first");
         let second = start(&replica(&other, secret), &store).await.expect("the same");
-        assert_eq!(first.check, second.check);
+        assert_eq!(first.hasher.check(), second.hasher.check());
         assert_eq!(store.settings().await.expect("memory works").version, 1);
         // What signs sessions follows from it, and is neither the secret nor what is written down.
         let jwt = std::fs::read_dir(one.path().join("secrets")).expect("a folder");
@@ -152,6 +130,42 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("SENTINEL_HMAC_SECRET"), "{text}");
         assert!(!text.contains("0123456789abcdef"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_knows_the_secret_before_changes_it_once() {
+        let (a, b) = ("0123456789abcdef", "fedcba9876543210");
+        let store = MemoryStore::new();
+        start(&replica(&folder(), a), &store).await.expect("the first");
+        let with = |secret, previous| {
+            let folder = folder();
+            let variables = [
+                ("SENTINEL_DATA_DIR", folder.path().to_str().expect("UTF-8")),
+                ("ADMIN_PASSWORD", HASH),
+                ("SENTINEL_HMAC_SECRET", secret),
+                ("SENTINEL_HMAC_SECRET_PREVIOUS", previous),
+            ];
+            (config::of_variables(&variables), folder)
+        };
+        let check = async || check_in(&store.settings().await.expect("memory works"));
+        let first = check().await;
+        let (changing, _folder) = with(b, a);
+        for _ in 0..2 {
+            start(&changing, &store).await.expect("it knows the one before");
+        }
+        assert_ne!(check().await, first);
+        let stored = store.settings().await.expect("memory works");
+        assert_eq!(stored.version, 2, "changed once");
+        let first = Value::from(first.expect("it was written down").expose()).to_string();
+        assert_eq!(stored.values.get(HMAC_UNMARKED_SETTING), Some(&first));
+        start(&replica(&folder(), b), &store)
+            .await
+            .expect("the current one");
+        start(&replica(&folder(), a), &store)
+            .await
+            .expect_err("the one before");
+        let (other, _folder) = with("another-secret-of-nobody", "0123456789abcdeX");
+        start(&other, &store).await.expect_err("neither of them");
     }
 
     #[tokio::test]
@@ -213,7 +227,7 @@ mod tests {
         let config = replica(&folder(), "0123456789abcdef");
         let secrets = prepare(&config, &CheckedBy::Shared(None)).expect("a fresh folder");
         let restless = Restless::default();
-        assert!(agree(&secrets.check, &restless, NOW).await.is_err());
+        assert!(agree(&secrets, &restless).await.is_err());
         assert_eq!(restless.0.load(Ordering::SeqCst), ATTEMPTS_MAX);
     }
 }

@@ -6,8 +6,8 @@ use sentinel_alerts::watch::MakeCounters;
 use sentinel_core::alert::ports::{AlertStore, UsedLinks};
 use sentinel_core::ports::{
     AccountStore, AdminEventStore, AnswerStore, ArchiveStore, AuditStore, BindingAdmin, BindingStore,
-    ForgettingStore, Health, InterceptRetention, InterceptStore, SettingStore, StoreError, TrafficStore,
-    TransferStore, UseStore,
+    ForgettingStore, Health, InterceptRetention, InterceptStore, SecretStore, SettingStore, StoreError,
+    TrafficStore, TransferStore, UseStore,
 };
 use sentinel_store::changes::ChangeFeed;
 use sentinel_store::counting::MemoryCounters;
@@ -30,6 +30,7 @@ pub(crate) struct Authority {
     pub(crate) forgetting: Arc<dyn ForgettingStore>,
     pub(crate) answers: Arc<dyn AnswerStore>,
     pub(crate) settings: Arc<dyn SettingStore>,
+    pub(crate) secrets: Arc<dyn SecretStore>,
     pub(crate) archive: Arc<dyn ArchiveStore>,
     pub(crate) transfer: Arc<dyn TransferStore>,
     pub(crate) traffic: Arc<dyn TrafficStore>,
@@ -146,6 +147,7 @@ impl Authority {
             + ForgettingStore
             + AnswerStore
             + SettingStore
+            + SecretStore
             + ArchiveStore
             + TransferStore
             + TrafficStore
@@ -168,6 +170,7 @@ impl Authority {
             forgetting: shared.clone(),
             answers: shared.clone(),
             settings: shared.clone(),
+            secrets: shared.clone(),
             archive: shared.clone(),
             transfer: shared.clone(),
             traffic: shared.clone(),

@@ -15,6 +15,7 @@ mod plain;
 mod records;
 mod replica;
 mod replicas;
+mod secrets;
 mod settings;
 mod sign_in;
 mod supervision;

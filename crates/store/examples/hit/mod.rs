@@ -59,6 +59,7 @@ impl KnownKey {
             .expect("a key");
         let new = NewBinding {
             fingerprint: known.hasher.fingerprint(&key.normalised()),
+            previous: None,
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: Network::widen(address(1), 32, 64),
             bound_at: NOW,

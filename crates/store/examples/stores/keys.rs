@@ -24,6 +24,7 @@ pub(crate) fn new_binding(number: u64) -> NewBinding {
     let address = ClientIp::new(std::net::Ipv4Addr::from_bits(0x0A00_0000 | low).into());
     NewBinding {
         fingerprint: fingerprint(number),
+        previous: None,
         hint: KeyHint::from_stored("sk-ab…wxyz".to_owned()),
         network: Network::widen(address, 32, 64),
         bound_at: SystemClock.now(),

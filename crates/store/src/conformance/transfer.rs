@@ -23,6 +23,8 @@ const KINDS: [TransferKind; 4] = [
 pub(crate) fn binding(number: u32) -> MovedBinding {
     MovedBinding {
         fingerprint: fingerprint(number),
+        previous: None,
+        secret: None,
         hint: KeyHint::from_stored(format!("sk-{number:03}…end")),
         status: BindingStatus::Banned,
         networks: ["203.0.113.0/24", "2001:db8::/48"].map(network).to_vec(),

@@ -94,6 +94,19 @@ impl KnownCache {
         Some(known)
     }
 
+    /// The binding while it is fresh; its life ends with it, so that whoever needs it then asks the store.
+    pub(super) fn fresh_without_renewal(
+        &self,
+        fingerprint: &KeyFingerprint,
+        now: Timestamp,
+    ) -> Option<Known> {
+        let known = self.table.get(fingerprint)?;
+        let span = known.life.span();
+        let is_fresh =
+            Life::is_of(span, self.epoch()) && now < span.until && span.until.since(now) <= self.life;
+        is_fresh.then_some(known)
+    }
+
     /// The binding while it is fresh and no renewal of it is due.
     pub(super) fn renewed(&self, fingerprint: &KeyFingerprint, now: Timestamp) -> Option<Known> {
         self.fresh(fingerprint, now)

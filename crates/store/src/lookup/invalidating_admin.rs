@@ -122,7 +122,10 @@ fn tell(
             Some(BindingChange::Gone(fingerprint))
         }
         // There is no such binding, it is another than the caller knew, or the change was not even begun.
-        (Ok(Edited::Missing | Edited::Outdated(_)) | Err(StoreError::Busy), _) => None,
+        (
+            Ok(Edited::Missing | Edited::Outdated(_)) | Err(StoreError::Busy | StoreError::SecretOutdated),
+            _,
+        ) => None,
         // The change may have been made all the same.
         (Err(StoreError::Unavailable(_) | StoreError::Damaged(_)), _) => {
             lookup.expire_all();

@@ -5,6 +5,7 @@ mod ordering;
 mod reading;
 mod renewing;
 mod scripted;
+mod secrets;
 mod sharing;
 mod uses;
 

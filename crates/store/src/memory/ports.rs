@@ -23,11 +23,25 @@ use crate::bounds::page_rows;
 #[async_trait]
 impl BindingStore for MemoryStore {
     async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
-        Ok(self.state().find(fingerprint).map(Found::from))
+        let state = self.state();
+        let found = state.find(fingerprint);
+        if found.is_none() {
+            state.assert_current(&self.own)?;
+        }
+        Ok(found.map(Found::from))
+    }
+
+    async fn adopt(
+        &self,
+        fingerprint: &KeyFingerprint,
+        previous: &KeyFingerprint,
+    ) -> Result<Option<Found>, StoreError> {
+        let adopted = self.state().adopt(&self.own, fingerprint, previous)?;
+        Ok(adopted.map(Found::from))
     }
 
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
-        Ok(self.state().claim(new))
+        self.state().claim(&self.own, new)
     }
 
     async fn release(&self, id: BindingId, claimed: Version) -> Result<bool, StoreError> {
@@ -72,7 +86,7 @@ impl BindingAdmin for MemoryStore {
     }
 
     async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        Ok(self.state().create(new, &actor))
+        self.state().create(&self.own, new, &actor)
     }
 
     async fn earlier(

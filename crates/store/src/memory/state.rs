@@ -8,12 +8,12 @@ use sentinel_core::binding::{
     Edited, NewBinding, Remarks, Version,
 };
 use sentinel_core::event::{Actor, AdminEvent, Intercept, Reference};
-use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::fingerprint::{KeyFingerprint, SecretMark};
 use sentinel_core::network::Network;
 use sentinel_core::policy::OwnPolicy;
 use sentinel_core::ports::{
     ArchivedBinding, BindingCursor, BindingFilter, BindingOrder, BindingPage, Claim, InterceptBucket,
-    InterceptFilter, SettingChange, StoredIntercept, StoredSettings,
+    InterceptFilter, SettingChange, StoreError, StoredIntercept, StoredSettings,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
@@ -22,10 +22,13 @@ use super::answers::Remembered;
 use super::traffic::TrafficState;
 use crate::bounds::{BUCKETS_MAX, page_rows};
 use crate::change;
+use crate::secret::OwnSecret;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) bindings: BTreeMap<BindingId, BindingRecord>,
+    /// Under which secret a binding's key was hashed.
+    pub(super) secrets: BTreeMap<BindingId, SecretMark>,
     pub(super) events: Vec<AdminEvent>,
     pub(super) archived: Vec<ArchivedBinding>,
     pub(super) settings: StoredSettings,
@@ -50,10 +53,13 @@ impl State {
             .map(|record| record.binding.clone())
     }
 
-    pub(super) fn claim(&mut self, new: NewBinding) -> Claim<Binding> {
-        if let Some(stored) = self.find(&new.fingerprint) {
-            return Claim::Lost(stored);
+    pub(super) fn claim(&mut self, own: &OwnSecret, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
+        self.assert_current(own)?;
+        let previous = new.previous.unwrap_or(new.fingerprint);
+        if let Some(stored) = self.either(&new.fingerprint, &previous) {
+            return Ok(Claim::Lost(stored));
         }
+        self.move_archived(&new.fingerprint, &previous);
         self.last_id += 1;
         let binding = Binding {
             id: BindingId(self.last_id),
@@ -76,7 +82,8 @@ impl State {
             profile: new.profile.to_string(),
         };
         self.bindings.insert(binding.id, record);
-        Claim::Won(binding)
+        self.mark(&binding, own.mark());
+        Ok(Claim::Won(binding))
     }
 
     pub(super) fn release(&mut self, id: BindingId, claimed: Version) -> bool {

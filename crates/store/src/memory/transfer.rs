@@ -12,6 +12,7 @@ use super::MemoryStore;
 use super::state::State;
 use crate::bounds::page_rows;
 use crate::change;
+use crate::secret::OwnSecret;
 
 #[async_trait]
 impl TransferStore for MemoryStore {
@@ -37,7 +38,7 @@ impl TransferStore for MemoryStore {
         let mut state = self.state();
         let mut taken_in = TakenIn::default();
         for item in items {
-            taken_in.count(state.take_in(item, existing, is_rehearsal));
+            taken_in.count(state.take_in(&self.own, item, existing, is_rehearsal)?);
         }
         Ok(taken_in)
     }
@@ -54,7 +55,14 @@ impl State {
             TransferKind::Bindings => self
                 .bindings
                 .iter()
-                .map(|(id, record)| (id.0, TransferItem::Binding(record.clone().into())))
+                .map(|(id, record)| {
+                    let secret = self.secrets.get(id).copied();
+                    let moved = MovedBinding {
+                        secret,
+                        ..record.clone().into()
+                    };
+                    (id.0, TransferItem::Binding(moved))
+                })
                 .collect(),
             TransferKind::Archived => placed(&self.archived, |item| TransferItem::Archived(item.clone())),
             TransferKind::Intercepts => self
@@ -66,9 +74,15 @@ impl State {
         }
     }
 
-    fn take_in(&mut self, item: TransferItem, existing: Existing, is_rehearsal: bool) -> Taken {
-        match item {
-            TransferItem::Binding(moved) => self.take_binding(moved, existing, is_rehearsal),
+    fn take_in(
+        &mut self,
+        own: &OwnSecret,
+        item: TransferItem,
+        existing: Existing,
+        is_rehearsal: bool,
+    ) -> Result<Taken, StoreError> {
+        Ok(match item {
+            TransferItem::Binding(moved) => self.take_binding(own, moved, existing, is_rehearsal)?,
             TransferItem::Archived(archived) => {
                 let identity =
                     |item: &ArchivedBinding| (item.fingerprint, item.archived_at, item.reason.clone());
@@ -96,27 +110,47 @@ impl State {
                 let is_here = self.events.contains(&event);
                 take(&mut self.events, event, is_here, is_rehearsal)
             }
-        }
+        })
     }
 
     /// A key that has a binding keeps it.
-    pub(super) fn create(&mut self, new: MovedBinding, actor: &Actor) -> Option<BindingRecord> {
+    pub(super) fn create(
+        &mut self,
+        own: &OwnSecret,
+        new: MovedBinding,
+        actor: &Actor,
+    ) -> Result<Option<BindingRecord>, StoreError> {
         let fingerprint = new.fingerprint;
-        if self.take_binding(new, Existing::Keep, false) != Taken::Added {
-            return None;
+        if self.take_binding(own, new, Existing::Keep, false)? != Taken::Added {
+            return Ok(None);
         }
-        let id = self.find(&fingerprint)?.id;
-        let record = self.bindings.get(&id)?.clone();
-        self.events.push(change::created_event(actor, &record));
-        Some(record)
+        let made = self.find(&fingerprint);
+        let record = made.and_then(|binding| self.bindings.get(&binding.id).cloned());
+        if let Some(record) = &record {
+            self.events.push(change::created_event(actor, record));
+        }
+        Ok(record)
     }
 
-    fn take_binding(&mut self, moved: MovedBinding, existing: Existing, is_rehearsal: bool) -> Taken {
-        let stored = self.find(&moved.fingerprint).map(|binding| binding.id);
+    fn take_binding(
+        &mut self,
+        own: &OwnSecret,
+        moved: MovedBinding,
+        existing: Existing,
+        is_rehearsal: bool,
+    ) -> Result<Taken, StoreError> {
+        self.assert_current(own)?;
+        let previous = moved.previous.unwrap_or(moved.fingerprint);
+        let stored = if is_rehearsal {
+            self.either(&moved.fingerprint, &previous)
+        } else {
+            self.adopt(own, &moved.fingerprint, &previous)?
+        };
+        let stored = stored.map(|binding| binding.id);
         let record = stored.and_then(|id| self.bindings.get(&id)).cloned();
         let taken = existing.judge(record.map(MovedBinding::from).as_ref(), &moved);
         if is_rehearsal || !matches!(taken, Taken::Added | Taken::Replaced) {
-            return taken;
+            return Ok(taken);
         }
         let id = stored.unwrap_or_else(|| {
             self.last_id += 1;
@@ -141,9 +175,10 @@ impl State {
             remarks: moved.remarks,
             profile: moved.profile,
         };
+        self.mark(&record.binding, moved.secret.or(own.mark()));
         self.bindings.insert(id, record);
         self.marks.remove(&id);
-        taken
+        Ok(taken)
     }
 }
 

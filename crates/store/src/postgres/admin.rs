@@ -26,6 +26,7 @@ use super::{archive, bindings, events, transfer};
 use crate::bounds::page_rows;
 use crate::change;
 use crate::pattern::containing;
+use crate::secret::OwnSecret;
 
 pub(super) async fn list(
     session: &Session,
@@ -136,10 +137,11 @@ fn by_status(rows: &[Row]) -> Result<BindingCounts, Failure> {
 /// A key that has a binding keeps it.
 pub(super) async fn create(
     session: &Session,
+    own: &OwnSecret,
     new: &MovedBinding,
     actor: &Actor,
 ) -> Result<Option<BindingRecord>, Failure> {
-    if transfer::take_binding(session, new, Existing::Keep, false, actor.at).await? != Taken::Added {
+    if transfer::take_binding(session, own, new, Existing::Keep, false, actor.at).await? != Taken::Added {
         return Ok(None);
     }
     let Some(id) = bindings::id_of(session, &new.fingerprint).await? else {

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use super::failure::Failure;
 use super::sessions::{Scope, Sessions};
+use crate::secret::OwnSecret;
 use statements::Stored;
 
 /// The most claims that wait; beyond, a claim is [`StoreError::Busy`].
@@ -50,12 +51,12 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    pub(super) fn start(sessions: &Sessions) -> Self {
+    pub(super) fn start(sessions: &Sessions, own: &OwnSecret) -> Self {
         let (queue, waiting) = mpsc::channel(CLAIMS_QUEUED_MAX);
         let waiting = Arc::new(Mutex::new(waiting));
         let mut workers = JoinSet::new();
         for _ in 0..CLAIM_BATCHES_MAX {
-            let work = carry_out(sessions.clone(), Arc::clone(&waiting));
+            let work = carry_out(sessions.clone(), own.clone(), Arc::clone(&waiting));
             workers.spawn_on(work, sessions.runtime());
         }
         Self {
@@ -101,7 +102,7 @@ impl Drop for Claims {
 }
 
 /// One worker: takes what waits, up to a whole batch, and settles it.
-async fn carry_out(sessions: Sessions, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
+async fn carry_out(sessions: Sessions, own: OwnSecret, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
     loop {
         let mut claims = Vec::with_capacity(CLAIMS_BATCH_MAX);
         // One idle worker waits in the queue, the others wait for their turn at it.
@@ -114,7 +115,7 @@ async fn carry_out(sessions: Sessions, waiting: Arc<Mutex<mpsc::Receiver<Waiting
         {
             return;
         }
-        settle(&sessions, grouped(claims)).await;
+        settle(&sessions, &own, grouped(claims)).await;
     }
 }
 
@@ -128,17 +129,19 @@ fn grouped(claims: Vec<Waiting>) -> Batch {
 
 /// Gives every claim of the batch its outcome. When the server refuses the batch, each key is tried alone: the others are not to fail for
 /// one key's reason.
-async fn settle(sessions: &Sessions, mut batch: Batch) {
-    match attempt(sessions, &mut batch).await {
+async fn settle(sessions: &Sessions, own: &OwnSecret, mut batch: Batch) {
+    match attempt(sessions, own, &mut batch).await {
         Ok(()) => {}
+        // No key's own reason.
+        Err(failure) if failure.is_secret_outdated() => answer_all(batch, &failure.into()),
         Err(failure) if failure.spares_the_session() && batch.len() > 1 => {
-            one_by_one(sessions, batch, failure.into()).await;
+            one_by_one(sessions, own, batch, failure.into()).await;
         }
         Err(failure) => answer_all(batch, &failure.into()),
     }
 }
 
-async fn one_by_one(sessions: &Sessions, batch: Batch, error: StoreError) {
+async fn one_by_one(sessions: &Sessions, own: &OwnSecret, batch: Batch, error: StoreError) {
     let failed = AtomicUsize::new(0);
     let (failed, error) = (&failed, &error);
     futures_util::stream::iter(batch)
@@ -146,7 +149,7 @@ async fn one_by_one(sessions: &Sessions, batch: Batch, error: StoreError) {
             let mut alone = Batch::from([alone]);
             if failed.load(Ordering::Relaxed) >= CLAIMS_FAILED_ALONE_MAX {
                 answer_all(alone, error);
-            } else if let Err(failure) = attempt(sessions, &mut alone).await {
+            } else if let Err(failure) = attempt(sessions, own, &mut alone).await {
                 failed.fetch_add(1, Ordering::Relaxed);
                 answer_all(alone, &failure.into());
             }
@@ -155,11 +158,11 @@ async fn one_by_one(sessions: &Sessions, batch: Batch, error: StoreError) {
 }
 
 /// Settles all keys, or as many as there are outcomes of.
-async fn attempt(sessions: &Sessions, batch: &mut Batch) -> Result<(), Failure> {
+async fn attempt(sessions: &Sessions, own: &OwnSecret, batch: &mut Batch) -> Result<(), Failure> {
     for _ in 0..CLAIM_ATTEMPTS_MAX {
-        let stored = commit(sessions, batch).await?;
+        let stored = commit(sessions, own, batch).await?;
         for stored in stored {
-            if let Entry::Occupied(claims) = batch.entry(stored.binding.fingerprint) {
+            if let Entry::Occupied(claims) = batch.entry(stored.claimed) {
                 answer(claims.remove(), &stored);
             }
         }
@@ -172,11 +175,12 @@ async fn attempt(sessions: &Sessions, batch: &mut Batch) -> Result<(), Failure> 
 }
 
 /// One transaction; gives what is stored for each key now.
-async fn commit(sessions: &Sessions, batch: &Batch) -> Result<Vec<Stored>, Failure> {
+async fn commit(sessions: &Sessions, own: &OwnSecret, batch: &Batch) -> Result<Vec<Stored>, Failure> {
     let new: Vec<NewBinding> = batch.values().map(|claims| claims[0].new.clone()).collect();
+    let own = own.clone();
     sessions
         .carry_out(Scope::Change, move |session| {
-            Box::pin(async move { statements::claim(session, &new).await })
+            Box::pin(async move { statements::claim(session, &own, &new).await })
         })
         .await
 }

@@ -62,6 +62,19 @@ impl Failure {
         }
     }
 
+    /// Whoever asks hashes keys under another secret than the current one.
+    pub(super) fn secret_outdated() -> Self {
+        Self {
+            error: StoreError::SecretOutdated,
+            extent: Extent::Statement,
+        }
+    }
+
+    /// Whether it is that.
+    pub(super) fn is_secret_outdated(&self) -> bool {
+        self.error == StoreError::SecretOutdated
+    }
+
     /// What there is to say of it.
     pub(super) fn cause(&self) -> String {
         match &self.error {

@@ -9,23 +9,26 @@ use sentinel_core::binding::{
     Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, NewBinding, Version,
 };
 use sentinel_core::event::{Actor, AdminEvent, Intercept};
-use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::fingerprint::{KeyFingerprint, SecretCheck};
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
     AdminEventStore, ArchiveRun, ArchiveStore, Archived, ArchivedBinding, AuditStore, BindingAdmin,
-    BindingFilter, BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health,
-    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingChange,
-    SettingStore, SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn,
-    TransferItem, TransferKind, TransferStore, UseStore,
+    BindingFilter, BindingPage, BindingStore, BindingsUnder, Claim, CountedBindings, EventFilter, Existing,
+    Found, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding,
+    SecretStore, SettingChange, SettingStore, SettingsChanged, StoreError, StoredEvent, StoredIntercept,
+    StoredSettings, TakenIn, TransferItem, TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
+use super::connector::Session;
+use super::failure::Failure;
 use super::sessions::Scope;
 use super::{
     HEALTH_WAIT_MAX, PARTITION_DAYS_AHEAD, PostgresStore, admin, archive, bindings, events, health,
-    intercepts, partitions, settings, transfer, uses,
+    intercepts, partitions, secrets, settings, transfer, uses,
 };
+use crate::secret::OwnSecret;
 
 /// Runs an asynchronous block with a session: `run!(self, Scope::Change, |session| work(session, …))`.
 macro_rules! run {
@@ -41,21 +44,55 @@ pub(super) use run;
 #[async_trait]
 impl BindingStore for PostgresStore {
     async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
-        let fingerprint = *fingerprint;
-        let found = run!(self, Scope::Question, |session| bindings::find(
-            session,
-            &fingerprint
-        ))?;
+        let (fingerprint, own) = (*fingerprint, self.own.clone());
+        let found = run!(self, Scope::Question, |session| find(session, &own, &fingerprint))?;
         Ok(found.map(Found::from))
     }
 
     async fn find_many(&self, fingerprints: &[KeyFingerprint]) -> Result<Vec<Found>, StoreError> {
-        let fingerprints = fingerprints.to_vec();
-        let found = run!(self, Scope::Question, |session| bindings::find_many(
+        let (fingerprints, own) = (fingerprints.to_vec(), self.own.clone());
+        let found = run!(self, Scope::Question, |session| find_many(
             session,
+            &own,
             &fingerprints
         ))?;
         Ok(found.into_iter().map(Found::from).collect())
+    }
+
+    /// What cannot be moved just now is given where it lies.
+    async fn adopt(
+        &self,
+        fingerprint: &KeyFingerprint,
+        previous: &KeyFingerprint,
+    ) -> Result<Option<Found>, StoreError> {
+        let (fingerprint, previous, own) = (*fingerprint, *previous, self.own.clone());
+        let (looking, now) = (own.clone(), self.clock.now());
+        let found = run!(self, Scope::Question, |session| secrets::look(
+            session,
+            &looking,
+            &fingerprint,
+            &previous
+        ))?;
+        if found
+            .as_ref()
+            .is_none_or(|found| found.fingerprint == fingerprint)
+        {
+            return Ok(found.map(Found::from));
+        }
+        let moved = run!(self, Scope::Change, |session| secrets::adopt(
+            session,
+            &own,
+            &fingerprint,
+            &previous,
+            now
+        ));
+        match moved {
+            Ok(moved) => Ok(moved.map(Found::from)),
+            Err(error) => {
+                tracing::debug!(%error, "a binding stays under the previous secret for now");
+                Ok(found.map(Found::from))
+            }
+        }
     }
 
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
@@ -86,6 +123,41 @@ impl BindingStore for PostgresStore {
     }
 }
 
+async fn find(
+    session: &Session,
+    own: &OwnSecret,
+    fingerprint: &KeyFingerprint,
+) -> Result<Option<Binding>, Failure> {
+    let found = bindings::find(session, fingerprint).await?;
+    if found.is_none() {
+        secrets::assert_current(session, own).await?;
+    }
+    Ok(found)
+}
+
+async fn find_many(
+    session: &Session,
+    own: &OwnSecret,
+    fingerprints: &[KeyFingerprint],
+) -> Result<Vec<Binding>, Failure> {
+    let found = bindings::find_many(session, fingerprints).await?;
+    if found.len() < fingerprints.len() {
+        secrets::assert_current(session, own).await?;
+    }
+    Ok(found)
+}
+
+#[async_trait]
+impl SecretStore for PostgresStore {
+    fn hash_under(&self, check: SecretCheck) {
+        self.own.say(check);
+    }
+
+    async fn bindings_by_secret(&self) -> Result<Vec<BindingsUnder>, StoreError> {
+        run!(self, Scope::Report, |session| secrets::by_secret(session))
+    }
+}
+
 #[async_trait]
 impl BindingAdmin for PostgresStore {
     async fn list_ordered(
@@ -109,8 +181,9 @@ impl BindingAdmin for PostgresStore {
     }
 
     async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
+        let own = self.own.clone();
         run!(self, Scope::Change, |session| admin::create(
-            session, &new, &actor
+            session, &own, &new, &actor
         ))
     }
 
@@ -273,9 +346,10 @@ impl TransferStore for PostgresStore {
         existing: Existing,
         is_rehearsal: bool,
     ) -> Result<TakenIn, StoreError> {
-        let now = self.clock.now();
+        let (now, own) = (self.clock.now(), self.own.clone());
         run!(self, Scope::Job, |session| transfer::take_in(
             session,
+            &own,
             &items,
             existing,
             is_rehearsal,

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use sentinel_core::event::Actor;
 use sentinel_core::network::ClientIp;
-use sentinel_core::ports::{SettingChange, SettingsChanged, StoredSettings};
+use sentinel_core::ports::{HMAC_CHECK_SETTING, SettingChange, SettingsChanged, StoredSettings};
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;
 
 use super::changes::announce;
 use super::connector::Session;
-use super::events;
 use super::failure::Failure;
 use super::rows::{self, column};
 use super::values::{self, Moment};
+use super::{events, secrets};
 use crate::bounds::page_rows;
 use crate::change;
 use crate::changes::Change;
@@ -39,6 +39,9 @@ pub(super) async fn change(
     changes: &BTreeMap<String, Option<String>>,
     actor: &Actor,
 ) -> Result<SettingsChanged, Failure> {
+    if changes.contains_key(HMAC_CHECK_SETTING) {
+        secrets::hold_alone(session).await?;
+    }
     // Locked first, read after that.
     rows::single::<i64>(session, "SELECT value FROM settings_version FOR UPDATE").await?;
     let before = all(session).await?;

@@ -9,6 +9,7 @@ mod faults;
 mod opening;
 mod partitions;
 mod plans;
+mod secrets;
 mod sessions;
 mod tls;
 mod uses;

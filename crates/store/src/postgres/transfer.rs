@@ -4,6 +4,7 @@
 
 use sentinel_core::binding::{BindingId, Version};
 use sentinel_core::event::{AdminEvent, Intercept};
+use sentinel_core::fingerprint::SecretMark;
 use sentinel_core::ports::{
     ArchivedBinding, Existing, MovedBinding, Taken, TakenIn, TransferItem, TransferKind,
 };
@@ -15,8 +16,9 @@ use super::connector::Session;
 use super::failure::Failure;
 use super::rows::{self, SELECT_RECORD, column};
 use super::values::{self, Moment};
-use super::{bindings, events, intercepts};
+use super::{bindings, events, intercepts, secrets};
 use crate::bounds::page_rows;
+use crate::secret::OwnSecret;
 
 /// Reads a row of one kind.
 type Read = fn(&Row) -> Result<TransferItem, Failure>;
@@ -30,7 +32,10 @@ pub(super) async fn page(
     let intercepts = format!("SELECT id, {} FROM intercept_logs", intercepts::COLUMNS);
     let (select, read): (_, Read) = match kind {
         TransferKind::Bindings => (SELECT_RECORD, |row| {
-            Ok(TransferItem::Binding(rows::record(row)?.into()))
+            Ok(TransferItem::Binding(MovedBinding {
+                secret: column::<Option<i64>>(row, "secret")?.map(SecretMark),
+                ..rows::record(row)?.into()
+            }))
         }),
         TransferKind::Archived => (
             "SELECT id, fingerprint, record::text AS record, reason, archived_at FROM archived_bindings",
@@ -64,6 +69,7 @@ pub(super) fn read_archived(row: &Row) -> Result<ArchivedBinding, Failure> {
 /// All of the items, in the caller's transaction.
 pub(super) async fn take_in(
     session: &Session,
+    own: &OwnSecret,
     items: &[TransferItem],
     existing: Existing,
     is_rehearsal: bool,
@@ -72,7 +78,9 @@ pub(super) async fn take_in(
     let mut taken_in = TakenIn::default();
     for item in items {
         let taken = match item {
-            TransferItem::Binding(moved) => take_binding(session, moved, existing, is_rehearsal, now).await?,
+            TransferItem::Binding(moved) => {
+                take_binding(session, own, moved, existing, is_rehearsal, now).await?
+            }
             TransferItem::Archived(archived) => take_archived(session, archived, is_rehearsal).await?,
             TransferItem::Intercept(intercept) => take_intercept(session, intercept, is_rehearsal).await?,
             TransferItem::Event(event) => take_event(session, event, is_rehearsal).await?,
@@ -84,12 +92,14 @@ pub(super) async fn take_in(
 
 pub(super) async fn take_binding(
     session: &Session,
+    own: &OwnSecret,
     moved: &MovedBinding,
     existing: Existing,
     is_rehearsal: bool,
     now: Timestamp,
 ) -> Result<Taken, Failure> {
-    let stored = match bindings::id_of(session, &moved.fingerprint).await? {
+    secrets::hold_current(session, own).await?;
+    let stored = match here(session, own, moved, is_rehearsal, now).await? {
         Some(id) if is_rehearsal => bindings::by_id(session, id).await?,
         Some(id) => bindings::locked(session, id).await?,
         None => None,
@@ -102,7 +112,7 @@ pub(super) async fn take_binding(
     match (taken, id) {
         (Taken::Added, _) => {
             // Somebody may claim the key just now: then that binding is here, and stays.
-            let Some(id) = insert(session, moved).await? else {
+            let Some(id) = insert(session, own, moved).await? else {
                 return Ok(Taken::Kept);
             };
             write(session, id, moved, now).await?;
@@ -113,11 +123,36 @@ pub(super) async fn take_binding(
     Ok(taken)
 }
 
+/// Which binding the key has here; one under its other fingerprint moves.
+async fn here(
+    session: &Session,
+    own: &OwnSecret,
+    moved: &MovedBinding,
+    is_rehearsal: bool,
+    now: Timestamp,
+) -> Result<Option<BindingId>, Failure> {
+    let here = match &moved.previous {
+        None => return bindings::id_of(session, &moved.fingerprint).await,
+        Some(previous) if is_rehearsal => secrets::look(session, own, &moved.fingerprint, previous).await?,
+        Some(previous) => secrets::adopt(session, own, &moved.fingerprint, previous, now).await?,
+    };
+    Ok(here.map(|binding| binding.id))
+}
+
 /// Makes the row, so that it can be written like one that was there.
-async fn insert(session: &Session, moved: &MovedBinding) -> Result<Option<BindingId>, Failure> {
-    let insert = "INSERT INTO bindings (fingerprint, hint, status, policy, version, bound_at, updated_at) \
-         VALUES ($1, '', 'active', '{}', 0, $2, $2) ON CONFLICT (fingerprint) DO NOTHING RETURNING id";
-    let values: &rows::Values<'_> = &[&moved.fingerprint.as_bytes().as_slice(), &Moment(moved.bound_at)];
+async fn insert(
+    session: &Session,
+    own: &OwnSecret,
+    moved: &MovedBinding,
+) -> Result<Option<BindingId>, Failure> {
+    let insert = "INSERT INTO bindings (fingerprint, hint, status, policy, version, bound_at, updated_at, secret) \
+         VALUES ($1, '', 'active', '{}', 0, $2, $2, $3) ON CONFLICT (fingerprint) DO NOTHING RETURNING id";
+    let mark = moved.secret.or(own.mark()).map(|mark| mark.0);
+    let values: &rows::Values<'_> = &[
+        &moved.fingerprint.as_bytes().as_slice(),
+        &Moment(moved.bound_at),
+        &mark,
+    ];
     let row = rows::first(session, insert, values).await?;
     row.map(|row| column(&row, "id").map(BindingId)).transpose()
 }

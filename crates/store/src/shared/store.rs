@@ -9,6 +9,7 @@
 //! It must never decide: whatever the cache says, a claim is won by the authority's word alone.
 
 mod counts;
+mod moves;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -295,6 +296,7 @@ impl BindingStore for SharedStore {
         let asked = Instant::now();
         let found = match self.in_time(self.authority.find(fingerprint)).await {
             Ok(found) => found,
+            Err(error @ StoreError::SecretOutdated) => return Err(error),
             Err(error) => return self.known_good(held, error),
         };
         self.note_order(found.as_ref(), held.seen());
@@ -336,6 +338,14 @@ impl BindingStore for SharedStore {
             join_all(told).await;
         }
         Ok(found)
+    }
+
+    async fn adopt(
+        &self,
+        fingerprint: &KeyFingerprint,
+        previous: &KeyFingerprint,
+    ) -> Result<Option<Found>, StoreError> {
+        self.adopt_either(fingerprint, previous).await
     }
 
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {

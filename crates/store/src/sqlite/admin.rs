@@ -21,6 +21,7 @@ use super::{archive, bindings, events, transfer};
 use crate::bounds::page_rows;
 use crate::change;
 use crate::pattern::containing;
+use crate::secret::OwnSecret;
 
 /// The last use in milliseconds, where every binding has one: as `BindingOrder::place` counts it, and as its index has it.
 const LAST_USED: &str = "coalesce(last_used_at, -1)";
@@ -184,10 +185,11 @@ fn grouped(connection: &Connection, statement: &str, values: Vec<Value>) -> Resu
 /// A key that has a binding keeps it.
 pub(super) fn create(
     connection: &Connection,
+    own: &OwnSecret,
     new: &MovedBinding,
     actor: &Actor,
 ) -> Result<Option<BindingRecord>, Failure> {
-    if transfer::take_binding(connection, new, Existing::Keep, false)? != Taken::Added {
+    if transfer::take_binding(connection, own, new, Existing::Keep, false)? != Taken::Added {
         return Ok(None);
     }
     let made = bindings::by_fingerprint(connection, &new.fingerprint)?;

@@ -14,6 +14,8 @@ use sentinel_core::time::Timestamp;
 
 use super::failure::Failure;
 use super::rows::{self, SELECT_RECORD};
+use super::secrets;
+use crate::secret::OwnSecret;
 
 pub(super) fn find(
     connection: &Connection,
@@ -39,15 +41,27 @@ pub(super) fn by_id(connection: &Connection, id: BindingId) -> Result<Option<Bin
     )
 }
 
-pub(super) fn claim(connection: &Connection, new: &NewBinding) -> Result<Claim<Binding>, Failure> {
-    if let Some(stored) = find(connection, &new.fingerprint)? {
+pub(super) fn claim(
+    connection: &Connection,
+    own: &OwnSecret,
+    new: &NewBinding,
+) -> Result<Claim<Binding>, Failure> {
+    secrets::assert_current(connection, own)?;
+    let stored = match &new.previous {
+        Some(previous) => secrets::either(connection, &new.fingerprint, previous)?,
+        None => find(connection, &new.fingerprint)?,
+    };
+    if let Some(stored) = stored {
         return Ok(Claim::Lost(stored));
+    }
+    if let Some(previous) = &new.previous {
+        secrets::move_archived(connection, &new.fingerprint, previous)?;
     }
     let version = next_version(connection)?;
     connection
         .prepare_cached(
-            "INSERT INTO bindings (fingerprint, hint, status, policy, version, bound_at, updated_at, profile) \
-             VALUES (?, ?, ?, '{}', ?, ?, ?, ?)",
+            "INSERT INTO bindings (fingerprint, hint, status, policy, version, bound_at, updated_at, profile, secret) \
+             VALUES (?, ?, ?, '{}', ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             new.fingerprint.as_bytes(),
@@ -57,6 +71,7 @@ pub(super) fn claim(connection: &Connection, new: &NewBinding) -> Result<Claim<B
             new.bound_at.unix_ms(),
             new.bound_at.unix_ms(),
             &*new.profile,
+            own.mark().map(|mark| mark.0),
         ])?;
     let id = BindingId(connection.last_insert_rowid());
     insert_network(connection, id, 0, new.network)?;

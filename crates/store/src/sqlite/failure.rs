@@ -12,6 +12,11 @@ impl Failure {
     pub(super) fn damaged(what: impl Into<String>) -> Self {
         Self(StoreError::Damaged(what.into()))
     }
+
+    /// Whoever asks hashes keys under another secret than the current one.
+    pub(super) fn secret_outdated() -> Self {
+        Self(StoreError::SecretOutdated)
+    }
 }
 
 impl From<Failure> for StoreError {

@@ -9,47 +9,80 @@ use sentinel_core::binding::{
     Binding, BindingCounts, BindingEdit, BindingId, BindingRecord, Edited, NewBinding, Version,
 };
 use sentinel_core::event::{Actor, AdminEvent, Intercept};
-use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::fingerprint::{KeyFingerprint, SecretCheck};
 use sentinel_core::network::Network;
 use sentinel_core::ports::{
     AdminEventStore, ArchiveRun, ArchiveStore, Archived, ArchivedBinding, AuditStore, BindingAdmin,
-    BindingFilter, BindingPage, BindingStore, Claim, CountedBindings, EventFilter, Existing, Found, Health,
-    InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding, SettingChange,
-    SettingStore, SettingsChanged, StoreError, StoredEvent, StoredIntercept, StoredSettings, TakenIn,
-    TransferItem, TransferKind, TransferStore, UseStore,
+    BindingFilter, BindingPage, BindingStore, BindingsUnder, Claim, CountedBindings, EventFilter, Existing,
+    Found, Health, InterceptBucket, InterceptFilter, InterceptRetention, InterceptStore, MovedBinding,
+    SecretStore, SettingChange, SettingStore, SettingsChanged, StoreError, StoredEvent, StoredIntercept,
+    StoredSettings, TakenIn, TransferItem, TransferKind, TransferStore, UseStore,
 };
 use sentinel_core::time::Timestamp;
 use sentinel_core::usage::Uses;
 
 use super::{
     HEALTH_WAIT_MAX, RETENTION_ROWS_MAX, SqliteStore, admin, archive, bindings, events, intercepts, rows,
-    settings, transfer, uses,
+    secrets, settings, transfer, uses,
 };
 
 #[async_trait]
 impl BindingStore for SqliteStore {
     async fn find(&self, fingerprint: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
-        let fingerprint = *fingerprint;
+        let (fingerprint, own) = (*fingerprint, self.own.clone());
         let found = self
-            .read(move |connection| bindings::find(connection, &fingerprint))
+            .read(move |connection| {
+                let found = bindings::find(connection, &fingerprint)?;
+                if found.is_none() {
+                    secrets::assert_current(connection, &own)?;
+                }
+                Ok(found)
+            })
             .await?;
         Ok(found.map(Found::from))
     }
 
     async fn find_many(&self, fingerprints: &[KeyFingerprint]) -> Result<Vec<Found>, StoreError> {
-        let fingerprints = fingerprints.to_vec();
+        let (fingerprints, own) = (fingerprints.to_vec(), self.own.clone());
         self.read(move |connection| {
-            fingerprints
+            let found: Vec<_> = fingerprints
                 .iter()
                 .filter_map(|fingerprint| bindings::find(connection, fingerprint).transpose())
                 .map(|found| found.map(Found::from))
-                .collect()
+                .collect::<Result<_, _>>()?;
+            if found.len() < fingerprints.len() {
+                secrets::assert_current(connection, &own)?;
+            }
+            Ok(found)
         })
         .await
     }
 
+    /// Only what is there to be moved is the writer's work: unknown keys do not queue up for it.
+    async fn adopt(
+        &self,
+        fingerprint: &KeyFingerprint,
+        previous: &KeyFingerprint,
+    ) -> Result<Option<Found>, StoreError> {
+        let (fingerprint, previous, own) = (*fingerprint, *previous, self.own.clone());
+        let looking = own.clone();
+        let found = self
+            .read(move |connection| secrets::look(connection, &looking, &fingerprint, &previous))
+            .await?;
+        if found
+            .as_ref()
+            .is_none_or(|found| found.fingerprint == fingerprint)
+        {
+            return Ok(found.map(Found::from));
+        }
+        self.write(move |connection| secrets::adopt(connection, &own, &fingerprint, &previous))
+            .await
+            .map(|found| found.map(Found::from))
+    }
+
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
-        self.write(move |connection| bindings::claim(connection, &new))
+        let own = self.own.clone();
+        self.write(move |connection| bindings::claim(connection, &own, &new))
             .await
     }
 
@@ -67,6 +100,17 @@ impl BindingStore for SqliteStore {
     ) -> Result<Option<Binding>, StoreError> {
         self.write(move |connection| bindings::learn(connection, id, network, networks_max, now))
             .await
+    }
+}
+
+#[async_trait]
+impl SecretStore for SqliteStore {
+    fn hash_under(&self, check: SecretCheck) {
+        self.own.say(check);
+    }
+
+    async fn bindings_by_secret(&self) -> Result<Vec<BindingsUnder>, StoreError> {
+        self.read(secrets::by_secret).await
     }
 }
 
@@ -95,7 +139,8 @@ impl BindingAdmin for SqliteStore {
     }
 
     async fn create(&self, new: MovedBinding, actor: Actor) -> Result<Option<BindingRecord>, StoreError> {
-        self.write(move |connection| admin::create(connection, &new, &actor))
+        let own = self.own.clone();
+        self.write(move |connection| admin::create(connection, &own, &new, &actor))
             .await
     }
 
@@ -240,7 +285,8 @@ impl TransferStore for SqliteStore {
         existing: Existing,
         is_rehearsal: bool,
     ) -> Result<TakenIn, StoreError> {
-        self.write(move |connection| transfer::take_in(connection, &items, existing, is_rehearsal))
+        let own = self.own.clone();
+        self.write(move |connection| transfer::take_in(connection, &own, &items, existing, is_rehearsal))
             .await
     }
 }

@@ -14,7 +14,7 @@ use super::failure::Failure;
 
 /// Everything of a binding in one row, so that one statement sees it and its networks at the same moment.
 pub(super) const SELECT_RECORD: &str = "SELECT id, fingerprint, hint, status, policy, version, bound_at, \
-     updated_at, last_used_at, use_count, ban_reason, ban_expires_at, note, labels, profile, \
+     updated_at, last_used_at, use_count, ban_reason, ban_expires_at, note, labels, profile, secret, \
      (SELECT group_concat(network, ' ' ORDER BY position) FROM binding_networks WHERE binding_id = bindings.id) \
      AS networks FROM bindings";
 

@@ -6,6 +6,7 @@ mod bounds;
 mod counts;
 mod file;
 mod plans;
+mod secrets;
 mod threads;
 
 use std::path::{Path, PathBuf};

@@ -3,17 +3,18 @@
 //! A fingerprint names a binding; whether a row of a log is here already is told by what makes it one of its kind.
 
 use rusqlite::{Connection, Row, params};
-use sentinel_core::binding::BindingId;
+use sentinel_core::binding::{BindingId, BindingRecord};
 use sentinel_core::event::{AdminEvent, Intercept};
-use sentinel_core::fingerprint::KeyFingerprint;
+use sentinel_core::fingerprint::{KeyFingerprint, SecretMark};
 use sentinel_core::ports::{
     ArchivedBinding, Existing, MovedBinding, Taken, TakenIn, TransferItem, TransferKind,
 };
 
 use super::failure::Failure;
 use super::rows::{self, SELECT_RECORD, labels_text};
-use super::{bindings, events, intercepts};
+use super::{bindings, events, intercepts, secrets};
 use crate::bounds::page_rows;
+use crate::secret::OwnSecret;
 
 /// Makes an item of a row.
 type ReadItem = fn(&Row<'_>) -> Result<TransferItem, Failure>;
@@ -26,7 +27,10 @@ pub(super) fn page(
 ) -> Result<Vec<(i64, TransferItem)>, Failure> {
     let (select, read): (_, ReadItem) = match kind {
         TransferKind::Bindings => (SELECT_RECORD, |row| {
-            Ok(TransferItem::Binding(rows::record(row)?.into()))
+            Ok(TransferItem::Binding(MovedBinding {
+                secret: row.get::<_, Option<i64>>("secret")?.map(SecretMark),
+                ..rows::record(row)?.into()
+            }))
         }),
         TransferKind::Archived => (
             "SELECT id, fingerprint, record, reason, archived_at FROM archived_bindings",
@@ -59,6 +63,7 @@ pub(super) fn read_archived(row: &Row<'_>) -> Result<ArchivedBinding, Failure> {
 
 pub(super) fn take_in(
     connection: &Connection,
+    own: &OwnSecret,
     items: &[TransferItem],
     existing: Existing,
     is_rehearsal: bool,
@@ -66,7 +71,7 @@ pub(super) fn take_in(
     let mut taken_in = TakenIn::default();
     for item in items {
         let taken = match item {
-            TransferItem::Binding(moved) => take_binding(connection, moved, existing, is_rehearsal)?,
+            TransferItem::Binding(moved) => take_binding(connection, own, moved, existing, is_rehearsal)?,
             TransferItem::Archived(archived) => take_archived(connection, archived, is_rehearsal)?,
             TransferItem::Intercept(intercept) => take_intercept(connection, intercept, is_rehearsal)?,
             TransferItem::Event(event) => take_event(connection, event, is_rehearsal)?,
@@ -78,25 +83,46 @@ pub(super) fn take_in(
 
 pub(super) fn take_binding(
     connection: &Connection,
+    own: &OwnSecret,
     moved: &MovedBinding,
     existing: Existing,
     is_rehearsal: bool,
 ) -> Result<Taken, Failure> {
-    let stored = bindings::by_fingerprint(connection, &moved.fingerprint)?;
+    secrets::assert_current(connection, own)?;
+    let stored = stored(connection, own, moved, is_rehearsal)?;
     let id = stored.as_ref().map(|record| record.binding.id);
     let taken = existing.judge(stored.map(MovedBinding::from).as_ref(), moved);
     match (taken, id) {
         _ if is_rehearsal => {}
-        (Taken::Replaced, Some(id)) => write_binding(connection, moved, Some(id))?,
-        (Taken::Added, _) => write_binding(connection, moved, None)?,
+        (Taken::Replaced, Some(id)) => write_binding(connection, own, moved, Some(id))?,
+        (Taken::Added, _) => write_binding(connection, own, moved, None)?,
         _ => {}
     }
     Ok(taken)
 }
 
+/// What is here of the key; what lies under its other fingerprint moves.
+fn stored(
+    connection: &Connection,
+    own: &OwnSecret,
+    moved: &MovedBinding,
+    is_rehearsal: bool,
+) -> Result<Option<BindingRecord>, Failure> {
+    let found = match &moved.previous {
+        Some(previous) if is_rehearsal => secrets::either(connection, &moved.fingerprint, previous)?,
+        Some(previous) => secrets::adopt(connection, own, &moved.fingerprint, previous)?,
+        None => return bindings::by_fingerprint(connection, &moved.fingerprint),
+    };
+    match found {
+        Some(found) => bindings::by_id(connection, found.id),
+        None => Ok(None),
+    }
+}
+
 /// Writes the binding over the one with this id, or as a new one.
 fn write_binding(
     connection: &Connection,
+    own: &OwnSecret,
     moved: &MovedBinding,
     over: Option<BindingId>,
 ) -> Result<(), Failure> {
@@ -105,8 +131,8 @@ fn write_binding(
     let id: i64 = connection
         .prepare_cached(
             "INSERT INTO bindings (id, fingerprint, hint, status, policy, version, bound_at, updated_at, last_used_at, \
-             use_count, ban_reason, ban_expires_at, note, labels, profile) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+             use_count, ban_reason, ban_expires_at, note, labels, profile, secret) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
              ON CONFLICT (id) DO UPDATE SET hint = ?3, status = ?4, policy = ?5, version = ?6, bound_at = ?7, \
              updated_at = ?8, last_used_at = ?9, use_count = ?10, ban_reason = ?11, ban_expires_at = ?12, \
              note = ?13, labels = ?14, profile = ?15, archive_marked_at = NULL \
@@ -129,6 +155,7 @@ fn write_binding(
                 moved.remarks.note,
                 labels_text(&moved.remarks.labels),
                 moved.profile,
+                moved.secret.or(own.mark()).map(|mark| mark.0),
             ],
             |row| row.get(0),
         )?;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use sentinel_core::fingerprint::{KeyFingerprint, KeyHint};
+use sentinel_core::fingerprint::{KeyFingerprint, KeyHint, SecretMark};
 use sentinel_core::network::{ClientIp, Network};
 
 use super::LineError;
@@ -20,6 +20,10 @@ pub(super) fn wrong(field: impl Into<String>, wanted: &'static str) -> LineError
 
 pub(super) fn fingerprint(text: &str) -> Result<KeyFingerprint, LineError> {
     super::fingerprint(text).ok_or_else(|| wrong("fingerprint", "64 hexadecimal digits"))
+}
+
+pub(super) fn secret(text: &str) -> Result<SecretMark, LineError> {
+    SecretMark::from_text(text).ok_or_else(|| wrong("secret", "16 hexadecimal digits"))
 }
 
 pub(super) fn hint(text: String) -> Result<KeyHint, LineError> {

@@ -6,7 +6,7 @@ use sentinel_core::binding::{
 };
 use sentinel_core::decision::RefusalReason;
 use sentinel_core::event::{AdminEvent, InterceptOutcome, Reference};
-use sentinel_core::fingerprint::KeyHint;
+use sentinel_core::fingerprint::{KeyHint, SecretMark};
 use sentinel_core::network::Network;
 use sentinel_core::policy::PolicyOverride;
 use sentinel_core::ports::{ArchivedBinding, MovedBinding};
@@ -15,12 +15,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::LineError;
-use super::fields::{address, fingerprint, hint, network, wrong};
+use super::fields::{address, fingerprint, hint, network, secret, wrong};
 use crate::change::hexadecimal;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Binding {
     fingerprint: String,
+    // While an installation goes over from one secret to another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_fingerprint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
     hint: String,
     status: String,
     networks: Vec<String>,
@@ -45,6 +50,8 @@ impl From<&MovedBinding> for Binding {
     fn from(binding: &MovedBinding) -> Self {
         Self {
             fingerprint: hexadecimal(&binding.fingerprint),
+            previous_fingerprint: binding.previous.as_ref().map(hexadecimal),
+            secret: binding.secret.map(SecretMark::text),
             hint: binding.hint.as_str().to_owned(),
             status: binding.status.as_str().to_owned(),
             networks: binding.networks.iter().map(Network::to_string).collect(),
@@ -69,6 +76,12 @@ impl Binding {
         }
         Ok(MovedBinding {
             fingerprint: fingerprint(&self.fingerprint)?,
+            previous: self
+                .previous_fingerprint
+                .as_deref()
+                .map(fingerprint)
+                .transpose()?,
+            secret: self.secret.as_deref().map(secret).transpose()?,
             hint: hint(self.hint)?,
             status: BindingStatus::from_word(&self.status)
                 .ok_or_else(|| wrong("status", "active or banned"))?,

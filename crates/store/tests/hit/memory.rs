@@ -35,6 +35,10 @@ impl BindingStore for Everyone {
         Ok(Some(binding.into()))
     }
 
+    async fn adopt(&self, _: &KeyFingerprint, _: &KeyFingerprint) -> Result<Option<Found>, StoreError> {
+        Err(StoreError::Busy)
+    }
+
     async fn claim(&self, _: NewBinding) -> Result<Claim<Binding>, StoreError> {
         Err(StoreError::Busy)
     }

@@ -87,6 +87,11 @@ pub(super) async fn create(
     let actor = caller.actor(admin.clock.now());
     let new = MovedBinding {
         fingerprint,
+        previous: body
+            .key
+            .as_ref()
+            .and_then(|key| admin.keys.identify_previous(&key.key())),
+        secret: None,
         hint,
         status: BindingStatus::Active,
         networks,

@@ -143,7 +143,12 @@ async fn stored(admin: &Admin, asked: &AskedRequest) -> Result<Option<Binding>, 
             let known = admin.keys.identify(&key.key());
             let (fingerprint, _) = known
                 .ok_or_else(|| Problem::field("key", "It is no key that the configured profile takes."))?;
-            Ok(admin.stored.find(&fingerprint).await?.map(|found| found.binding))
+            let found = admin.stored.find(&fingerprint).await?;
+            let found = match (found, admin.keys.identify_previous(&key.key())) {
+                (None, Some(previous)) => admin.stored.find(&previous).await?,
+                (found, _) => found,
+            };
+            Ok(found.map(|found| found.binding))
         }
         (None, Some(hint), None) => by_hint(admin, hint).await.map(Some),
         (None, None, Some(id)) => {

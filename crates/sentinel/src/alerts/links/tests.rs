@@ -30,6 +30,7 @@ async fn fixture() -> Fixture {
     let claimed = store
         .claim(NewBinding {
             fingerprint: KeyFingerprint::from_bytes([7; 32]),
+            previous: None,
             hint: KeyHint::from_stored("sk-ab…wxyz".to_owned()),
             network: network("192.0.2.7/32"),
             bound_at: NOW,

@@ -27,6 +27,7 @@ impl Fixture {
         ]) {
             let new = NewBinding {
                 fingerprint: KeyFingerprint::from_bytes([number; 32]),
+                previous: None,
                 hint: ApiKey::new(key).hint(),
                 network: format!("192.0.2.{number}").parse().expect("a network"),
                 bound_at: fixture.clock.now(),

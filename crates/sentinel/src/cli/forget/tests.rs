@@ -20,6 +20,7 @@ async fn store() -> (SqliteStore, tempfile::TempDir) {
     let clock = SettableClock::default();
     let hint = ApiKey::new("sk-alpha-0123456789abcdef").hint();
     let new = NewBinding {
+        previous: None,
         fingerprint: KeyFingerprint::from_bytes([1; 32]),
         hint: hint.clone(),
         network: "192.0.2.7".parse().expect("a network"),

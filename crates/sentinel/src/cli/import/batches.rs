@@ -36,12 +36,12 @@ impl Import<'_> {
         let checked_by = self.authority.checked_by().await?;
         if self.is_rehearsal {
             let there = secrets::hasher_if_any(config, &checked_by)?;
-            return there.map(|(hasher, _)| hasher).ok_or(CliError::NoSecretYet);
+            let (hasher, _) = there.ok_or(CliError::NoSecretYet)?;
+            self.authority.secrets.hash_under(hasher.check());
+            return Ok(hasher);
         }
-        let (hasher, check) = secrets::prepare_hasher(config, &checked_by)?;
-        if self.authority.is_shared {
-            secrets::agree(&check, &*self.authority.settings, self.clock.now()).await?;
-        }
+        let hasher = secrets::prepare_hasher(config, &checked_by)?;
+        secrets::agree_on(&hasher, config, self.authority, self.clock.now()).await?;
         Ok(hasher)
     }
 
@@ -92,7 +92,12 @@ impl Import<'_> {
 
     /// What became of a key that is bound already; none for one that is not.
     async fn existing_key(&self, moved: &MovedBinding) -> Result<Option<Taken>, StoreError> {
-        let found = self.authority.bindings.find(&moved.fingerprint).await?;
+        let store = &self.authority.bindings;
+        let found = match (store.find(&moved.fingerprint).await?, &moved.previous) {
+            (None, Some(previous)) if self.is_rehearsal => store.find(previous).await?,
+            (None, Some(previous)) => store.adopt(&moved.fingerprint, previous).await?,
+            (found, _) => found,
+        };
         let Some(binding) = found.map(|found| found.binding) else {
             return Ok(None);
         };

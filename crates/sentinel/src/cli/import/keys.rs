@@ -13,7 +13,7 @@ use sentinel_store::transfer;
 
 use super::lines::{self, Faults, Spool};
 use crate::cli::CliError;
-use crate::keys::identify;
+use crate::keys::{identify, identify_previous};
 
 /// Stands before a fingerprint that is given in place of a key.
 const FINGERPRINT: &str = "fingerprint:";
@@ -48,10 +48,13 @@ impl KeyReader<'_> {
             .split(SEPARATORS)
             .map(|field| field.trim_matches('"'))
             .filter(|field| !field.is_empty());
-        let (fingerprint, hint) = self.key(fields.next().unwrap_or_default())?;
+        let key = fields.next().unwrap_or_default();
+        let (fingerprint, hint) = self.key(key)?;
         let networks = networks(fields)?;
         Ok(MovedBinding {
             fingerprint,
+            previous: identify_previous(self.profile, self.hasher, &ApiKey::new(key)),
+            secret: None,
             hint,
             status: BindingStatus::Active,
             networks,

@@ -69,6 +69,11 @@ pub(crate) enum LegacyError {
         "the older installation's HMAC secret has fewer than 16 bytes, which is too few to be taken over; nothing was imported"
     )]
     ShortSecret,
+    /// A binding under the secret before would not be recognised as the same key's.
+    #[error(
+        "the HMAC secret is being changed here: wait until no binding lies under the one before, take SENTINEL_HMAC_SECRET_PREVIOUS away, and import then; nothing was imported"
+    )]
+    SecretIsChanging,
     /// The DSN cannot be read.
     #[error(
         "the DSN of the older installation cannot be read: wanted postgresql://user:password@host:5432/database; nothing was imported"
@@ -126,6 +131,9 @@ pub(super) async fn run(
         clock,
     };
     let hasher = import.hasher(&loaded.config).await?;
+    if hasher.previous_check().is_some() {
+        return Err(LegacyError::SecretIsChanging.into());
+    }
     let profile = &loaded.config.upstream.profile;
     let keys = match &arguments.gateway_keys {
         Some(path) => read_from(path, |input| {
@@ -209,6 +217,8 @@ impl Taking<'_> {
         let is_banned = row.status == BindingStatus::Banned;
         let moved = MovedBinding {
             fingerprint,
+            previous: None,
+            secret: None,
             hint,
             status: row.status,
             networks: row.networks,

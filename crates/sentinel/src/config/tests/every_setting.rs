@@ -57,6 +57,16 @@ const CASES: &[(&str, &str, &str)] = &[
     ("policy.ipv6_prefix", "128", "129"),
     ("policy.claims_per_minute_per_address", "1000000", "many"),
     ("policy.hmac_secret", "0123456789012345", "012345678901234"),
+    (
+        "policy.hmac_secret_previous",
+        "0123456789012345",
+        "012345678901234",
+    ),
+    (
+        "policy.hmac_secret_given_up",
+        "0123456789abcdef",
+        "0123456789abcde",
+    ),
     ("admin.listen", "[::1]:7101", ":seven"),
     ("admin.username", "root", "a\tb"),
     ("admin.password", "1234567890123", "$argon2id$v=19$m=19456"),

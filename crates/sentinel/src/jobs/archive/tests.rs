@@ -89,6 +89,7 @@ impl Fixture {
     async fn claim(&self, number: u8) -> Known {
         let new = NewBinding {
             fingerprint: KeyFingerprint::from_bytes([number; 32]),
+            previous: None,
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1".parse().expect("a network"),
             bound_at: self.clock.now(),

@@ -30,6 +30,7 @@ impl Jumping {
         };
         let new = NewBinding {
             fingerprint: FINGERPRINT,
+            previous: None,
             hint: KeyHint::from_stored("sk-…".to_owned()),
             network: "192.0.2.1/32".parse().expect("a network"),
             bound_at: jumping.clock.now(),

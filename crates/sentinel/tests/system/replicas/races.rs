@@ -145,6 +145,7 @@ fn fingerprint(number: u32) -> KeyFingerprint {
 async fn claim(lookup: Arc<CachedLookup>, number: u32, contender: u8) -> (u32, bool, Network) {
     let new = NewBinding {
         fingerprint: fingerprint(number),
+        previous: None,
         hint: KeyHint::from_stored("sk-…".to_owned()),
         network: format!("{}/32", address(contender)).parse().expect("a network"),
         bound_at: SystemClock.now(),

@@ -45,6 +45,7 @@ async fn every_change_is_shared_and_told() {
     let fingerprint = KeyFingerprint::from_bytes([1; 32]);
     let new = NewBinding {
         fingerprint,
+        previous: None,
         hint: KeyHint::from_stored("sk-…".to_owned()),
         network: "192.0.2.1".parse().expect("a network"),
         bound_at: Timestamp::from_unix_ms(1),

@@ -19,7 +19,7 @@ async fn settled(store: &PostgresStore, claims: Vec<NewBinding>) -> Vec<Result<C
             (Waiting { new, answer }, answered)
         })
         .unzip();
-    settle(&store.sessions, grouped(waiting)).await;
+    settle(&store.sessions, &store.own, grouped(waiting)).await;
     let answers = futures_util::future::join_all(answers).await;
     answers
         .into_iter()

@@ -261,3 +261,26 @@ async fn many_keys_are_one_question_to_the_authority() {
     let found = replica.store.find_many(&fingerprints).await.expect("an answer");
     assert_eq!((found.len(), replica.asked()), (keys as usize, 2));
 }
+
+#[tokio::test]
+async fn a_binding_that_is_moved_leaves_its_place_in_the_cache_and_both_places_are_told() {
+    let replica = replica();
+    let before = claimed(&replica.store, 1, "192.0.2.1").await;
+    assert!(matches!(replica.holds(1).await, SharedEntry::Binding(..)));
+    let adopt = async || replica.store.adopt(&fingerprint(2), &fingerprint(1)).await;
+    let moved = adopt().await.expect("works").expect("the binding").binding;
+    assert_eq!(moved.id, before.id);
+    assert!(matches!(replica.holds(1).await, SharedEntry::Missing(_)));
+    assert!(matches!(replica.holds(2).await, SharedEntry::Binding(held, _) if held == moved));
+    let told: Vec<_> = replica.announced.changes.lock().unwrap().clone();
+    let told = told.into_iter().map(|change| match change {
+        Change::Binding { fingerprint, .. } => fingerprint,
+        Change::Settings { .. } => panic!("no setting was changed"),
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [fingerprint(1), fingerprint(2)]);
+    // While the authority is away, what is held under either counts.
+    replica.authority.is_away.store(true, Ordering::SeqCst);
+    assert_eq!(adopt().await.expect("held").expect("the binding").binding, moved);
+    let unknown = replica.store.adopt(&fingerprint(4), &fingerprint(3)).await;
+    assert!(unknown.is_err());
+}

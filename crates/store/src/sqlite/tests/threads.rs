@@ -14,6 +14,7 @@ use super::super::{
 };
 use super::{fixture, new_path, outside};
 use crate::conformance::{claimed, fingerprint, new_binding};
+use crate::secret::OwnSecret;
 
 /// Holds a thread of the store until it is dropped.
 struct Gate {
@@ -65,7 +66,11 @@ fn try_queue<T: Send + 'static>(
 
 fn claim(number: u32) -> impl FnOnce(&Connection) -> Result<bool, Failure> + Send + 'static {
     move |connection| {
-        let claim = bindings::claim(connection, &new_binding(number, "192.0.2.1"))?;
+        let claim = bindings::claim(
+            connection,
+            &OwnSecret::default(),
+            &new_binding(number, "192.0.2.1"),
+        )?;
         Ok(matches!(claim, Claim::Won(_)))
     }
 }

@@ -42,6 +42,14 @@ impl BindingStore for Authority {
         self.answer(self.memory.find_many(fingerprints)).await
     }
 
+    async fn adopt(
+        &self,
+        fingerprint: &KeyFingerprint,
+        previous: &KeyFingerprint,
+    ) -> Result<Option<Found>, StoreError> {
+        self.answer(self.memory.adopt(fingerprint, previous)).await
+    }
+
     async fn claim(&self, new: NewBinding) -> Result<Claim<Binding>, StoreError> {
         self.answer(self.memory.claim(new)).await
     }
