@@ -17,15 +17,11 @@ export interface InterceptFilter {
 
 export const PAGE_ROWS = 50;
 
-/** How often a page that follows the newest rows asks anew. */
-export const FOLLOW_MS = 3_000;
-
-export const useIntercepts = (filter: Ref<InterceptFilter>, isFollowing?: Ref<boolean>) =>
+export const useIntercepts = (filter: Ref<InterceptFilter>) =>
   useQuery({
     queryKey: ['intercepts', filter],
     queryFn: ({ signal }) => answer(api.GET('/admin/api/logs', { params: { query: filter.value }, signal })),
     placeholderData: (previous) => previous,
-    refetchInterval: () => (isFollowing?.value ? FOLLOW_MS : false),
   });
 
 /** One request with its explanation, and the binding as it is now. It is asked anew with the bindings. */
