@@ -38,7 +38,8 @@ let server;
 let browser;
 before(async () => {
   await mkdir(PICTURES, { recursive: true });
-  [server, browser] = await Promise.all([startServer(), launch()]);
+  server = await startServer();
+  browser = await launch();
   await server.api('POST', '/administrators', { name: 'li.wei', role: 'operator', password: 'a long first password' });
   await server.api('POST', '/tokens', { name: 'grafana', role: 'viewer' });
 });

@@ -10,7 +10,8 @@ let browser;
 let way;
 let window;
 before(async () => {
-  [server, browser] = await Promise.all([startServer(), launch()]);
+  server = await startServer();
+  browser = await launch();
   way = await cuttable(Number(new URL(server.url).port));
 });
 after(async () => {
