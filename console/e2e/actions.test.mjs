@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { judge } from './browser.mjs';
 import { until, use } from './server.mjs';
 import { signedIn } from './session.mjs';
 
@@ -32,10 +33,18 @@ test('networks are explained while they are typed, and what is none cannot be sa
   await field.fill('127.0.0.1\n127.0.0.300');
   await page.getByText('Neither an address nor a network').waitFor();
   assert.ok(await page.getByRole('button', { name: 'Save' }).isDisabled());
+  await server.api('POST', '/bindings', { fingerprint: 'ef'.repeat(32), networks: ['127.0.0.2'], labels: [] });
+  await field.fill('127.0.0.1\n127.0.0.2\n10.0.0.0/24');
+  await page.getByText('256 addresses · private').waitFor();
+  await page.getByRole('link', { name: 'other keys there: 1' }).waitFor();
+  await judge(page, 'editing networks');
   await field.fill('127.0.0.1\n127.0.0.2');
   await click('Save');
   await page.getByText('The networks are saved.').waitFor();
   assert.deepEqual((await binding()).networks.length, 2);
+  const lane = page.locator('.lanes li', { hasText: '127.0.0.2' }).first();
+  await lane.getByText(/Bound: since/).waitFor({ state: 'attached' });
+  await page.locator('.lanes li').getByText(/Refused ×\d+: /).first().waitFor({ state: 'attached' });
   await until('the other address is let in', async () => (await use(server.proxy, { from: '127.0.0.2' })) === 200);
 });
 
