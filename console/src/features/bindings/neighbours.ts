@@ -11,7 +11,7 @@ const NAMED_MAX = 8;
 export interface Neighbours {
   count: number;
   isExact: boolean;
-  hints: string[];
+  keys: { hint: string; id: number }[];
 }
 
 async function neighboursOf(network: string, own: { id: number; networks: string[] }, signal: AbortSignal): Promise<Neighbours> {
@@ -20,7 +20,7 @@ async function neighboursOf(network: string, own: { id: number; networks: string
     answer(api.GET('/admin/api/bindings', { params: { query: { network, limit: NAMED_MAX } }, signal })),
   ]);
   const isThere = own.networks.some((one) => networksOverlap(one, network));
-  return { count: counts.total - (isThere ? 1 : 0), isExact: counts.is_exact, hints: page.items.filter((one) => one.id !== own.id).map((one) => one.hint) };
+  return { count: counts.total - (isThere ? 1 : 0), isExact: counts.is_exact, keys: page.items.filter((one) => one.id !== own.id).map((one) => ({ hint: one.hint, id: one.id })) };
 }
 
 /** By network: who else may be used there. */
