@@ -460,7 +460,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Says what would become of a request with this key from that address, step by step. */
+        /**
+         * Says what would become of a request with this key from that address, step by step.
+         * @description Who asks with a key in clear is in the log of what administrators did, with the binding that was found.
+         */
         post: operations["diagnostics_explain"];
         delete?: never;
         options?: never;
@@ -565,7 +568,7 @@ export interface paths {
         };
         /**
          * Follows the log: each row as it is written, by whichever replica.
-         * @description Server-sent events. `intercept`: a row, as the list has it. `ping`, every 15 seconds. `skipped`: `{count}`, at most so many rows were left out, since they were too many to catch up with; the list has them. `end`: `{reason}`, one of `signed_out`, `stopping`, `store_failed`. The `id` of an event says where to go on, in `Last-Event-ID`: it is the row's own, or a smaller one while an older row may still be on its way, so that rows can come again but none is missed. Takes the filters of the list, not its pages.
+         * @description Server-sent events. `intercept`: a row, as the list has it. `ping`, every 15 seconds. `skipped`: `{count}`, at most so many rows were left out, since there were too many to catch up with or to wait for; the list has them. `end`: `{reason}`, one of `signed_out`, `stopping`, `store_failed`. The `id` of an event says where to go on, in `Last-Event-ID`: it is the row's own, or a smaller one while an older row may still be on its way, so that rows can come again but none is missed. Takes the filters of the list, not its pages.
          */
         get: operations["logs_tail"];
         put?: never;

@@ -13,6 +13,7 @@ use axum::extract::{FromRequest as _, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use sentinel_core::ports::{AnswerStore, FirstAnswer, RepeatableRequest, Repeated};
@@ -30,6 +31,13 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 256 * 1024;
 const KEY_TEXT: &[u8] = b"sentinel: requests that may come again";
 /// When to ask again while the first request is under way.
 const UNDER_WAY_RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+/// How often the store is asked to remember an answer, and how long is waited after each time.
+const REMEMBER_PAUSES: [std::time::Duration; 4] = [
+    std::time::Duration::from_millis(100),
+    std::time::Duration::from_secs(1),
+    std::time::Duration::from_secs(3),
+    std::time::Duration::ZERO,
+];
 /// Says that an answer is that of an earlier request.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -48,15 +56,28 @@ impl FirstAnswers {
         }
     }
 
+    /// Asks the store several times: without the answer, the change would soon be made again.
+    async fn remember(&self, known: RepeatableRequest, answer: Option<FirstAnswer>) {
+        for pause in REMEMBER_PAUSES {
+            match self.store.finish(known.clone(), answer.clone()).await {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(%error, "an answer is not kept yet"),
+            }
+            tokio::time::sleep(pause).await;
+        }
+        tracing::error!("an answer could not be kept: the same request may soon be made again");
+    }
+
     /// A hash of all that decides what the request does. Each part is preceded by its length, so that no two requests read the same.
     fn digest(&self, parts: &Parts, body: &[u8]) -> [u8; 32] {
-        let version = parts.headers.get(header::IF_MATCH);
+        let header = |name| parts.headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         let mut context = hmac::Context::with_key(&self.key);
         for part in [
             parts.method.as_str().as_bytes(),
             target.as_bytes(),
-            version.map_or(&b""[..], HeaderValue::as_bytes),
+            header(header::IF_MATCH),
+            header(header::CONTENT_TYPE),
             body,
         ] {
             context.update(&(part.len() as u64).to_be_bytes());
@@ -84,15 +105,34 @@ pub(crate) async fn answer_once(
         .await
         .map_err(|error| body_unread(&error))?;
     let known = RepeatableRequest {
-        account: caller.name,
+        account: caller.identity.account(),
         key,
         digest: admin.answers.digest(&parts, &body),
         at: admin.clock.now(),
     };
+    let request = Request::from_parts(parts, Body::from(body));
+    // In a task of its own: a caller that leaves must neither keep the answer from being remembered, nor its own key from being free again.
+    let work = answer_known(admin, known, request, next);
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(outcome) => outcome,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Problem::internal()),
+        },
+    }
+}
+
+async fn answer_known(
+    admin: Arc<Admin>,
+    known: RepeatableRequest,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     match admin.answers.store.begin(known.clone()).await? {
         Repeated::First => {
-            let request = Request::from_parts(parts, Body::from(body));
-            serve_first(admin, known, request, next).await
+            let (response, answer) = keep(next.run(request).await).await?;
+            admin.answers.remember(known, answer).await;
+            Ok(response)
         }
         Repeated::Answered(answer) => Ok(again(answer)),
         Repeated::UnderWay => {
@@ -106,31 +146,7 @@ pub(crate) async fn answer_once(
     }
 }
 
-/// In a task of its own: a caller that leaves must not keep the answer from being remembered.
-async fn serve_first(
-    admin: Arc<Admin>,
-    known: RepeatableRequest,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    let work = async move {
-        let response = next.run(request).await;
-        let (response, answer) = keep(response).await?;
-        if let Err(error) = admin.answers.store.finish(known, answer).await {
-            tracing::warn!(%error, "an answer could not be kept: the same request may soon be made again");
-        }
-        Ok(response)
-    };
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(outcome) => outcome,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Problem::internal()),
-        },
-    }
-}
-
-/// The response as it goes out, and what is kept of it: nothing when it only says that something failed in here.
+/// The response as it goes out, and what is kept of it: nothing when it only says that something failed in here, or that the body was not read.
 async fn keep(response: Response) -> Result<(Response, Option<FirstAnswer>), Problem> {
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, ANSWER_BYTES_MAX).await.map_err(|error| {
@@ -146,7 +162,8 @@ async fn keep(response: Response) -> Result<(Response, Option<FirstAnswer>), Pro
             .to_owned(),
         body: String::from_utf8_lossy(&body).into_owned(),
     };
-    let is_final = !parts.status.is_server_error();
+    let is_unread = parts.status == StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    let is_final = !parts.status.is_server_error() && !is_unread;
     Ok((
         Response::from_parts(parts, Body::from(body)),
         is_final.then_some(answer),
@@ -155,7 +172,7 @@ async fn keep(response: Response) -> Result<(Response, Option<FirstAnswer>), Pro
 
 fn again(answer: FirstAnswer) -> Response {
     let mut response = answer.body.into_response();
-    *response.status_mut() = http::StatusCode::from_u16(answer.status).unwrap_or_default();
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or_default();
     let headers = response.headers_mut();
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
     match HeaderValue::from_str(&answer.media_type) {

@@ -8,5 +8,6 @@ pub(crate) mod refresh;
 pub(crate) mod second_factor;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
+pub(crate) mod standing;
 pub(crate) mod token;
 pub(crate) mod verification;

@@ -41,6 +41,9 @@ pub struct Finding {
     pub text: String,
     /// What to do about it; empty when nothing is to be done.
     pub what_to_do: String,
+    /// Whether it would help somebody who wants to be more than an operator.
+    #[serde(skip)]
+    pub is_for_owners: bool,
 }
 
 impl Finding {
@@ -52,6 +55,7 @@ impl Finding {
             severity: Severity::Info,
             text: text.into(),
             what_to_do: String::new(),
+            is_for_owners: false,
         }
     }
 
@@ -63,6 +67,7 @@ impl Finding {
             severity: Severity::Warning,
             text: text.into(),
             what_to_do: what_to_do.into(),
+            is_for_owners: false,
         }
     }
 
@@ -71,6 +76,15 @@ impl Finding {
         Self {
             severity: Severity::Problem,
             ..Self::warning(name, text, what_to_do)
+        }
+    }
+
+    /// The same, for owners only.
+    #[must_use]
+    pub fn for_owners(self) -> Self {
+        Self {
+            is_for_owners: true,
+            ..self
         }
     }
 }

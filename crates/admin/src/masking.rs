@@ -14,6 +14,9 @@ use http::{Uri, header};
 use crate::problem::Problem;
 use text::{Masker, is_narrower};
 
+/// So much is masked before others have their turn.
+const BYTES_AT_ONCE_MAX: usize = 16 * 1024;
+
 /// Masks the answer's body.
 pub(crate) fn mask(response: Response) -> Response {
     let (mut parts, body) = response.into_parts();
@@ -24,7 +27,7 @@ pub(crate) fn mask(response: Response) -> Response {
             let (mut body, mut masker) = state?;
             match body.next().await {
                 Some(Ok(bytes)) => {
-                    let masked = masker.take(&bytes);
+                    let masked = mask_piece(&mut masker, &bytes).await;
                     Some((Ok(Bytes::from(masked)), Some((body, masker))))
                 }
                 Some(Err(error)) => Some((Err(error), None)),
@@ -33,6 +36,15 @@ pub(crate) fn mask(response: Response) -> Response {
         },
     );
     Response::from_parts(parts, Body::from_stream(whole))
+}
+
+async fn mask_piece(masker: &mut Masker, piece: &[u8]) -> Vec<u8> {
+    let mut masked = Vec::with_capacity(piece.len());
+    for bytes in piece.chunks(BYTES_AT_ONCE_MAX) {
+        masked.extend(masker.take(bytes));
+        tokio::task::yield_now().await;
+    }
+    masked
 }
 
 /// Refuses a question for an address, or for a narrower network than the caller sees: its answers would tell what is masked.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sentinel_core::attempts::AttemptLimiter;
 use sentinel_core::client_ip::ClientIpRules;
-use sentinel_core::event::printable;
+use sentinel_core::event::{AdminEvent, printable};
 use sentinel_core::policy::LiveRules;
 use sentinel_core::ports::{
     AccountStore, AdminEventStore, AnswerStore, AuditStore, BindingAdmin, BindingStore, Health,
@@ -26,6 +26,7 @@ use crate::auth::verification::Verification;
 use crate::counts::CountedBindings;
 use crate::diagnostics::Diagnostics;
 use crate::error::AdminError;
+use crate::extract::SignedIn;
 use crate::figures::{Figures, LiveStreams};
 use crate::keys::Keys;
 use crate::routes::EXPORTS_MAX;
@@ -153,6 +154,17 @@ pub(crate) struct Admin {
     pub(crate) diagnostics: Arc<dyn Diagnostics>,
     /// Held by whoever lets the installation look at itself.
     pub(crate) diagnosing: Semaphore,
+}
+
+impl Admin {
+    /// Writes down what an operator did. It is done already: that it cannot be written down is for the log.
+    pub(crate) async fn note(&self, caller: SignedIn, action: &str, detail: String) {
+        let actor = caller.actor(self.clock.now());
+        let event = AdminEvent::by(&actor, action, detail);
+        if let Err(error) = self.events.append(event).await {
+            tracing::warn!(%error, action, "what an operator did could not be written down");
+        }
+    }
 }
 
 impl From<AdminParts> for Admin {

@@ -75,6 +75,11 @@ impl Problem {
         }
     }
 
+    /// How the answer begins.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
     /// A field of the body, the query or the path that cannot be accepted.
     pub(crate) fn field(name: &str, detail: impl Into<Cow<'static, str>>) -> Self {
         let name = printable(name.as_bytes(), FIELD_CHARACTERS_MAX);

@@ -12,6 +12,8 @@ use std::time::Duration;
 use sentinel_core::ports::{InterceptFilter, InterceptStore, StoreError, StoredIntercept};
 use tokio::sync::{Mutex, broadcast};
 
+#[cfg(test)]
+pub(crate) use position::MISSING_RUNS_MAX;
 pub(crate) use position::{Position, Run};
 
 /// So many follow at once.
@@ -26,14 +28,16 @@ pub(crate) const LOOK_ROWS_MAX: u32 = 500;
 const LOOK_PAGES_MAX: u32 = 2;
 /// How many of the last answers are kept for those who read slowly.
 const ANSWERS_KEPT_MAX: usize = 16;
-/// How many of the last rows are looked at to find out what is still on its way at the start.
-const START_ROWS: u32 = 200;
+/// How many of the last rows are looked at to find out what is still on its way at the start: as many as one batch of a replica has.
+const START_ROWS: u32 = 1_000;
 
 /// Rows that appeared together, and how far the log was followed with them.
 #[derive(Debug)]
 pub(crate) struct Appeared {
     pub(crate) rows: Vec<StoredIntercept>,
     pub(crate) position: Position,
+    /// So many older rows may appear that are not looked for any more.
+    pub(crate) given_up: u64,
 }
 
 /// What one follower gets.
@@ -133,11 +137,15 @@ impl Tails {
             let rows = self.store.by_ids(reader.position.wanted(), LOOK_ROWS_MAX).await?;
             let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
             let has_more = rows.len() >= LOOK_ROWS_MAX as usize;
-            reader.position.take(&ids, has_more);
+            let given_up = reader.position.take(&ids, has_more);
             if !rows.is_empty() {
-                let position = reader.position.clone();
+                let appeared = Appeared {
+                    rows,
+                    position: reader.position.clone(),
+                    given_up,
+                };
                 // Nobody may be there to hear it any more.
-                let _ = reader.sender.send(Arc::new(Appeared { rows, position }));
+                let _ = reader.sender.send(Arc::new(appeared));
             }
             if !has_more {
                 break;

@@ -1,7 +1,7 @@
 //! Links in messages: to the console, and to pages where one alert is acted on. A link that acts is signed, expires, and works once.
 //!
 //! Opening one shows what would be done; only the page's own POST does it, after [`LinkSigner::verify`] and
-//! [`LinkSigner::use_once`]. Chat platforms open links to preview them, so a GET must never act.
+//! [`ActionLink::use_once`]. Chat platforms open links to preview them, so a GET must never act.
 
 use std::fmt;
 use std::time::Duration;
@@ -49,6 +49,13 @@ pub struct ActionLink {
     pub expires_at: Timestamp,
     /// Its own name: a link with a name that was used works no more.
     pub nonce: String,
+}
+
+impl ActionLink {
+    /// Whether this is its first use, which is noted. The caller has verified the link, and acts only when this says so.
+    pub async fn use_once(&self, used: &dyn UsedLinks, now: Timestamp) -> Result<bool, StoreError> {
+        used.use_once(&self.nonce, self.expires_at, now).await
+    }
 }
 
 /// Why a link is not followed. It is not said to whoever opened it.
@@ -124,15 +131,6 @@ impl LinkSigner {
             return Err(LinkRefused::Expired);
         }
         Ok(link)
-    }
-
-    /// Whether this is the link's first use, which it notes. The caller has verified the link, and acts only when this says so.
-    pub async fn use_once(
-        used: &dyn UsedLinks,
-        link: &ActionLink,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        used.use_once(&link.nonce, link.expires_at, now).await
     }
 
     /// The name of the link for one action of one transition. The same at every attempt and on every channel: wherever it is used

@@ -152,7 +152,8 @@ impl Watch {
                 _ = stopping.wait_for(|stop| *stop), if !signals.is_closed() => signals.close(),
             }
             let sightings = tally.take();
-            let lost = queue.take_lost(self.parts.clock.now(), sightings.lost());
+            let lost = sightings.lost().saturating_add(self.counters.take_lost());
+            let lost = queue.take_lost(self.parts.clock.now(), lost);
             batch.extend(lost);
             let used = self.take(&std::mem::take(&mut batch), sightings).await;
             tally.take_back(used);

@@ -34,4 +34,9 @@ pub trait WindowCounters: Send + Sync {
     /// now, in their order. Counts of one window know nothing of another window's. While what replicas share is away, this replica's own
     /// counts are given, and merged when it is back.
     async fn add(&self, window: Duration, batch: Vec<Count>) -> Result<Vec<u64>, StoreError>;
+
+    /// How many times had no room to wait for what replicas share, since the last call.
+    fn take_lost(&self) -> u64 {
+        0
+    }
 }

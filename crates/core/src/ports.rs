@@ -242,7 +242,7 @@ pub trait InterceptStore: Send + Sync {
     /// One page, newest first.
     async fn list(&self, filter: InterceptFilter) -> Result<Vec<StoredIntercept>, StoreError>;
 
-    /// At most `limit` rows whose ids lie in one of these runs, the smallest id first: for whoever follows the log. A row may appear after
+    /// At most `limit` rows whose ids lie in one of these runs, the smallest id first, as the runs are: for whoever follows the log. A row may appear after
     /// one with a greater id, when several replicas write.
     async fn by_ids(
         &self,

@@ -8,6 +8,7 @@ mod intercepts;
 mod last_used;
 mod renewals;
 mod retention;
+mod rounds;
 mod settings;
 mod traffic;
 

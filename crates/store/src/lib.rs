@@ -24,6 +24,7 @@ mod answers;
 mod change;
 mod network_list;
 mod pace;
+mod pattern;
 mod top;
 mod traffic;
 

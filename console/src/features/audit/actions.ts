@@ -22,5 +22,6 @@ export const ACTIONS = [
   'alert_ignored',
   'alert_delivery_retried',
   'alert_channel_tested',
+  'key_explained',
   'intercepts_lost',
 ] as const;

@@ -127,6 +127,26 @@ async fn a_name_belongs_to_one_account_and_one_request() {
 }
 
 #[tokio::test]
+async fn a_body_that_was_not_read_is_not_remembered() {
+    let console = console();
+    let token = console.token_of(Role::Operator).await;
+    let send = |kind: &'static str| {
+        let request = Request::post("/admin/api/bindings/ban")
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header("idempotency-key", "a")
+            .header(header::CONTENT_TYPE, kind)
+            .body(Body::from(r#"{"id": 1}"#))
+            .expect("a good request");
+        console.send(request)
+    };
+    let unread = send("text/plain").await;
+    unread.is_problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type");
+    let mended = send("application/json").await;
+    assert_eq!(mended.status, StatusCode::OK, "{mended:?}");
+    assert!(!mended.headers.contains_key(REPLAYED));
+}
+
+#[tokio::test]
 async fn while_the_first_is_under_way_the_second_waits() {
     let console = console();
     console.store.lock().is_under_way = true;

@@ -35,6 +35,17 @@ pub(crate) enum Identity {
     Program(ApiTokenId),
 }
 
+impl Identity {
+    /// A name that nobody else gets, not even who is later called the same.
+    pub(crate) fn account(&self) -> String {
+        match self {
+            Self::Configured { .. } => "configured".to_owned(),
+            Self::Administrator { id, .. } => format!("administrator:{}", id.0),
+            Self::Program(id) => format!("token:{}", id.0),
+        }
+    }
+}
+
 /// A program's token that was just made. Does not print.
 pub(crate) struct NewToken(Zeroizing<String>);
 

@@ -1,9 +1,11 @@
 //! Verifying and hashing passwords, few at a time.
 //!
-//! It takes tens of milliseconds and megabytes on purpose: it runs on the blocking pool with a bounded queue in front, so that a flood of
-//! attempts can stop neither the admin listener nor the proxy.
+//! It takes tens of milliseconds and megabytes on purpose: it runs on threads that everybody else goes before, with a bounded queue in front,
+//! so that a flood of attempts can stop neither the admin listener nor the proxy.
 
+use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use sentinel_core::account::StoredPasswordHash;
@@ -18,6 +20,10 @@ pub(crate) const VERIFICATIONS_MAX: usize = 2;
 pub(crate) const WAITING_MAX: usize = 16;
 /// For so long one waits.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// How much its threads give way: on a core that is wanted by requests, too, they get about a tenth of it (sched(7): each step is a factor of
+/// 1.25).
+const NICENESS: i32 = 10;
 
 type PasswordCheck = dyn Fn(&PasswordHash, &Password) -> bool + Send + Sync;
 
@@ -65,19 +71,29 @@ impl Verification {
         let waiting = Arc::clone(&self.turns).acquire_owned();
         let turn = tokio::time::timeout(self.wait_max, waiting).await.ok()?.ok()?;
         let in_turn = move |turn: OwnedSemaphorePermit| {
-            let done = work();
+            let done = giving_way(work);
             // Held until here even when the caller has left: the work goes on, so its place is taken.
             drop(turn);
             done
         };
         match tokio::task::spawn_blocking(move || in_turn(turn)).await {
-            Ok(done) => Some(done),
-            Err(error) => {
-                tracing::error!(%error, "verifying a password failed");
-                None
-            }
+            Ok(Ok(done)) => return Some(done),
+            Ok(Err(error)) => tracing::error!(%error, "verifying a password failed"),
+            Err(error) => tracing::error!(%error, "verifying a password failed"),
         }
+        None
     }
+}
+
+/// Does the work on a thread of its own, since a thread that gives way cannot take that back.
+fn giving_way<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let thread = thread::Builder::new().name("password".to_owned()).spawn(|| {
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "passwords are verified with as much right to the processor as requests");
+        }
+        work()
+    })?;
+    thread.join().map_err(|_| io::Error::other("it panicked"))
 }
 
 #[cfg(test)]

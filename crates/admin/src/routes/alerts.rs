@@ -9,7 +9,6 @@ use sentinel_core::alert::ports::{
     AlertFilter, Delivery, DeliveryFilter, DeliveryId, DeliveryState, StoredAlert,
 };
 use sentinel_core::alert::{Alert, AlertId, ChannelId, RuleKind, Severity};
-use sentinel_core::event::AdminEvent;
 use sentinel_core::fingerprint::KeyHint;
 use sentinel_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -316,13 +315,9 @@ async fn retry(
         let detail = "Only a delivery that was given up can be brought back; this one is none.";
         return Err(Problem::new(Code::DeliveryNotDead, detail));
     }
-    note(
-        &admin,
-        caller,
-        "alert_delivery_retried",
-        format!("delivery {}", body.id),
-    )
-    .await;
+    admin
+        .note(caller, "alert_delivery_retried", format!("delivery {}", body.id))
+        .await;
     Ok(Json(Done { done: true }))
 }
 
@@ -350,7 +345,7 @@ async fn test(
     let outcome = admin.alerts.test(&body.channel).await;
     if outcome != Err(ChannelTestFailed::Unknown) {
         let detail = format!("channel {}", body.channel);
-        note(&admin, caller, "alert_channel_tested", detail).await;
+        admin.note(caller, "alert_channel_tested", detail).await;
     }
     match outcome {
         Ok(()) => Ok(Json(Done { done: true })),
@@ -362,15 +357,6 @@ async fn test(
             Code::ChannelFailed,
             format!("The attempt failed: {text}."),
         )),
-    }
-}
-
-/// Writes down what an operator did. It is done already: that it cannot be written down is for the log.
-async fn note(admin: &Admin, caller: SignedIn, action: &str, detail: String) {
-    let actor = caller.actor(admin.clock.now());
-    let event = AdminEvent::by(&actor, action, detail);
-    if let Err(error) = admin.events.append(event).await {
-        tracing::warn!(%error, action, "what an operator did could not be written down");
     }
 }
 

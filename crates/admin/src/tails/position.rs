@@ -8,8 +8,9 @@ use std::ops::RangeInclusive;
 /// So often a missing id is asked for before it is taken for one that was never used, as those of a batch that was taken back are.
 /// With the pause between two looks it is longer than any store lets a batch take.
 pub(super) const LOOKS_MAX: u32 = 120;
-/// The most runs of missing ids that are remembered; beyond, the lowest are given up.
-pub(super) const MISSING_RUNS_MAX: usize = 32;
+/// The most runs of missing ids that are remembered: as many as two replicas that take their ids in turns leave in several of their batches.
+/// Beyond, the lowest are given up, and whoever follows is told.
+pub(crate) const MISSING_RUNS_MAX: usize = 4_096;
 
 /// Ids that follow each other.
 pub(crate) type Run = RangeInclusive<i64>;
@@ -19,6 +20,12 @@ struct Missing {
     first: i64,
     last: i64,
     looks: u32,
+}
+
+impl Missing {
+    fn length(&self) -> u64 {
+        self.last.abs_diff(self.first) + 1
+    }
 }
 
 /// A place in the log, and what is missing before it.
@@ -66,8 +73,9 @@ impl Position {
             .collect()
     }
 
-    /// Takes in what there was of that, the smallest id first. With `has_more` the answer was cut behind its last row.
-    pub(super) fn take(&mut self, ids: &[i64], has_more: bool) {
+    /// Takes in what there was of that, the smallest id first. With `has_more` the answer was cut behind its last row. Gives how many ids are
+    /// given up though they may yet appear.
+    pub(super) fn take(&mut self, ids: &[i64], has_more: bool) -> u64 {
         let horizon = match ids.last() {
             Some(last) if has_more => *last,
             Some(last) => self.newest.max(*last),
@@ -78,9 +86,8 @@ impl Position {
         for missing in &self.missing {
             let looks = missing.looks + looked;
             if looks < LOOKS_MAX {
-                let found = ids
-                    .iter()
-                    .filter(|id| (missing.first..=missing.last).contains(*id));
+                let behind = &ids[ids.partition_point(|id| *id < missing.first)..];
+                let found = behind.iter().take_while(|id| **id <= missing.last);
                 gaps(missing.first, missing.last, found, looks, &mut left);
             }
         }
@@ -89,9 +96,10 @@ impl Position {
             gaps(self.newest + 1, horizon, found, 0, &mut left);
             self.newest = horizon;
         }
-        let given_up = left.len().saturating_sub(MISSING_RUNS_MAX);
-        left.drain(..given_up);
+        let runs_given_up = left.len().saturating_sub(MISSING_RUNS_MAX);
+        let ids_given_up = left.drain(..runs_given_up).map(|missing| missing.length()).sum();
         self.missing = left;
+        ids_given_up
     }
 
     /// What a follower here has to read to be where `ahead` is; what is missing there is left out, since it is shown when it comes.
@@ -100,10 +108,9 @@ impl Position {
         let mut way = Vec::new();
         for wanted in self.wanted() {
             let (mut first, last) = (*wanted.start(), (*wanted.end()).min(ahead.newest));
-            for missing in &ahead.missing {
-                if missing.last < first || missing.first > last {
-                    continue;
-                }
+            let near = ahead.missing.partition_point(|missing| missing.last < first);
+            let near = ahead.missing[near..].iter();
+            for missing in near.take_while(|missing| missing.first <= last) {
                 if first < missing.first {
                     way.push(first..=missing.first - 1);
                 }
@@ -235,10 +242,15 @@ mod tests {
     #[test]
     fn missing_runs_max_runs_are_remembered() {
         let mut position = Position::behind(0);
-        let even: Vec<i64> = (1..=40).map(|number| number * 2).collect();
-        position.take(&even, false);
+        let runs = i64::try_from(MISSING_RUNS_MAX).expect("few");
+        let even: Vec<i64> = (1..=runs).map(|number| number * 2).collect();
+        assert_eq!(position.take(&even, false), 0);
         assert_eq!(position.wanted().len(), MISSING_RUNS_MAX + 1);
-        assert_eq!(position.wanted()[0], 17..=17);
+        // Three more ids are missing in two more runs; the two lowest of all go, and what they were is said.
+        let given_up = position.take(&[2 * runs + 2, 2 * runs + 5], false);
+        assert_eq!(given_up, 2);
+        assert_eq!(position.wanted().len(), MISSING_RUNS_MAX + 1);
+        assert_eq!(position.wanted()[0], 5..=5);
     }
 
     #[test]

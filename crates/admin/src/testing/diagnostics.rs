@@ -47,7 +47,10 @@ impl Diagnostics for FakeDiagnostics {
             self.asked.notify_one();
             std::future::pending::<()>().await;
         }
-        vec![Finding::warning("clock", "It jumped.", "Run NTP.")]
+        vec![
+            Finding::warning("clock", "It jumped.", "Run NTP."),
+            Finding::problem("secrets", "One is 'secret'.", "Change it.").for_owners(),
+        ]
     }
 }
 

@@ -108,16 +108,16 @@ async fn a_link_works_once_wherever_it_was_sent() {
         let link = signer().verify(&token_of(url), NOW).expect("ours");
         assert_eq!(link.action, *action);
         assert_eq!(link.alert, alert.id);
-        let first = LinkSigner::use_once(&store, &link, NOW).await;
+        let first = link.use_once(&store, NOW).await;
         assert_eq!(first, Ok(true), "each action is one link");
-        assert_eq!(LinkSigner::use_once(&store, &link, NOW).await, Ok(false));
+        assert_eq!(link.use_once(&store, NOW).await, Ok(false));
     }
     let mut later = alert.clone();
     later.sequence = 1;
     let url = &console().actions(&later)[0].1;
     let link = signer().verify(&token_of(url), NOW).expect("ours");
     assert_eq!(
-        LinkSigner::use_once(&store, &link, NOW).await,
+        link.use_once(&store, NOW).await,
         Ok(true),
         "another notice, another link"
     );

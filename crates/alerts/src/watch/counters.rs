@@ -53,6 +53,13 @@ impl CountersByWindow {
         answers
     }
 
+    /// How many times no counter had room for, since the last call.
+    pub(super) fn take_lost(&self) -> u64 {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = kept.by_window.values().map(|(_, counters)| counters);
+        counters.fold(0, |sum, counters| sum.saturating_add(counters.take_lost()))
+    }
+
     async fn add(&self, window: Duration, batch: Vec<Count>) -> Result<Vec<u64>, StoreError> {
         let counters = self.of(window)?;
         counters.add(window, batch).await
@@ -80,6 +87,9 @@ impl CountersByWindow {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use async_trait::async_trait;
     use sentinel_testkit::SettableClock;
 
     use super::*;
@@ -130,5 +140,36 @@ mod tests {
         assert_eq!(counters.ask(window, batch.clone()).await, counted);
         exact.set_away(false);
         assert_eq!(counters.ask(window, batch).await, vec![6; COUNT_BATCH_MAX + 1]);
+    }
+
+    /// Has room for nothing.
+    #[derive(Default)]
+    struct Full(AtomicU64);
+
+    #[async_trait]
+    impl WindowCounters for Full {
+        async fn add(&self, _: Duration, batch: Vec<Count>) -> Result<Vec<u64>, StoreError> {
+            self.0
+                .fetch_add(batch.iter().map(|count| count.times).sum(), Ordering::Relaxed);
+            Ok(vec![0; batch.len()])
+        }
+
+        fn take_lost(&self) -> u64 {
+            self.0.swap(0, Ordering::Relaxed)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_counter_had_room_for_is_told_once() {
+        let counters = CountersByWindow::new(Arc::new(|| Ok(Arc::<Full>::default())));
+        for minutes in [1, 5] {
+            let count = Count {
+                name: "a".to_owned(),
+                times: minutes,
+            };
+            counters.ask(Duration::from_mins(minutes), vec![count]).await;
+        }
+        assert_eq!(counters.take_lost(), 6);
+        assert_eq!(counters.take_lost(), 0);
     }
 }

@@ -37,7 +37,7 @@ impl Links {
 
     pub(super) async fn follow(&self, token: &str, actor: Actor) -> Result<LinkedAction, LinkRefused> {
         let target = self.target(token, actor.at).await?;
-        let is_first = LinkSigner::use_once(&*self.used, &target.link, actor.at).await;
+        let is_first = target.link.use_once(&*self.used, actor.at).await;
         if !is_first.map_err(LinkRefused::Store)? {
             return Err(LinkRefused::Used);
         }

@@ -220,6 +220,10 @@ async fn change(
         write!(out, "Nothing was changed. ")?;
     }
     writeln!(out, "Version {} holds.", outcome.version)?;
+    writeln!(
+        out,
+        "Judged by this command's environment: what the server's fixes stays as it is there."
+    )?;
     Ok(())
 }
 

@@ -94,6 +94,7 @@ impl Facts {
             format!("Can be guessed: {}.", self.guessable.join(", ")),
             "Set them to random text (openssl rand -base64 32). A new HMAC secret makes every key unknown: bindings are made anew.",
         )
+        .for_owners()
     }
 
     fn alerts(&self) -> Finding {

@@ -11,8 +11,8 @@ use sentinel_core::time::{Clock, Timestamp};
 use sentinel_store::CachedLookup;
 use sentinel_store::shared::SharedStore;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::rounds::Rounds;
 use crate::settings::LiveSettings;
 
 /// How often it runs.
@@ -38,14 +38,9 @@ pub(crate) struct Archiver {
 
 impl Archiver {
     /// Runs until `stopping` says so.
-    pub(super) async fn run(self, mut stopping: watch::Receiver<bool>) {
-        let mut ticks = interval_at(Instant::now() + FIRST_AFTER, INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                _ = ticks.tick() => {}
-                _ = stopping.wait_for(|stop| *stop) => return,
-            }
+    pub(super) async fn run(self, stopping: watch::Receiver<bool>) {
+        let mut rounds = Rounds::first_after(FIRST_AFTER, INTERVAL, stopping.clone());
+        while rounds.next().await {
             match self.archive(&stopping).await {
                 Ok(0) => {}
                 Ok(bindings) => tracing::info!(bindings, "bindings that nobody uses were archived"),

@@ -11,7 +11,8 @@ use sentinel_core::event::Actor;
 use sentinel_core::ports::{BindingAdmin, BindingFilter, StoreError};
 use sentinel_core::time::Clock;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+
+use super::rounds::Rounds;
 
 /// How often it looks: a ban lasts at most this much longer than it was to last.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -24,15 +25,10 @@ const ACTOR: &str = "system";
 pub(super) async fn run(
     bindings: Arc<dyn BindingAdmin>,
     clock: Arc<dyn Clock>,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stopping.wait_for(|stop| *stop) => return,
-        }
+    let mut rounds = Rounds::every(INTERVAL, stopping);
+    while rounds.next().await {
         match lift(&*bindings, &*clock).await {
             Ok(0) => {}
             Ok(bans) => tracing::info!(bans, "bans ended with their time"),

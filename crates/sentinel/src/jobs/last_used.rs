@@ -6,7 +6,8 @@ use std::time::Duration;
 use sentinel_core::ports::UseStore;
 use sentinel_store::CachedLookup;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+
+use super::rounds::Rounds;
 
 /// How often uses are written.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
@@ -15,16 +16,12 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 pub(super) async fn run(
     lookup: Arc<CachedLookup>,
     store: Arc<dyn UseStore>,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut is_stopping = false;
-    while !is_stopping {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stopping.wait_for(|stop| *stop) => is_stopping = true,
-        }
+    let mut rounds = Rounds::every(INTERVAL, stopping);
+    let mut goes_on = true;
+    while goes_on {
+        goes_on = rounds.next().await;
         match lookup.flush_uses(&*store).await {
             Ok(bindings) => tracing::debug!(bindings, "uses written"),
             // They stay counted and are in the next batch.

@@ -6,24 +6,16 @@ use std::time::Duration;
 use sentinel_core::time::Clock;
 use sentinel_store::CachedLookup;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+
+use super::rounds::Rounds;
 
 /// How often it is looked for bindings that are due: often enough for the shortest part of a life in which they are.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Runs until `stopping` says so.
-pub(super) async fn run(
-    lookup: Arc<CachedLookup>,
-    clock: Arc<dyn Clock>,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stopping.wait_for(|stop| *stop) => return,
-        }
+pub(super) async fn run(lookup: Arc<CachedLookup>, clock: Arc<dyn Clock>, stopping: watch::Receiver<bool>) {
+    let mut rounds = Rounds::every(INTERVAL, stopping);
+    while rounds.next().await {
         lookup.renew_due(clock.now()).await;
     }
 }

@@ -15,8 +15,9 @@ use sentinel_core::ports::{
 use sentinel_core::time::{Clock, Timestamp};
 use sentinel_proxy::FiguresSnapshot;
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
+use super::rounds::Rounds;
 use crate::metrics::TrafficMetrics;
 use crate::secrets::hexadecimal;
 use pending::Pending;
@@ -196,23 +197,15 @@ pub(crate) fn traffic_counts(figures: &FiguresSnapshot) -> TrafficCounts {
 pub(super) async fn forget(
     store: Arc<dyn TrafficStore>,
     clock: Arc<dyn Clock>,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
-    let mut ticks = interval(FORGET_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            _ = stopping.wait_for(|stop| *stop) => return,
-            _ = ticks.tick() => {}
-        }
-        let outcome = tokio::select! {
-            outcome = store.forget(kept(clock.now())) => outcome,
-            _ = stopping.wait_for(|stop| *stop) => return,
-        };
+    let mut rounds = Rounds::every(FORGET_INTERVAL, stopping);
+    while rounds.next().await {
+        let outcome = rounds.unless_stopping(store.forget(kept(clock.now()))).await;
         match outcome {
-            Ok(rows) => tracing::debug!(rows, "old figures of the traffic were forgotten"),
-            Err(error) => {
+            None => return,
+            Some(Ok(rows)) => tracing::debug!(rows, "old figures of the traffic were forgotten"),
+            Some(Err(error)) => {
                 tracing::warn!(%error, "old figures of the traffic could not be forgotten; the next run goes on");
             }
         }

@@ -7,7 +7,7 @@ use sentinel_core::fingerprint::KeyHint;
 use sentinel_core::ports::{Health, InterceptBucket, InterceptFilter, InterceptStore};
 
 use super::{AnyStore, address, at, fingerprint, network};
-use crate::bounds::{BUCKETS_MAX, PAGE_ROWS_MAX};
+use crate::bounds::{BUCKETS_MAX, PAGE_ROWS_MAX, RUNS_ASKED_MAX};
 
 /// Number `number`, at `1000 * number` ms, as plain as one can be.
 pub(crate) fn intercept(number: u32) -> Intercept {
@@ -191,7 +191,7 @@ pub(crate) async fn intercepts_are_read_by_their_ids(store: impl AnyStore) {
             100,
             &[3, 4, 6, 8, 9][..],
         ),
-        (vec![id(8)..=i64::MAX, id(3)..=id(4)], 3, &[3, 4, 8]),
+        (vec![id(3)..=id(4), id(8)..=i64::MAX], 3, &[3, 4, 8]),
         (vec![id(9) + 1..=i64::MAX], 100, &[]),
         (vec![], 100, &[]),
     ] {
@@ -203,6 +203,15 @@ pub(crate) async fn intercepts_are_read_by_their_ids(store: impl AnyStore) {
     InterceptStore::append(&store, many).await.unwrap();
     let rows = store.by_ids(vec![0..=i64::MAX], u32::MAX).await.unwrap();
     assert_eq!(rows.len(), PAGE_ROWS_MAX as usize);
+    // More runs than one statement asks for: each other row.
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).step_by(2).collect();
+    assert!(ids.len() > RUNS_ASKED_MAX);
+    for limit in [u32::MAX, 400, 1] {
+        let runs = ids.iter().map(|id| *id..=*id).collect();
+        let found = store.by_ids(runs, limit).await.unwrap();
+        let wanted = ids.iter().take(limit as usize);
+        assert!(found.iter().map(|row| &row.id).eq(wanted), "{limit}");
+    }
 }
 
 pub(crate) async fn intercepts_are_searched(store: impl AnyStore) {

@@ -89,11 +89,6 @@ impl<K: CountKeeper> MergedCounters<K> {
         })
     }
 
-    /// How many times could not wait to be merged.
-    pub(crate) fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
-    }
-
     async fn send(&self, state: &State, asked: &[Count]) -> Result<Vec<u64>, StoreError> {
         let slices = &state.own.slices;
         let aged = |part: &Part| AgedCount {
@@ -197,6 +192,10 @@ impl<K: CountKeeper> WindowCounters for MergedCounters<K> {
                 }
             }
         }
+    }
+
+    fn take_lost(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
     }
 }
 

@@ -22,6 +22,7 @@ use super::values::{self, Moment};
 use super::{archive, bindings, events, transfer};
 use crate::bounds::page_rows;
 use crate::change;
+use crate::pattern::containing;
 
 /// The last use in milliseconds, where every binding has one: as `BindingOrder::place` counts it.
 const LAST_USED: &str = "coalesce(round(extract(epoch FROM last_used_at) * 1000)::bigint, -1)";
@@ -53,7 +54,7 @@ pub(super) async fn list(
 fn conditions(filter: &BindingFilter) -> Conditions {
     let mut conditions = Conditions::default();
     let text = |text: &Option<String>| text.as_deref().map(|text| values::text(text).into_owned());
-    let part = |wanted: &Option<String>| text(wanted).map(|wanted| values::containing(&wanted));
+    let part = |wanted: &Option<String>| text(wanted).map(|wanted| containing(&wanted));
     conditions.add("status = ?", filter.status.map(BindingStatus::as_str));
     conditions.add(r"hint ILIKE ? ESCAPE '\'", part(&filter.hint));
     conditions.add(r"note ILIKE ? ESCAPE '\'", part(&filter.note));

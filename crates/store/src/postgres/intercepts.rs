@@ -20,8 +20,9 @@ use super::filter::Conditions;
 use super::rows::{self, column};
 use super::top;
 use super::values::{self, Moment};
-use crate::bounds::{BUCKETS_MAX, page_rows};
+use crate::bounds::{BUCKETS_MAX, RUNS_ASKED_MAX, page_rows, remaining};
 use crate::network_list;
+use crate::pattern::containing;
 
 pub(super) const COLUMNS: &str = "reference, at, last_at, reason, outcome, binding_id, networks, fingerprint, hint, client_ip, \
      method, path, user_agent, count, profile, replica";
@@ -121,7 +122,7 @@ pub(super) async fn list(
         filter.network.map(|network| network.to_string()),
     );
     conditions.add("outcome = ?", filter.outcome.map(InterceptOutcome::as_str));
-    let part = |text: Option<String>| text.map(|text| values::containing(&values::text(&text)));
+    let part = |text: Option<String>| text.map(|text| containing(&values::text(&text)));
     conditions.add(r"path ILIKE ? ESCAPE '\'", part(filter.path));
     conditions.add(r"user_agent ILIKE ? ESCAPE '\'", part(filter.user_agent));
     conditions.add(r"hint ILIKE ? ESCAPE '\'", part(filter.hint));
@@ -144,17 +145,22 @@ pub(super) async fn by_ids(
     runs: &[RangeInclusive<i64>],
     limit: u32,
 ) -> Result<Vec<StoredIntercept>, Failure> {
-    let Some(select) = select_by_ids(runs, limit) else {
-        return Ok(Vec::new());
-    };
-    let rows = session.query(&select, &[]).await?;
-    rows.iter().map(read).collect()
+    let mut found = Vec::new();
+    for runs in runs.chunks(RUNS_ASKED_MAX) {
+        let Some(select) = select_by_ids(runs, remaining(limit, found.len())) else {
+            break;
+        };
+        for row in session.query(&select, &[]).await? {
+            found.push(read(&row)?);
+        }
+    }
+    Ok(found)
 }
 
-/// The statement for these runs; none when there are none. Where the look through the ids begins is said apart: a chain of ORs leads to no
+/// The statement for these runs; none when there is nothing to ask for. Where the look through the ids begins is said apart: a chain of ORs leads to no
 /// index in the order of ids.
 pub(super) fn select_by_ids(runs: &[RangeInclusive<i64>], limit: u32) -> Option<String> {
-    let lowest = runs.iter().map(|run| *run.start()).min()?;
+    let lowest = *runs.first().filter(|_| limit > 0)?.start();
     let any: Vec<String> = runs
         .iter()
         .map(|run| format!("id BETWEEN {} AND {}", run.start(), run.end()))

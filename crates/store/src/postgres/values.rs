@@ -61,20 +61,6 @@ pub(super) fn texts(texts: &[String]) -> Vec<Cow<'_, str>> {
     texts.iter().map(|one| text(one)).collect()
 }
 
-/// A LIKE pattern, under `ESCAPE '\'`, for texts that contain `text` itself.
-pub(super) fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +102,5 @@ mod tests {
     fn text_loses_only_what_cannot_be_stored() {
         assert_eq!(text("a\0b…"), "a\u{fffd}b…");
         assert!(matches!(text("ab"), Cow::Borrowed("ab")));
-        assert_eq!(containing(r"50%_\"), r"%50\%\_\\%");
     }
 }

@@ -27,17 +27,16 @@ impl RedisCounters {
     pub fn new(link: RedisLink) -> Result<Self, StoreError> {
         MergedCounters::new(OnRedis(link)).map(Self)
     }
-
-    /// How many times could not wait to be merged.
-    pub fn lost(&self) -> u64 {
-        self.0.lost()
-    }
 }
 
 #[async_trait]
 impl WindowCounters for RedisCounters {
     async fn add(&self, window: Duration, batch: Vec<Count>) -> Result<Vec<u64>, StoreError> {
         self.0.add(window, batch).await
+    }
+
+    fn take_lost(&self) -> u64 {
+        self.0.take_lost()
     }
 }
 

@@ -15,11 +15,12 @@ use sentinel_core::ports::{
 use sentinel_core::time::Timestamp;
 
 use super::failure::Failure;
-use super::filter::{Conditions, containing};
+use super::filter::Conditions;
 use super::rows::{self, SELECT_RECORD};
 use super::{archive, bindings, events, transfer};
 use crate::bounds::page_rows;
 use crate::change;
+use crate::pattern::containing;
 
 pub(super) fn list(
     connection: &Connection,

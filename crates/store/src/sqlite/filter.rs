@@ -53,20 +53,6 @@ impl Conditions {
     }
 }
 
-/// A LIKE pattern, under `ESCAPE '\'`, for texts that contain `text` itself.
-pub(super) fn containing(text: &str) -> String {
-    let mut pattern = String::with_capacity(text.len() + 2);
-    pattern.push('%');
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,10 +69,5 @@ mod tests {
             "SELECT x FROM t WHERE a = ? AND c IN (?, ?) ORDER BY id DESC LIMIT ?"
         );
         assert_eq!(values, [1, 2, 3, 7].map(Value::Integer));
-    }
-
-    #[test]
-    fn wildcards_are_taken_literally() {
-        assert_eq!(containing(r"50%_\"), r"%50\%\_\\%");
     }
 }

@@ -12,10 +12,11 @@ use sentinel_core::ports::{InterceptBucket, InterceptFilter, StoredIntercept};
 use sentinel_core::time::Timestamp;
 
 use super::failure::Failure;
-use super::filter::{Conditions, containing};
+use super::filter::Conditions;
 use super::{rows, top};
-use crate::bounds::{BUCKETS_MAX, page_rows};
+use crate::bounds::{BUCKETS_MAX, RUNS_ASKED_MAX, page_rows, remaining};
 use crate::network_list;
+use crate::pattern::containing;
 
 /// The most rows that one search looks at where no index leads to them: the newest, and before a page the ones before it.
 pub(super) const SEARCHED_ROWS_MAX: i64 = 1_000_000;
@@ -144,21 +145,25 @@ pub(super) fn by_ids(
     runs: &[RangeInclusive<i64>],
     limit: u32,
 ) -> Result<Vec<StoredIntercept>, Failure> {
-    if runs.is_empty() {
-        return Ok(Vec::new());
+    let mut found = Vec::new();
+    for runs in runs.chunks(RUNS_ASKED_MAX) {
+        let limit = remaining(limit, found.len());
+        if limit == 0 {
+            break;
+        }
+        // Where the look through the ids begins is said apart: a chain of ORs leads to no index in the order of ids.
+        let mut conditions = Conditions::default();
+        conditions.add("id >= ?", runs.first().map(|run| *run.start()));
+        let any = vec!["id BETWEEN ? AND ?"; runs.len()].join(" OR ");
+        let ends = runs.iter().flat_map(|run| [*run.start(), *run.end()]);
+        conditions.add_all(format!("({any})"), ends.map(Value::Integer));
+        let (statement, values) = conditions.page_ordered(SELECT_INTERCEPT, "id", limit);
+        let mut statement = connection.prepare(&statement)?;
+        for row in statement.query_and_then(params_from_iter(values), read)? {
+            found.push(row?);
+        }
     }
-    // Where the look through the ids begins is said apart: a chain of ORs leads to no index in the order of ids.
-    let lowest = runs.iter().map(|run| *run.start()).min();
-    let mut conditions = Conditions::default();
-    conditions.add("id >= ?", lowest);
-    let any = vec!["id BETWEEN ? AND ?"; runs.len()].join(" OR ");
-    let ends = runs.iter().flat_map(|run| [*run.start(), *run.end()]);
-    conditions.add_all(format!("({any})"), ends.map(Value::Integer));
-    let (statement, values) = conditions.page_ordered(SELECT_INTERCEPT, "id", page_rows(limit));
-    connection
-        .prepare(&statement)?
-        .query_and_then(params_from_iter(values), read)?
-        .collect()
+    Ok(found)
 }
 
 /// Removes at most `rows_max` of the rows from before `oldest`, the oldest first, and says how many.

@@ -111,3 +111,13 @@ async fn a_caller_who_leaves_keeps_the_turn_until_the_work_is_done() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn others_go_before_the_threads_that_verify_and_nobody_gives_way_for_good() {
+    let verification = Verification::default();
+    let niceness = || rustix::process::nice(0).expect("Linux tells");
+    let before = niceness();
+    let meanwhile = verification.run(niceness).await;
+    assert_eq!(meanwhile, Some((before + NICENESS).min(19)));
+    assert_eq!(niceness(), before, "only the thread itself gives way");
+}

@@ -12,7 +12,7 @@ use sentinel_core::path::RequestPath;
 use sentinel_core::ports::BindingFilter;
 use serde::{Deserialize, Serialize};
 
-use crate::extract::{JsonBody, check_length, parse_address};
+use crate::extract::{JsonBody, SignedIn, check_length, parse_address};
 use crate::keys::KeyInClear;
 use crate::parts::Admin;
 use crate::problem::Problem;
@@ -87,12 +87,14 @@ impl From<Explanation> for ExplanationView {
     post,
     path = "/admin/api/diagnostics/explain",
     summary = "Says what would become of a request with this key from that address, step by step.",
+    description = "Who asks with a key in clear is in the log of what administrators did, with the binding that was found.",
     request_body = AskedRequest,
     responses((status = 200, description = "The outcome, and how it comes about.", body = ExplanationView)),
     extensions(("x-problems" = json!(["binding_not_found"])))
 )]
 pub(super) async fn explain(
     State(admin): State<Arc<Admin>>,
+    caller: SignedIn,
     JsonBody(asked): JsonBody<AskedRequest>,
 ) -> Result<Json<ExplanationView>, Problem> {
     let address = parse_address("address", &asked.address)?;
@@ -106,6 +108,14 @@ pub(super) async fn explain(
         None => true,
     };
     let binding = stored(&admin, &asked).await?;
+    if asked.key.is_some() {
+        // Whoever has a list of keys could learn which of them are bound, and to what.
+        let found = binding.as_ref().map_or_else(
+            || "an unknown key".to_owned(),
+            |binding| format!("the key of binding {}", binding.id.0),
+        );
+        admin.note(caller, "key_explained", found).await;
+    }
     let explanation = explanation::explain(&Question {
         binding: binding.as_ref(),
         address,

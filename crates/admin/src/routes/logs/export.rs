@@ -1,7 +1,8 @@
 //! The audit log as a file: CSV or JSON Lines, newest first, page by page as the caller reads it.
 //!
 //! Holds one page at a time, however long the file is. A file that ends before the rows do says so in its last line, and where to go on. A
-//! store that fails midway ends the transfer early, which the caller notices: the body has no proper end.
+//! store that fails midway ends the transfer early, which the caller notices: the body has no proper end. So does a session that ends, or a role
+//! that changes.
 
 use std::io;
 use std::sync::Arc;
@@ -17,7 +18,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::query::LogQuery;
 use super::view::{COLUMNS, InterceptView};
-use crate::extract::QueryString;
+use crate::auth::standing::Standing;
+use crate::extract::{QueryString, SignedIn};
+use crate::middleware::BearerToken;
 use crate::parts::Admin;
 use crate::problem::{Code, Problem};
 
@@ -142,6 +145,8 @@ fn harmless(cell: String) -> String {
 )]
 pub(super) async fn export(
     State(admin): State<Arc<Admin>>,
+    caller: SignedIn,
+    BearerToken(token): BearerToken,
     QueryString(query): QueryString<LogQuery>,
 ) -> Result<Response, Problem> {
     let format = Format::of(&query)?;
@@ -152,6 +157,7 @@ pub(super) async fn export(
             "Enough exports are under way; try again in a moment.",
         ));
     };
+    let standing = Standing::new(&admin, caller, token);
     let export = Export {
         store: Arc::clone(&admin.intercepts),
         format,
@@ -168,7 +174,8 @@ pub(super) async fn export(
             format!("attachment; filename=\"sentinel-logs.{ending}\""),
         ),
     ];
-    Ok((headers, Body::from_stream(export.into_stream().await?)).into_response())
+    let rows = standing.while_it_holds(export.into_stream().await?);
+    Ok((headers, Body::from_stream(rows)).into_response())
 }
 
 /// An export on its way.

@@ -22,7 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::query::LogQuery;
 use super::view::InterceptView;
-use crate::auth::caller::recognise;
+use crate::auth::standing::Standing;
 use crate::extract::{QueryString, SignedIn, parse_number};
 use crate::middleware::BearerToken;
 use crate::parts::Admin;
@@ -69,7 +69,7 @@ impl<S: Sync> FromRequestParts<S> for LastEventId {
     path = "/admin/api/logs/tail",
     summary = "Follows the log: each row as it is written, by whichever replica.",
     description = "Server-sent events. `intercept`: a row, as the list has it. `ping`, every 15 seconds. `skipped`: `{count}`, at most so many \
-        rows were left out, since they were too many to catch up with; the list has them. `end`: `{reason}`, one of `signed_out`, `stopping`, \
+        rows were left out, since there were too many to catch up with or to wait for; the list has them. `end`: `{reason}`, one of `signed_out`, `stopping`, \
         `store_failed`. The `id` of an event says where to go on, in `Last-Event-ID`: it is the row's own, or a smaller one while an older \
         row may still be on its way, so that rows can come again but none is missed. Takes the filters of the list, not its pages.",
     params(
@@ -98,16 +98,15 @@ pub(super) async fn tail(
     })?;
     let following = admin.tails.follow().await?;
     let (events, waiting) = mpsc::channel(EVENTS_WAITING_MAX);
+    let standing = Standing::new(&admin, caller, token);
     let tail = Tail {
         admin,
-        caller,
-        token,
         filter,
         position: last.map_or_else(|| following.position.clone(), Position::behind),
         events,
         _place: place,
     };
-    tokio::spawn(tail.run(following, stopping.map(|Extension(stopping)| stopping)));
+    tokio::spawn(tail.run(standing, following, stopping.map(|Extension(stopping)| stopping)));
     let events = stream::unfold(waiting, async |mut waiting| {
         let event = waiting.recv().await?;
         Some((Ok::<Event, Infallible>(event), waiting))
@@ -135,11 +134,22 @@ impl From<StoreError> for End {
     }
 }
 
+/// Returns when the caller may not follow any more, or not as this one; whatever the tail is busy with meanwhile.
+async fn ended(standing: Standing) {
+    let mut check = interval_at(Instant::now() + CHECK_PAUSE, CHECK_PAUSE);
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        check.tick().await;
+        // Who cannot be looked up is not gone. Where there is no answer, there are no rows either.
+        if let Ok(false) = standing.holds().await {
+            return;
+        }
+    }
+}
+
 /// One caller that follows.
 struct Tail {
     admin: Arc<Admin>,
-    caller: SignedIn,
-    token: zeroize::Zeroizing<String>,
     filter: InterceptFilter,
     position: Position,
     events: mpsc::Sender<Event>,
@@ -147,7 +157,7 @@ struct Tail {
 }
 
 impl Tail {
-    async fn run(mut self, following: Following, stopping: Option<Stopping>) {
+    async fn run(mut self, standing: Standing, following: Following, stopping: Option<Stopping>) {
         let stopped = async {
             match stopping {
                 Some(stopping) => stopping.wait().await,
@@ -159,6 +169,7 @@ impl Tail {
             biased;
             () = gone.closed() => End::Unheard,
             () = stopped => End::Stopping,
+            () = ended(standing) => End::SignedOut,
             end = self.follow(following) => end,
         };
         let reason = match end {
@@ -173,10 +184,7 @@ impl Tail {
 
     async fn follow(&mut self, mut following: Following) -> End {
         let mut ping = interval_at(Instant::now(), PING_PAUSE);
-        let mut check = interval_at(Instant::now() + CHECK_PAUSE, CHECK_PAUSE);
-        for timer in [&mut ping, &mut check] {
-            timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        }
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let outcome = async {
             self.catch_up(&following.position).await?;
             loop {
@@ -184,6 +192,7 @@ impl Tail {
                     appeared = following.appeared.recv() => match appeared {
                         Ok(appeared) => {
                             self.show(&appeared.rows, &appeared.position).await?;
+                            self.skipped(appeared.given_up).await?;
                             self.position = appeared.position.clone();
                         }
                         Err(RecvError::Lagged(_)) => {
@@ -193,7 +202,6 @@ impl Tail {
                         Err(RecvError::Closed) => return Err::<Infallible, End>(End::StoreFailed),
                     },
                     _ = ping.tick() => self.ping().await?,
-                    _ = check.tick() => self.check().await?,
                 }
             }
         };
@@ -205,9 +213,7 @@ impl Tail {
     /// Shows from the store what lies between here and there.
     async fn catch_up(&mut self, there: &Position) -> Result<(), End> {
         let (mut way, left_out) = self.position.way_to(there, CATCH_UP_ROWS_MAX);
-        if left_out > 0 {
-            self.send(event("skipped", &json!({ "count": left_out }))).await?;
-        }
+        self.skipped(left_out).await?;
         while !way.is_empty() {
             let rows = self.admin.intercepts.by_ids(way.clone(), LOOK_ROWS_MAX).await?;
             self.show(&rows, there).await?;
@@ -235,11 +241,12 @@ impl Tail {
         self.send(event("ping", &json!({})).id(go_on)).await
     }
 
-    async fn check(&self) -> Result<(), End> {
-        let now = recognise(&self.admin, &self.token, self.caller.client_ip).await;
-        let may_go_on =
-            now.is_ok_and(|now| now.role == self.caller.role && now.identity == self.caller.identity);
-        if may_go_on { Ok(()) } else { Err(End::SignedOut) }
+    /// Says that so many rows at most do not come.
+    async fn skipped(&self, count: u64) -> Result<(), End> {
+        if count == 0 {
+            return Ok(());
+        }
+        self.send(event("skipped", &json!({ "count": count }))).await
     }
 
     async fn send(&self, event: Event) -> Result<(), End> {

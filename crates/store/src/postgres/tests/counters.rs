@@ -122,7 +122,7 @@ async fn batches_that_meet_wait_for_each_other_and_none_is_lost() {
                 let names = (0..100).map(|name| count(&format!("{name}"), 1));
                 counters.add(WINDOW, names.collect()).await.expect("counts");
             }
-            assert_eq!(counters.lost(), 0);
+            assert_eq!(counters.take_lost(), 0);
         });
     }
     replicas.join_all().await;

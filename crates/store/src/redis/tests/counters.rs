@@ -128,7 +128,7 @@ async fn as_much_as_the_bound_waits_and_what_is_beyond_is_lost_and_counted() {
     }
     // One batch is ready to be sent, and waits no more.
     let kept = (UNMERGED_MAX + COUNT_BATCH_MAX) as u64;
-    assert_eq!(on.counters.lost(), (batches * COUNT_BATCH_MAX) as u64 - kept);
+    assert_eq!(on.counters.take_lost(), (batches * COUNT_BATCH_MAX) as u64 - kept);
     on.server.restart().await;
     on.link.up().await;
     assert_eq!(add(&on.counters, "0-0", 0).await, 1);

@@ -75,6 +75,14 @@ async fn an_unknown_key_would_be_claimed_where_the_profile_claims() {
         outcome(&asked(&console, with("/v1/models")).await),
         ("refuse", Some("key_ip_mismatch"))
     );
+    let stored = console.store.lock();
+    let noted = stored
+        .events
+        .iter()
+        .filter(|event| event.action == "key_explained");
+    let noted: Vec<&str> = noted.map(|event| event.detail.as_str()).collect();
+    assert_eq!(noted.len(), 4);
+    assert_eq!(noted[2..], ["an unknown key", "the key of binding 1"]);
 }
 
 #[tokio::test]

@@ -3,11 +3,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use http::StatusCode;
+use http::{Method, Request, StatusCode};
+use sentinel_core::account::Role;
 use sentinel_core::event::Intercept;
+use sentinel_core::network::PeerAddr;
 use sentinel_core::ports::{InterceptBucket, StoredIntercept};
 use sentinel_core::time::Timestamp;
+use serde_json::Value;
 use tokio::sync::Semaphore;
+use tower::ServiceExt as _;
 
 use super::*;
 use crate::testing::{Console, intercept};
@@ -42,6 +46,39 @@ async fn csv_has_a_head_and_a_line_for_each_row() {
 }
 
 #[tokio::test]
+async fn an_export_ends_with_the_session_that_asked_for_it() {
+    let console = Console::new();
+    let pages = 4;
+    let rows = i64::from(EXPORT_PAGE_ROWS) * pages;
+    console.store.lock().intercepts = (1..=rows).map(intercept).collect();
+    let viewer = console.token_of(Role::Viewer).await;
+    let mut request = Request::get("/admin/api/logs/export?format=jsonl")
+        .header(header::AUTHORIZATION, format!("Bearer {viewer}"))
+        .body(Body::empty())
+        .expect("a good request");
+    let peer = PeerAddr(([192, 0, 2, 1], 50_000).into());
+    request.extensions_mut().insert(peer);
+    let response = console.router.clone().oneshot(request).await;
+    let mut body = response.expect("infallible").into_body().into_data_stream();
+    let mut pieces = 0;
+    let cut = loop {
+        match body.next().await {
+            Some(Ok(_)) => pieces += 1,
+            end => break end,
+        }
+        if pieces == 2 {
+            let path = "/admin/api/session/end";
+            let ended = console
+                .call(Method::POST, path, Some(&viewer), &Value::Null)
+                .await;
+            assert_eq!(ended.status, StatusCode::NO_CONTENT, "{ended:?}");
+        }
+    };
+    assert!(matches!(cut, Some(Err(_))), "it has a proper end");
+    assert!(pieces < pages, "{pieces}");
+}
+
+#[tokio::test]
 async fn a_byte_order_mark_comes_on_request() {
     let console = Console::new();
     let marked = console.get("/admin/api/logs/export?format=csv&bom=1").await;
@@ -55,13 +92,13 @@ async fn lines_are_rows_as_the_list_has_them() {
     let console = Console::new();
     console.store.lock().intercepts = vec![intercept(1), intercept(2)];
     let file = console.get("/admin/api/logs/export?format=jsonl").await;
-    let rows: Vec<serde_json::Value> = file
+    let rows: Vec<Value> = file
         .text
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
     let list = console.get("/admin/api/logs").await;
-    assert_eq!(serde_json::Value::from(rows), list.body["items"]);
+    assert_eq!(Value::from(rows), list.body["items"]);
 }
 
 #[tokio::test]
@@ -215,7 +252,7 @@ async fn an_export_that_stops_at_export_rows_max_says_where_to_go_on() {
         (0, EXPORT_ROWS_MAX, 0, None),
     ] {
         let text = text_of(rows, Format::JsonLines, rows_left).await;
-        let mut lines: Vec<serde_json::Value> = text
+        let mut lines: Vec<Value> = text
             .lines()
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect();

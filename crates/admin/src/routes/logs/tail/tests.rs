@@ -9,7 +9,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::TOKEN_LIFE_DEFAULT;
-use crate::tails::{LOOK_PAUSE, TAILS_OF_ACCOUNT_MAX};
+use crate::tails::{LOOK_PAUSE, MISSING_RUNS_MAX, TAILS_OF_ACCOUNT_MAX};
 use crate::testing::{Console, intercept};
 
 const TAIL: &str = "/admin/api/logs/tail";
@@ -295,6 +295,63 @@ async fn a_tail_ends_with_its_session_its_token_or_the_role() {
         .call(Method::DELETE, &path, Some(&owner), &Value::Null)
         .await;
     reader.ended("signed_out").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tail_that_catches_up_for_a_slow_reader_ends_with_its_session_all_the_same() {
+    let console = Console::new();
+    write(&console, 1..=2_000);
+    let viewer = console.token_of(Role::Viewer).await;
+    let mut reader = Reader::open(&console, &viewer, "", Some("0")).await;
+    assert_eq!(reader.rows(1).await.len(), 1);
+    console
+        .call(
+            Method::POST,
+            "/admin/api/session/end",
+            Some(&viewer),
+            &Value::Null,
+        )
+        .await;
+    // It takes one event in ten seconds: the rest would take hours.
+    let mut later = 0;
+    loop {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let Some(event) = reader.next().await else {
+            break;
+        };
+        later += u32::from(event.kind == "intercept");
+    }
+    assert!(
+        later <= 2 * u32::try_from(EVENTS_WAITING_MAX).expect("small"),
+        "{later}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_say_who_follows_signs_nobody_out() {
+    let console = Console::new();
+    let viewer = console.token_of(Role::Viewer).await;
+    let mut reader = Reader::open(&console, &viewer, "", None).await;
+    console.store.lock().failure = Some(StoreError::Unavailable("away".to_owned()));
+    tokio::time::sleep(3 * CHECK_PAUSE).await;
+    console.store.lock().failure = None;
+    write(&console, [1]);
+    assert_eq!(reader.rows(1).await, [(1, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_are_not_waited_for_any_more_are_told_of() {
+    let console = Console::new();
+    let mut reader = Reader::open(&console, &console.token().await, "?path=nothing", None).await;
+    assert_eq!(reader.next().await.expect("a ping").kind, "ping");
+    // Each look brings as many rows as it may, and between any two of them one is missing.
+    let each = i64::from(LOOK_ROWS_MAX);
+    let rows = i64::try_from(MISSING_RUNS_MAX).expect("few") + each;
+    write(&console, (1..=rows).map(|number| 2 * number));
+    let skipped = reader.event().await;
+    assert_eq!(skipped.kind, "skipped");
+    let count = skipped.data["count"].as_i64().expect("a number");
+    assert!((1..=each).contains(&count), "{count}");
 }
 
 #[tokio::test(start_paused = true)]
