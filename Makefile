@@ -53,7 +53,7 @@ test-deploy: ## Bring the deployment up in real containers and check it (podman,
 
 .PHONY: test-console-stores
 test-console-stores: build ## Drive the console in a real browser, on PostgreSQL and Redis rather than the embedded store
-	npm run --silent --prefix console e2e:stores
+	@npm run --silent --prefix console e2e:stores
 
 .PHONY: test-forward-auth
 test-forward-auth: build ## Let a real Nginx and a real Caddy ask Sentinel, as docs/forward-auth.md has it
