@@ -80,7 +80,7 @@ test('a view keeps filters, the order and columns under a name', async () => {
   await page.getByRole('columnheader', { name: 'Note' }).waitFor();
 
   await click('Rename <b>Production</b>');
-  await page.getByLabel('New name of <b>Production</b>').fill('Live keys');
+  await page.locator(':focus').and(page.getByLabel('New name of <b>Production</b>')).fill('Live keys');
   await page.keyboard.press('Enter');
   await click('Remove Live keys');
   await page.getByText('The view “Live keys” is removed.').waitFor();

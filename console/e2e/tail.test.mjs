@@ -101,6 +101,13 @@ test('it goes on behind the last event, and takes a repeated one once', async ()
   await state('Live');
 });
 
+test('one that is refused from the start leaves the list as it was', async () => {
+  await window.page.route(/logs\/tail/, (route) => route.fulfill(problem(409, 'limit_reached')));
+  await click('Follow live');
+  await state('Ended');
+  await cell('127.0.0.9').first().waitFor();
+});
+
 test('when the session ends it waits for the sign-in, and goes on', async () => {
   const { page } = window;
   await page.route('**/admin/api/session/refresh', (route) => route.fulfill(problem(401, 'sign_in_required')));

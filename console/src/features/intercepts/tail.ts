@@ -26,6 +26,8 @@ export function useTail(filter: Readonly<Ref<InterceptFilter>>, isOn: Readonly<R
   const state = ref<TailState>('off');
   const isPaused = ref(false);
   const rows = shallowRef(NO_ROWS);
+  /** Whether it has rows of its own, or knows that there are none. */
+  const hasBegun = ref(false);
   const skipped = ref(0);
   const problem = shallowRef<ApiProblem | null>(null);
   let stop = new AbortController();
@@ -34,7 +36,9 @@ export function useTail(filter: Readonly<Ref<InterceptFilter>>, isOn: Readonly<R
   let showing: ReturnType<typeof setTimeout> | undefined;
 
   function show(): void {
+    clearTimeout(showing);
     showing = undefined;
+    hasBegun.value = true;
     rows.value = arrive(rows.value, pending, isPaused.value);
     pending = [];
   }
@@ -48,10 +52,12 @@ export function useTail(filter: Readonly<Ref<InterceptFilter>>, isOn: Readonly<R
   /** Until the time is over, somebody does not want to wait, the network is back, or it is stopped. */
   const pause = (milliseconds: number, signal: AbortSignal) =>
     new Promise<void>((done) => {
-      const timer = setTimeout(done, milliseconds);
-      wake = () => (clearTimeout(timer), done());
-      signal.addEventListener('abort', wake, { once: true });
-      window.addEventListener('online', wake, { once: true });
+      const over = new AbortController();
+      const end = () => (clearTimeout(timer), over.abort(), done());
+      const timer = setTimeout(end, milliseconds);
+      wake = end;
+      signal.addEventListener('abort', end, { once: true, signal: over.signal });
+      window.addEventListener('online', end, { once: true, signal: over.signal });
     });
 
   const signedIn = (signal: AbortSignal) =>
@@ -76,13 +82,15 @@ export function useTail(filter: Readonly<Ref<InterceptFilter>>, isOn: Readonly<R
   /** What is there already; what is written meanwhile comes by the stream. */
   async function takeList(asked: InterceptFilter, signal: AbortSignal): Promise<void> {
     const page = await answer(api.GET('/admin/api/logs', { params: { query: { ...asked, limit: PAGE_ROWS } }, signal })).catch(() => null);
-    if (page && !signal.aborted) take(page.items);
+    if (!page || signal.aborted) return;
+    take(page.items);
+    show();
   }
 
   async function start(): Promise<void> {
     const asked = { ...filter.value, before: undefined, limit: undefined };
     const own = (stop = new AbortController());
-    [rows.value, skipped.value, problem.value, isPaused.value, state.value] = [NO_ROWS, 0, null, false, 'connecting'];
+    [rows.value, hasBegun.value, skipped.value, problem.value, isPaused.value, state.value] = [NO_ROWS, false, 0, null, false, 'connecting'];
     const ended = await follow(
       { connect: (lastId, signal) => connect(asked, lastId, signal), pause },
       {
@@ -122,6 +130,7 @@ export function useTail(filter: Readonly<Ref<InterceptFilter>>, isOn: Readonly<R
     state: readonly(state),
     isPaused,
     rows,
+    hasBegun: readonly(hasBegun),
     skipped: readonly(skipped),
     problem,
     pause: () => (isPaused.value = true),
