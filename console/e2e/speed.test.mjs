@@ -5,7 +5,7 @@ import { signedIn } from './session.mjs';
 
 const FIRST_PAINT_MAX_MS = 1_000;
 const VISITS_MAX = 10;
-const ROWS = 2_000;
+const ROWS = 10_000;
 const PAGE_ROWS = 50;
 const DRAWN_ROWS_MAX = 100;
 
@@ -25,7 +25,7 @@ test('the dashboard is painted within a second', async () => {
   assert.ok(Math.min(...paints) <= FIRST_PAINT_MAX_MS, String(paints));
 });
 
-test('many rows are gone through page by page, and only one page is drawn', async () => {
+test('ten thousand rows are gone through page by page, and only one page is drawn', async () => {
   const { page } = window;
   const row = (id) => ({ id, reference: `sr_${String(id).padStart(16, '0')}`, at: '2026-03-01T00:00:00Z', last_at: '2026-03-01T00:00:00Z', reason: 'key_ip_mismatch', outcome: 'refused', binding_id: 1, networks: [], hint: 'sk-a…1', client_ip: '192.0.2.1', method: 'POST', path: `/v1/${id}`, user_agent: '', count: 1, profile: '', replica: 'r' });
   await page.route(/admin\/api\/logs\?/, (route) => {
