@@ -25,7 +25,11 @@ const PAGES = {
   deliveries: '/alerts?tab=deliveries',
   channels: '/alerts?tab=channels',
   audit: '/audit',
+  diagnostics: '/diagnostics',
+  explain: '/diagnostics?tab=explain&binding=1&address=203.0.113.9',
+  way: '/diagnostics?tab=way',
   settings: '/settings',
+  'settings-history': '/settings?tab=history',
   account: '/access',
   sessions: '/access?tab=sessions',
   administrators: '/access?tab=administrators',
@@ -34,7 +38,7 @@ const PAGES = {
 };
 
 /** The pictures that the documents may use. */
-const DOCUMENTED = ['sign-in', 'dashboard', 'bindings', 'binding', 'intercepts', 'alerts', 'settings', 'administrators'];
+const DOCUMENTED = ['sign-in', 'dashboard', 'bindings', 'binding', 'intercepts', 'alerts', 'explain', 'settings', 'administrators'];
 
 let server;
 let browser;
@@ -48,6 +52,7 @@ before(async () => {
   await server.api('PUT', '/bindings/ip', { id: 1, bound_ips: ['127.0.0.1', '2001:db8:1234:5678::/64'] });
   await server.api('POST', '/administrators', { name: 'li.wei', role: 'operator', password: 'a long first password' });
   await server.api('POST', '/tokens', { name: 'grafana', role: 'viewer' });
+  await server.api('PUT', '/settings', { version: 0, values: { 'policy.slots': '2', 'store.intercept_days': '45' } });
 });
 after(async () => {
   await browser?.close();
@@ -73,6 +78,10 @@ for (const look of LOOKS) {
         await window.page.locator('#main h1, #main h2').first().waitFor();
         await window.page.locator('.el-skeleton').first().waitFor({ state: 'detached' });
         if (name === 'dashboard') await window.page.locator('.chart canvas').waitFor();
+        if (name === 'explain') {
+          await window.page.locator('form button[type=submit]').click();
+          await window.page.locator('.verdict').waitFor();
+        }
         await judge(window.page, name);
         await picture(window.page, name, look);
         assert.deepEqual(window.errors, []);
