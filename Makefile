@@ -51,6 +51,10 @@ deploy-secrets: ## Fill what deploy/compose.yaml needs: .env, secrets, a certifi
 test-deploy: ## Bring the deployment up in real containers and check it (podman, as root; minutes)
 	@deploy/test/run
 
+.PHONY: test-console-stores
+test-console-stores: build ## Drive the console in a real browser, on PostgreSQL and Redis rather than the embedded store
+	@npm run --silent --prefix console e2e:stores
+
 .PHONY: test-forward-auth
 test-forward-auth: build ## Let a real Nginx, Caddy, Traefik, Envoy ask Sentinel, as docs/forward-auth.md has it
 	@deploy/test/forward-auth

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { judge } from './browser.mjs';
 import { until, use } from './server.mjs';
 import { signedIn } from './session.mjs';
 
@@ -32,10 +33,18 @@ test('networks are explained while they are typed, and what is none cannot be sa
   await field.fill('127.0.0.1\n127.0.0.300');
   await page.getByText('Neither an address nor a network').waitFor();
   assert.ok(await page.getByRole('button', { name: 'Save' }).isDisabled());
+  await server.api('POST', '/bindings', { fingerprint: 'ef'.repeat(32), networks: ['127.0.0.2'], labels: [] });
+  await field.fill('127.0.0.1\n127.0.0.2\n10.0.0.0/24');
+  await page.getByText('256 addresses · private').waitFor();
+  await page.getByRole('link', { name: 'other keys there: 1' }).waitFor();
+  await judge(page, 'editing networks');
   await field.fill('127.0.0.1\n127.0.0.2');
   await click('Save');
   await page.getByText('The networks are saved.').waitFor();
   assert.deepEqual((await binding()).networks.length, 2);
+  const lane = page.locator('.lanes li', { hasText: '127.0.0.2' }).first();
+  await lane.getByText(/Bound: since/).waitFor({ state: 'attached' });
+  await page.locator('.lanes li').getByText(/Refused ×\d+: /).first().waitFor({ state: 'attached' });
   await until('the other address is let in', async () => (await use(server.proxy, { from: '127.0.0.2' })) === 200);
 });
 
@@ -62,6 +71,7 @@ test('a reference is looked up and explained, whatever else is filtered', async 
 test('intercepts are exported with the filters that are set', async () => {
   const { page } = window;
   await window.go('/intercepts?client_ip=127.0.0.9');
+  await page.evaluate(() => delete window.showSaveFilePicker);
   const download = async (name) => {
     const [file] = await Promise.all([page.waitForEvent('download'), click(name)]);
     return { name: file.suggestedFilename(), text: await readFile(await file.path(), 'utf8') };
@@ -71,6 +81,45 @@ test('intercepts are exported with the filters that are set', async () => {
   assert.ok(table.text.includes('127.0.0.9') && !table.text.includes('127.0.0.4'), table.text);
   const lines = (await download('Export as JSON Lines')).text.trim().split('\n');
   assert.ok(lines.every((line) => JSON.parse(line).client_ip === '127.0.0.9'));
+});
+
+test('an export is written piece by piece, and a full file leads on to the rest', async () => {
+  const { page } = window;
+  await window.go('/intercepts');
+  // A place that a test may choose: the browser's own.
+  await page.evaluate(() => {
+    window.showSaveFilePicker = async ({ suggestedName }) => (window.saved = await (await navigator.storage.getDirectory()).getFileHandle(suggestedName, { create: true }));
+  });
+  const saved = () => page.evaluate(async () => [window.saved.name, await (await window.saved.getFile()).text()]);
+  await page.route(/logs\/export/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `${await response.text()}{"next_before":4}\n` });
+  }, { times: 1 });
+  await click('Export as JSON Lines');
+  await page.getByText(/The file is full at \d+ rows/).waitFor();
+  assert.ok((await saved())[1].includes('127.0.0.9'));
+  await click('Export the rest');
+  await page.getByText(/Exported: 3 rows/).waitFor();
+  const [name, text] = await saved();
+  assert.match(name, /-before-4\.jsonl$/);
+  assert.deepEqual(text.trim().split('\n').map((line) => JSON.parse(line).id), [3, 2, 1]);
+});
+
+test('an export is cancelled, or breaks off, without a file that looks whole', async () => {
+  const { page } = window;
+  await page.evaluate(() => delete window.showSaveFilePicker);
+  let answerNow;
+  const waiting = new Promise((done) => (answerNow = done));
+  await page.route(/logs\/export/, async (route) => (await waiting, route.abort().catch(() => undefined)), { times: 1 });
+  await click('Export as CSV');
+  await page.getByText('0 rows, 0 bytes').waitFor();
+  await click('Cancel');
+  await page.getByRole('button', { name: 'Export as CSV' }).waitFor();
+  answerNow();
+  await page.route(/logs\/export/, (route) => route.fulfill({ status: 503, contentType: 'application/problem+json', body: JSON.stringify({ type: 'urn:sentinel:problem:store_busy', title: '', status: 503, detail: '' }) }), { times: 1 });
+  await click('Export as CSV');
+  await page.getByText('The store is busy').waitFor();
+  window.errors.splice(0, window.errors.length, ...window.errors.filter((text) => !/503|ERR_FAILED|ERR_ABORTED/.test(text)));
 });
 
 test('what a client sent is never taken for HTML', async () => {

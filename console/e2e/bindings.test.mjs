@@ -53,6 +53,44 @@ test('filters and the order are kept in the address bar', async () => {
   await page.waitForURL((url) => url.search === '?sort=most_used');
 });
 
+test('a view keeps filters, the order and columns under a name', async () => {
+  const { page } = window;
+  await window.go('/bindings?status=active&sort=oldest&label=prod');
+  await click('Columns');
+  await page.locator('.el-checkbox', { hasText: 'Note' }).click();
+  await page.locator('.el-checkbox', { hasText: 'Uses' }).click();
+  await page.getByRole('columnheader', { name: 'Note' }).waitFor();
+  await judge(page, 'choosing columns');
+  await page.keyboard.press('Escape');
+  await click('Views');
+  await page.getByLabel('Name of this view').fill('<b>Production</b>');
+  await click('Keep');
+  await page.getByText('The view “<b>Production</b>” is kept.').waitFor();
+  await judge(page, 'views');
+
+  await window.go('/bindings');
+  assert.equal(await page.getByRole('columnheader', { name: 'Uses' }).count(), 0);
+  await click('Columns');
+  await click('The usual ones');
+  await page.getByRole('columnheader', { name: 'Uses' }).waitFor();
+  await page.keyboard.press('Escape');
+  await click('Views');
+  await page.getByRole('button', { name: '<b>Production</b>', exact: true }).click();
+  await page.waitForURL((url) => url.searchParams.get('label') === 'prod' && url.searchParams.get('sort') === 'oldest');
+  await page.getByRole('columnheader', { name: 'Note' }).waitFor();
+
+  await click('Rename <b>Production</b>');
+  await page.locator(':focus').and(page.getByLabel('New name of <b>Production</b>')).fill('Live keys');
+  await page.keyboard.press('Enter');
+  await click('Remove Live keys');
+  await page.getByText('The view “Live keys” is removed.').waitFor();
+  await page.locator('.el-message', { hasText: 'Live keys' }).getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('button', { name: 'Remove Live keys' }).waitFor();
+  const kept = await page.evaluate(() => localStorage.getItem('sentinel.bindings.views'));
+  assert.deepEqual(JSON.parse(kept).map((view) => view.query), [{ status: 'active', label: 'prod', sort: 'oldest' }]);
+  await page.keyboard.press('Escape');
+});
+
 test('what somebody changed meanwhile is not written over', async () => {
   const { page } = window;
   await window.go('/bindings?binding=1');

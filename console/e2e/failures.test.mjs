@@ -7,7 +7,10 @@ import { PASSWORD, startServer } from './server.mjs';
 let server;
 let browser;
 let window;
-before(async () => ([server, browser] = await Promise.all([startServer({ isUsed: false }), launch()])));
+before(async () => {
+  server = await startServer({ isUsed: false });
+  browser = await launch();
+});
 after(async () => {
   await browser?.close();
   await server?.stop();

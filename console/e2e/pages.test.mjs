@@ -16,9 +16,11 @@ const LOOKS = [
 const PAGES = {
   dashboard: '/dashboard',
   bindings: '/bindings',
+  // With something to see in its picture: a network of before, and a ban that was lifted.
   binding: '/bindings?binding=1',
   'bindings-filters': '/bindings?network=127.0.0.0/8',
   intercepts: '/intercepts',
+  'intercepts-groups': '/intercepts?group=address',
   alerts: '/alerts',
   deliveries: '/alerts?tab=deliveries',
   channels: '/alerts?tab=channels',
@@ -42,7 +44,12 @@ let server;
 let browser;
 before(async () => {
   await mkdir(PICTURES, { recursive: true });
-  [server, browser] = await Promise.all([startServer(), launch()]);
+  server = await startServer();
+  browser = await launch();
+  await server.api('PUT', '/bindings/ip', { id: 1, bound_ips: ['127.0.0.1', '10.20.0.0/16'] });
+  await server.api('POST', '/bindings/ban', { id: 1, reason: 'leaked' });
+  await server.api('POST', '/bindings/unban', { id: 1 });
+  await server.api('PUT', '/bindings/ip', { id: 1, bound_ips: ['127.0.0.1', '2001:db8:1234:5678::/64'] });
   await server.api('POST', '/administrators', { name: 'li.wei', role: 'operator', password: 'a long first password' });
   await server.api('POST', '/tokens', { name: 'grafana', role: 'viewer' });
   await server.api('PUT', '/settings', { version: 0, values: { 'policy.slots': '2', 'store.intercept_days': '45' } });
@@ -80,6 +87,26 @@ for (const look of LOOKS) {
         assert.deepEqual(window.errors, []);
       });
     }
+    await context.test('the tail', async () => {
+      const { page } = window;
+      await window.go('/intercepts');
+      await page.locator('.tail button').first().click();
+      await page.locator('.tail .badge.good').waitFor();
+      await judge(page, 'tail');
+      await picture(page, 'tail', look);
+      assert.deepEqual(window.errors, []);
+    });
+    await context.test('views', async () => {
+      const { page } = window;
+      await window.go('/bindings?status=active');
+      await page.locator('.page-header button').first().click();
+      await page.locator('.keep input').fill('active');
+      await page.keyboard.press('Enter');
+      await page.locator('.views button.name').waitFor();
+      await judge(page, 'views');
+      await picture(page, 'views', look);
+      assert.deepEqual(window.errors, []);
+    });
     await context.test('the palette', async () => {
       await window.go('/dashboard');
       await window.page.keyboard.press('Control+k');

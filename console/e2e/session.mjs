@@ -8,7 +8,8 @@ export function signedIn(take) {
   let server;
   let browser;
   before(async () => {
-    [server, browser] = await Promise.all([startServer(), launch()]);
+    server = await startServer();
+    browser = await launch();
     const window = await open(browser, server.url);
     await signIn(window);
     take({ server, browser, window });

@@ -3,6 +3,8 @@ export interface NetworkFacts {
   family: 4 | 6;
   prefix: number;
   addresses: bigint;
+  /** Its first address as a number. */
+  first: bigint;
   isPrivate: boolean;
   /** So wide that it is likely a slip of the hand. */
   isWide: boolean;
@@ -56,8 +58,17 @@ export function networkFacts(text: string): NetworkFacts | null {
     family,
     prefix,
     addresses: 1n << host,
+    first: (value >> host) << host,
     isPrivate: ranges.some(([base, of]) => lies(value, prefix, bits, parse(base) ?? 0n, of)),
     isWide: prefix < (family === 4 ? WIDE_V4 : WIDE_V6),
     hasHostBits: value !== (value >> host) << host,
   };
+}
+
+/** Whether two networks share addresses; what is none shares nothing. */
+export function networksOverlap(one: string, other: string): boolean {
+  const [a, b] = [networkFacts(one), networkFacts(other)];
+  if (!a || !b || a.family !== b.family) return false;
+  const shift = BigInt((a.family === 4 ? 32 : 128) - Math.min(a.prefix, b.prefix));
+  return a.first >> shift === b.first >> shift;
 }

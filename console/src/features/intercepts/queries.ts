@@ -1,4 +1,4 @@
-import { useMutation, useQuery } from '@tanstack/vue-query';
+import { useQuery } from '@tanstack/vue-query';
 import type { Ref } from 'vue';
 import { answer, api, type Schemas } from '@/api/client';
 import { REFERENCE } from '@/shared/reference';
@@ -17,15 +17,11 @@ export interface InterceptFilter {
 
 export const PAGE_ROWS = 50;
 
-/** How often a page that follows the newest rows asks anew. */
-export const FOLLOW_MS = 3_000;
-
-export const useIntercepts = (filter: Ref<InterceptFilter>, isFollowing?: Ref<boolean>) =>
+export const useIntercepts = (filter: Ref<InterceptFilter>) =>
   useQuery({
     queryKey: ['intercepts', filter],
     queryFn: ({ signal }) => answer(api.GET('/admin/api/logs', { params: { query: filter.value }, signal })),
     placeholderData: (previous) => previous,
-    refetchInterval: () => (isFollowing?.value ? FOLLOW_MS : false),
   });
 
 /** One request with its explanation, and the binding as it is now. It is asked anew with the bindings. */
@@ -39,10 +35,9 @@ export const useExplained = (reference: Ref<string>) =>
 export const EXPORT_FORMATS = ['csv', 'jsonl'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 
-/** The rows of a filter as a file. */
-export const useExport = () =>
-  useMutation({
-    mutationFn: ({ filter, format }: { filter: InterceptFilter; format: ExportFormat }): Promise<Blob> =>
-      // Spreadsheets know UTF-8 by the mark.
-      answer(api.GET('/admin/api/logs/export', { params: { query: { ...filter, format, bom: format === 'csv' ? '1' : undefined } }, parseAs: 'blob' }) as Promise<{ data?: Blob; error?: unknown; response: Response }>),
-  });
+/** The rows of a filter as they are read. Spreadsheets know UTF-8 by the mark. */
+export function exported(filter: InterceptFilter, format: ExportFormat, signal: AbortSignal): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+  const query = { ...filter, limit: undefined, format, bom: format === 'csv' ? '1' : undefined };
+  const call = api.GET('/admin/api/logs/export', { params: { query }, parseAs: 'stream', signal });
+  return answer(call as Promise<{ data?: ReadableStream<Uint8Array<ArrayBuffer>>; error?: unknown; response: Response }>);
+}
