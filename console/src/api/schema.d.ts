@@ -1125,6 +1125,8 @@ export interface components {
             action: components["schemas"]["BulkAction"];
             /** @description Only says what would be done. */
             dry_run?: boolean;
+            /** @description The `changed` of the dry run before: where it would be another now, nothing is changed. */
+            expected?: number | null;
             /**
              * Format: date-time
              * @description Of a ban: when it ends by itself.
@@ -1724,7 +1726,7 @@ export interface components {
             status: number;
             title: string;
             /** @enum {string} */
-            type: "urn:sentinel:problem:malformed_json" | "urn:sentinel:problem:invalid_field" | "urn:sentinel:problem:unsupported_media_type" | "urn:sentinel:problem:body_too_large" | "urn:sentinel:problem:credentials_invalid" | "urn:sentinel:problem:second_factor_required" | "urn:sentinel:problem:sign_in_required" | "urn:sentinel:problem:permission_denied" | "urn:sentinel:problem:console_header_required" | "urn:sentinel:problem:password_wrong" | "urn:sentinel:problem:account_not_changeable" | "urn:sentinel:problem:administrator_not_found" | "urn:sentinel:problem:session_not_found" | "urn:sentinel:problem:token_not_found" | "urn:sentinel:problem:name_taken" | "urn:sentinel:problem:limit_reached" | "urn:sentinel:problem:login_locked" | "urn:sentinel:problem:login_busy" | "urn:sentinel:problem:not_found" | "urn:sentinel:problem:binding_not_found" | "urn:sentinel:problem:binding_changed" | "urn:sentinel:problem:binding_exists" | "urn:sentinel:problem:idempotency_key_reused" | "urn:sentinel:problem:request_under_way" | "urn:sentinel:problem:settings_outdated" | "urn:sentinel:problem:settings_version_not_found" | "urn:sentinel:problem:delivery_not_dead" | "urn:sentinel:problem:channel_not_found" | "urn:sentinel:problem:channel_failed" | "urn:sentinel:problem:method_not_allowed" | "urn:sentinel:problem:not_ready" | "urn:sentinel:problem:store_busy" | "urn:sentinel:problem:store_unavailable" | "urn:sentinel:problem:request_timeout" | "urn:sentinel:problem:internal";
+            type: "urn:sentinel:problem:malformed_json" | "urn:sentinel:problem:invalid_field" | "urn:sentinel:problem:unsupported_media_type" | "urn:sentinel:problem:body_too_large" | "urn:sentinel:problem:credentials_invalid" | "urn:sentinel:problem:second_factor_required" | "urn:sentinel:problem:sign_in_required" | "urn:sentinel:problem:permission_denied" | "urn:sentinel:problem:console_header_required" | "urn:sentinel:problem:password_wrong" | "urn:sentinel:problem:account_not_changeable" | "urn:sentinel:problem:administrator_not_found" | "urn:sentinel:problem:session_not_found" | "urn:sentinel:problem:token_not_found" | "urn:sentinel:problem:name_taken" | "urn:sentinel:problem:limit_reached" | "urn:sentinel:problem:login_locked" | "urn:sentinel:problem:login_busy" | "urn:sentinel:problem:not_found" | "urn:sentinel:problem:binding_not_found" | "urn:sentinel:problem:binding_changed" | "urn:sentinel:problem:binding_exists" | "urn:sentinel:problem:selection_changed" | "urn:sentinel:problem:idempotency_key_reused" | "urn:sentinel:problem:request_under_way" | "urn:sentinel:problem:settings_outdated" | "urn:sentinel:problem:settings_version_not_found" | "urn:sentinel:problem:delivery_not_dead" | "urn:sentinel:problem:channel_not_found" | "urn:sentinel:problem:channel_failed" | "urn:sentinel:problem:method_not_allowed" | "urn:sentinel:problem:not_ready" | "urn:sentinel:problem:store_busy" | "urn:sentinel:problem:store_unavailable" | "urn:sentinel:problem:request_timeout" | "urn:sentinel:problem:internal";
         };
         /** @description How late this replica hears of changes made elsewhere, lately; null when it heard of none. */
         PropagationDelay: {
@@ -4244,6 +4246,15 @@ export interface operations {
             };
             /** @description `request_under_way`: The same request is under way. */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `selection_changed`: Others match by now. */
+            412: {
                 headers: {
                     [name: string]: unknown;
                 };
