@@ -52,8 +52,24 @@ test-deploy: ## Bring the deployment up in real containers and check it (podman,
 	@deploy/test/run
 
 .PHONY: test-forward-auth
-test-forward-auth: build ## Let a real Nginx and a real Caddy ask Sentinel, as docs/forward-auth.md has it
+test-forward-auth: build ## Let a real Nginx, Caddy, Traefik, Envoy ask Sentinel, as docs/forward-auth.md has it
 	@deploy/test/forward-auth
+
+.PHONY: deb
+deb: ## Build the Debian package, into target/release-artifacts
+	@scripts/deb
+
+.PHONY: test-deb
+test-deb: ## Install, upgrade and purge the Debian package in a container (podman, as root)
+	@deploy/test/deb
+
+.PHONY: sbom
+sbom: ## Write what the binary is made of (CycloneDX), into target/release-artifacts
+	@scripts/sbom
+
+.PHONY: release
+release: ## Build, describe and sum up a version, into target/release-artifacts (see scripts/release)
+	@scripts/release
 
 .PHONY: tools
 tools: ## Install cargo-deny and cargo-machete into target/tools, if missing

@@ -73,13 +73,14 @@ test('a session that ends midway asks for the password over the page', async () 
   await page.route('**/admin/api/session/refresh', (route) => route.fulfill(problem(401, 'sign_in_required')));
   await page.route('**/admin/api/settings', (route) => route.fulfill(problem(401, 'sign_in_required')), { times: 1 });
   await page.getByRole('button', { name: 'Review and save' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
   await page.getByText('Your session has ended').waitFor();
   const dialog = page.getByRole('dialog').filter({ has: page.getByText('Your session has ended') });
   await dialog.locator('input[name=password]').fill(PASSWORD);
   await dialog.locator('button[type=submit]').click();
   await page.getByText('Your session has ended').waitFor({ state: 'detached' });
   assert.equal(await page.locator('[id="policy.slots"]').inputValue(), '7');
+  await page.getByRole('dialog').getByRole('button', { name: 'Look again' }).click();
+  await page.getByRole('dialog').locator('ins', { hasText: '7' }).waitFor();
 });
 
 test('a server that is away, slow, or too old is said in words', async () => {

@@ -23,7 +23,11 @@ const PAGES = {
   deliveries: '/alerts?tab=deliveries',
   channels: '/alerts?tab=channels',
   audit: '/audit',
+  diagnostics: '/diagnostics',
+  explain: '/diagnostics?tab=explain&binding=1&address=203.0.113.9',
+  way: '/diagnostics?tab=way',
   settings: '/settings',
+  'settings-history': '/settings?tab=history',
   account: '/access',
   sessions: '/access?tab=sessions',
   administrators: '/access?tab=administrators',
@@ -32,7 +36,7 @@ const PAGES = {
 };
 
 /** The pictures that the documents may use. */
-const DOCUMENTED = ['sign-in', 'dashboard', 'bindings', 'binding', 'intercepts', 'alerts', 'settings', 'administrators'];
+const DOCUMENTED = ['sign-in', 'dashboard', 'bindings', 'binding', 'intercepts', 'alerts', 'explain', 'settings', 'administrators'];
 
 let server;
 let browser;
@@ -41,6 +45,7 @@ before(async () => {
   [server, browser] = await Promise.all([startServer(), launch()]);
   await server.api('POST', '/administrators', { name: 'li.wei', role: 'operator', password: 'a long first password' });
   await server.api('POST', '/tokens', { name: 'grafana', role: 'viewer' });
+  await server.api('PUT', '/settings', { version: 0, values: { 'policy.slots': '2', 'store.intercept_days': '45' } });
 });
 after(async () => {
   await browser?.close();
@@ -66,6 +71,10 @@ for (const look of LOOKS) {
         await window.page.locator('#main h1, #main h2').first().waitFor();
         await window.page.locator('.el-skeleton').first().waitFor({ state: 'detached' });
         if (name === 'dashboard') await window.page.locator('.chart canvas').waitFor();
+        if (name === 'explain') {
+          await window.page.locator('form button[type=submit]').click();
+          await window.page.locator('.verdict').waitFor();
+        }
         await judge(window.page, name);
         await picture(window.page, name, look);
         assert.deepEqual(window.errors, []);

@@ -10,6 +10,7 @@ export const PAGES = [
   { name: 'intercepts', path: 'intercepts', component: () => import('./features/intercepts/InterceptsPage.vue') },
   { name: 'alerts', path: 'alerts', component: () => import('./features/alerts/AlertsPage.vue') },
   { name: 'audit', path: 'audit', component: () => import('./features/audit/AuditPage.vue'), meta: { needs: 'audit.read' } },
+  { name: 'diagnostics', path: 'diagnostics', component: () => import('./features/diagnostics/DiagnosticsPage.vue'), meta: { needs: 'diagnostics.run' } },
   { name: 'settings', path: 'settings', component: () => import('./features/settings/SettingsPage.vue') },
   { name: 'access', path: 'access', component: () => import('./features/access/AccessPage.vue') },
 ] as const satisfies readonly (RouteRecordRaw & { name: string })[];

@@ -1741,7 +1741,7 @@ export interface components {
             peer: string;
             /** @description Why there is none. */
             reason: string | null;
-            warnings: string[];
+            warnings: components["schemas"]["Warning"][];
             /** @description Whether an unknown key would be bound to it. */
             would_bind: boolean;
         };
@@ -1961,6 +1961,17 @@ export interface components {
             first_broken: number | null;
             ok: boolean;
         };
+        /** @description What an operator should look into. */
+        Warning: {
+            code: components["schemas"]["WarningCode"];
+            /** @description What it is about, and what to do. */
+            text: string;
+        };
+        /**
+         * @description Its stable name.
+         * @enum {string}
+         */
+        WarningCode: "proxy_not_trusted" | "proxy_protocol" | "client_not_named" | "client_is_trusted" | "client_is_this_machine";
         /** @description One setting that cannot be changed so. */
         WrongSetting: {
             /** @description What is wrong and what is wanted; never its value. */

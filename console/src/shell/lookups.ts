@@ -3,10 +3,11 @@ import { REFERENCE } from '@/shared/reference';
 import { networkFacts } from '@/shared/network';
 
 export interface Lookup {
-  kind: 'bindings_of_address' | 'intercepts_of_address' | 'reference' | 'hint';
+  kind: 'bindings_of_address' | 'intercepts_of_address' | 'explain_address' | 'reference' | 'hint';
   to: RouteLocationRaw;
+  /** The permission without which there is nothing to see. */
+  needs?: string;
 }
-
 
 /** Where what was typed may be looked up. */
 export function lookupsFor(text: string): Lookup[] {
@@ -17,6 +18,7 @@ export function lookupsFor(text: string): Lookup[] {
     return [
       { kind: 'bindings_of_address', to: { name: 'bindings', query: { address } } },
       { kind: 'intercepts_of_address', to: { name: 'intercepts', query: { client_ip: address } } },
+      { kind: 'explain_address', to: { name: 'diagnostics', query: { tab: 'explain', address } }, needs: 'diagnostics.run' },
     ];
   }
   const hint: Lookup = { kind: 'hint', to: { name: 'bindings', query: { hint: text } } };

@@ -2,7 +2,7 @@
 //!
 //! [`decide`] says what would be; in here is only how the question is put to it, as the data plane would, and the words for the answer.
 
-use crate::binding::Binding;
+use crate::binding::{Binding, BindingStatus};
 use crate::client_ip::ClientIpRules;
 use crate::decision::{RefusalReason, Subject, Verdict, decide};
 use crate::network::{ClientIp, Network};
@@ -129,7 +129,7 @@ fn bound(
     } = *question;
     step(
         "key",
-        true,
+        binding.status != BindingStatus::Banned,
         format!(
             "the key is bound (binding {}, {})",
             binding.id,

@@ -161,6 +161,9 @@ pub(crate) enum CliError {
     /// Lines are wrong.
     #[error("{0}")]
     ImportFaults(import::Faults),
+    /// The older installation cannot be brought over.
+    #[error(transparent)]
+    Legacy(#[from] import::LegacyError),
     /// There is nothing in it.
     #[error("this is no export: it is empty; nothing was imported")]
     NoExport,

@@ -73,11 +73,9 @@ fn a_bound_key_is_judged_as_the_decision_judges_it() {
         (Outcome::Observe, mismatch)
     );
     bound.status = BindingStatus::Banned;
-    let banned = Some(RefusalReason::KeyBanned);
-    assert_eq!(
-        said(&asked(Some(&bound), "192.0.2.9", true, &observe)),
-        (Outcome::Refuse, banned)
-    );
+    let banned = asked(Some(&bound), "192.0.2.9", true, &observe);
+    assert_eq!(said(&banned), (Outcome::Refuse, Some(RefusalReason::KeyBanned)));
+    assert!(banned.steps.iter().any(|step| step.name == "key" && !step.ok));
 }
 
 #[test]

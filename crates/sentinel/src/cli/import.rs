@@ -5,6 +5,7 @@
 
 mod batches;
 mod keys;
+mod legacy;
 mod lines;
 mod report;
 
@@ -12,7 +13,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use sentinel_core::ports::Existing;
 use sentinel_core::time::Clock;
 
@@ -25,14 +26,18 @@ use keys::KeyReader;
 use lines::Spool;
 use report::Report;
 
+pub(crate) use legacy::LegacyError;
 pub(crate) use lines::Faults;
 
 /// What is imported, and how.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct ImportArguments {
+    #[command(subcommand)]
+    other: Option<OtherSource>,
     /// The file with the lines, or - for standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required = true)]
+    file: Option<PathBuf>,
     /// What happens to a key that is bound here already
     #[arg(long, value_enum, default_value_t = ExistingArgument::Keep)]
     existing: ExistingArgument,
@@ -42,6 +47,13 @@ pub(crate) struct ImportArguments {
     /// The lines are keys with the networks to bind them to: `key network[,network…]`; in place of a key `fingerprint:` and 64 digits
     #[arg(long)]
     keys: bool,
+}
+
+/// What is no file of lines.
+#[derive(Debug, Subcommand)]
+enum OtherSource {
+    /// The database of the older Sentinel in Python; says what can be kept, and writes only with --apply
+    Legacy(legacy::LegacyArguments),
 }
 
 /// What happens to a key that is bound already.
@@ -70,6 +82,13 @@ pub(super) async fn run(
     clock: &dyn Clock,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    let file = match (arguments.other, arguments.file) {
+        (Some(OtherSource::Legacy(legacy)), _) => {
+            return legacy::run(&legacy, loaded, authority, clock, out).await;
+        }
+        (None, Some(file)) => file,
+        (None, None) => unreachable!("the command line wants one of the two"),
+    };
     let mut spool = Spool::new(&loaded.config.store.data_dir)?;
     let mut import = Import {
         authority,
@@ -86,10 +105,10 @@ pub(super) async fn run(
             profile,
             now: clock.now(),
         };
-        read_from(&arguments.file, |input| reader.read(input, &mut spool))?;
+        read_from(&file, |input| reader.read(input, &mut spool))?;
         import.keys(&mut spool, &mut report).await?;
     } else {
-        let read = read_from(&arguments.file, |input| {
+        let read = read_from(&file, |input| {
             lines::read_export(input, &loaded.written, &mut spool)
         })?;
         let check = secrets::hasher_if_any(&loaded.config, &authority.checked_by().await?)?;

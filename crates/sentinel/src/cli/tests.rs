@@ -42,6 +42,8 @@ fn good_lines_are_taken() {
         "sentinel export --with-logs --output a.jsonl",
         "sentinel import --existing replace --dry-run a.jsonl",
         "sentinel import --keys -",
+        "sentinel import legacy --env .env",
+        "sentinel import legacy --env .env --dsn-file dsn --gateway-keys - --existing replace --apply",
         "sentinel bindings list",
         "sentinel bindings list --status banned --hint sk-ab --address ::1 --before 9 --limit 1000 --output json",
         "sentinel bindings --output json show 7",
@@ -110,6 +112,9 @@ fn bad_lines_are_usage_errors() {
         "sentinel admin add ann hunter2 --role viewer",
         "sentinel import",
         "sentinel import --existing merge -",
+        "sentinel import --keys legacy --env .env",
+        "sentinel import legacy",
+        "sentinel import legacy --env .env lines",
         "sentinel completions",
         "sentinel completions sh",
     ] {

@@ -48,7 +48,31 @@ pub(super) struct SeenAddress {
     would_bind: bool,
     /// To which network.
     network: Option<String>,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
+}
+
+/// What an operator should look into.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Warning {
+    code: WarningCode,
+    /// What it is about, and what to do.
+    text: String,
+}
+
+/// Its stable name.
+#[derive(Clone, Copy, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum WarningCode {
+    /// Headers of a proxy come from a peer that is not believed.
+    ProxyNotTrusted,
+    /// Addresses come by the PROXY protocol, which this listener does not speak.
+    ProxyProtocol,
+    /// The trusted proxy names no client.
+    ClientNotNamed,
+    /// The client is among the trusted proxies itself.
+    ClientIsTrusted,
+    /// The trusted proxy names this machine as its client.
+    ClientIsThisMachine,
 }
 
 /// `GET /admin/api/diagnostics/address`.
@@ -93,28 +117,37 @@ fn warnings(
     peer: PeerAddr,
     headers: &HeaderMap,
     resolved: Result<ClientIp, Unresolvable>,
-) -> Vec<String> {
+) -> Vec<Warning> {
     let rules = &admin.client_ip;
     let mut warnings = Vec::new();
+    let mut warn = |code, text: String| warnings.push(Warning { code, text });
     let is_proxied = FORWARDING_HEADERS.iter().any(|name| headers.contains_key(name));
     if is_proxied && !rules.is_trusted(peer.ip()) {
-        warnings.push(format!(
+        let text = format!(
             "A proxy seems to stand in front, and {} is not among SENTINEL_TRUSTED_PROXIES: every client behind it would have its address.",
             peer.ip()
-        ));
+        );
+        warn(WarningCode::ProxyNotTrusted, text);
     }
     if rules.header().is_none() {
-        warnings.push(
-            "Addresses come by the PROXY protocol, which the admin listener does not speak: this request says nothing about them.".to_owned(),
-        );
+        let text = "Addresses come by the PROXY protocol, which the admin listener does not speak: this request says nothing about them.";
+        warn(WarningCode::ProxyProtocol, text.to_owned());
     }
     match resolved {
-        Err(_) => warnings.push("The trusted proxy does not name its client: such requests are refused.".to_owned()),
-        Ok(client) if rules.is_trusted(client) => warnings.push(format!(
-            "{client} is itself among the trusted proxies, so no key is bound to it: narrow SENTINEL_TRUSTED_PROXIES."
-        )),
-        Ok(client) if client.addr().is_loopback() && rules.is_trusted(peer.ip()) => warnings
-            .push("The trusted proxy says that its client is this machine: look whom it names.".to_owned()),
+        Err(_) => {
+            let text = "The trusted proxy does not name its client: such requests are refused.";
+            warn(WarningCode::ClientNotNamed, text.to_owned());
+        }
+        Ok(client) if rules.is_trusted(client) => {
+            let text = format!(
+                "{client} is itself among the trusted proxies, so no key is bound to it: narrow SENTINEL_TRUSTED_PROXIES."
+            );
+            warn(WarningCode::ClientIsTrusted, text);
+        }
+        Ok(client) if client.addr().is_loopback() && rules.is_trusted(peer.ip()) => {
+            let text = "The trusted proxy says that its client is this machine: look whom it names.";
+            warn(WarningCode::ClientIsThisMachine, text.to_owned());
+        }
         Ok(_) => {}
     }
     warnings

@@ -21,10 +21,10 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const KEY: &str = "sk-alphaalphaalphaalpha0123456789";
 
 /// An installation with the embedded store.
-struct Fixture {
-    folder: TempDir,
+pub(super) struct Fixture {
+    pub(super) folder: TempDir,
     loaded: Loaded,
-    authority: Authority,
+    pub(super) authority: Authority,
     clock: SettableClock,
 }
 
@@ -34,11 +34,16 @@ impl Fixture {
     }
 
     async fn with_secret(secret: &str) -> Self {
+        Self::with(secret, "new-api").await
+    }
+
+    pub(super) async fn with(secret: &str, profile: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = folder.path().join("data");
         let loaded = config::loaded_of_variables(&[
             ("SENTINEL_DATA_DIR", data.to_str().expect("UTF-8")),
             ("SENTINEL_HMAC_SECRET", secret),
+            ("SENTINEL_PROFILE", profile),
         ]);
         let authority = Authority::open(&loaded.config).await.expect("a fresh store");
         Self {
@@ -55,7 +60,7 @@ impl Fixture {
         path.to_str().expect("UTF-8").to_owned()
     }
 
-    async fn run(&self, line: &str) -> (String, Result<(), CliError>) {
+    pub(super) async fn run(&self, line: &str) -> (String, Result<(), CliError>) {
         let cli = Cli::try_parse_from(line.split_whitespace()).expect("a good line");
         let mut out = anstream::StripStream::new(Vec::new());
         let outcome = match cli.command {
@@ -71,7 +76,7 @@ impl Fixture {
         (String::from_utf8(out.into_inner()).expect("UTF-8"), outcome)
     }
 
-    async fn done(&self, line: &str) -> String {
+    pub(super) async fn done(&self, line: &str) -> String {
         let (text, outcome) = self.run(line).await;
         outcome.unwrap_or_else(|error| panic!("{line}: {error}"));
         text
@@ -96,7 +101,7 @@ impl Fixture {
         error
     }
 
-    async fn records(&self) -> Vec<BindingRecord> {
+    pub(super) async fn records(&self) -> Vec<BindingRecord> {
         let filter = BindingFilter {
             limit: 1_000,
             ..BindingFilter::default()

@@ -60,8 +60,10 @@ async fn a_trusted_proxys_word_counts_and_a_strangers_does_not() {
 
     let stranger = seen(&console, "192.0.2.81:5000", &named).await;
     assert_eq!(stranger["client_ip"], "192.0.2.81");
-    let warning = stranger["warnings"][0].as_str().expect("one");
-    assert!(warning.contains("SENTINEL_TRUSTED_PROXIES"), "{warning}");
+    let warning = &stranger["warnings"][0];
+    assert_eq!(warning["code"], "proxy_not_trusted");
+    let text = warning["text"].as_str().expect("it says what to do");
+    assert!(text.contains("SENTINEL_TRUSTED_PROXIES"), "{text}");
 }
 
 #[tokio::test]
@@ -78,7 +80,7 @@ async fn what_would_be_refused_says_why_and_repeats_nothing() {
             (&Value::Null, &json!(false))
         );
         assert!(
-            refused["reason"].is_string() && !refused["warnings"][0].is_null(),
+            refused["reason"].is_string() && refused["warnings"][0]["code"] == "client_not_named",
             "{refused}"
         );
         assert!(!refused.to_string().contains("script"));
@@ -88,4 +90,5 @@ async fn what_would_be_refused_says_why_and_repeats_nothing() {
         (&itself["would_bind"], &itself["network"]),
         (&json!(false), &Value::Null)
     );
+    assert_eq!(itself["warnings"][0]["code"], "client_is_trusted");
 }
