@@ -286,8 +286,7 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
         Command::Healthcheck { timeout_seconds } => {
             let listen = config::admin_listen(sources)?;
             wait_for(healthcheck::run(listen, Duration::from_secs(timeout_seconds)))??;
-            writeln!(out, "healthy")?;
-            Ok(())
+            Ok(writeln!(out, "healthy")?)
         }
         Command::Migrate => wait_for(migrate::run(&load(sources, false)?.config, &mut out))?,
         Command::Bindings(arguments) => {
@@ -343,8 +342,13 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
         Command::Forget(arguments) => {
             let config = load(sources, false)?.config;
             let work = async |store: &Authority| {
-                let stores = (&*store.forgetting, &*store.events);
-                forget::run(arguments, stores, &SystemClock, &mut out).await
+                forget::run(
+                    arguments,
+                    (&*store.forgetting, &*store.events),
+                    &SystemClock,
+                    &mut out,
+                )
+                .await
             };
             wait_for(on_store(Authority::open_existing(&config), work))?
         }
