@@ -74,7 +74,6 @@ pub(crate) struct Cli {
     /// The configuration file [default: $SENTINEL_CONFIG, else ./sentinel.toml if it exists]
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) config: Option<PathBuf>,
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -342,13 +341,8 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
         Command::Forget(arguments) => {
             let config = load(sources, false)?.config;
             let work = async |store: &Authority| {
-                forget::run(
-                    arguments,
-                    (&*store.forgetting, &*store.events),
-                    &SystemClock,
-                    &mut out,
-                )
-                .await
+                let stores = (&*store.forgetting, &*store.events);
+                forget::run(arguments, stores, &SystemClock, &mut out).await
             };
             wait_for(on_store(Authority::open_existing(&config), work))?
         }
