@@ -74,7 +74,6 @@ pub(crate) struct Cli {
     /// The configuration file [default: $SENTINEL_CONFIG, else ./sentinel.toml if it exists]
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) config: Option<PathBuf>,
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -286,8 +285,7 @@ pub(crate) fn run(command: Command, sources: &Sources) -> Result<(), CliError> {
         Command::Healthcheck { timeout_seconds } => {
             let listen = config::admin_listen(sources)?;
             wait_for(healthcheck::run(listen, Duration::from_secs(timeout_seconds)))??;
-            writeln!(out, "healthy")?;
-            Ok(())
+            Ok(writeln!(out, "healthy")?)
         }
         Command::Migrate => wait_for(migrate::run(&load(sources, false)?.config, &mut out))?,
         Command::Bindings(arguments) => {
