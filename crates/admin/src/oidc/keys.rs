@@ -107,14 +107,14 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_unix_ms(1_800_000_000_000);
 
-    fn keys(keys: Value) -> Keys {
+    fn keys(keys: &Value) -> Keys {
         let set = json!({ "keys": keys });
         Keys::parse(set.to_string().as_bytes(), NOW).expect("a key set")
     }
 
     #[test]
     fn an_algorithm_goes_by_the_key_s_type() {
-        let there = keys(json!([
+        let there = keys(&json!([
             {"kty": "RSA", "kid": "r", "n": "AQAB", "e": "AQAB"},
             {"kty": "RSA", "kid": "p", "n": "AQAB", "e": "AQAB", "alg": "PS256"},
             {"kty": "EC", "kid": "e", "crv": "P-256", "x": "AA", "y": "AA"},
@@ -165,15 +165,15 @@ mod tests {
     fn a_token_without_a_name_has_the_only_key_of_its_kind() {
         let one = json!({"kty": "RSA", "kid": "1", "n": "AQAB", "e": "AQAB"});
         let another = json!({"kty": "EC", "kid": "2", "crv": "P-256", "x": "AA", "y": "AA"});
-        let both = keys(json!([one, another]));
+        let both = keys(&json!([one, another]));
         assert!(both.find(None, Algorithm::RS256).is_some() && both.find(None, Algorithm::ES256).is_some());
-        assert!(keys(json!([one, one])).find(None, Algorithm::RS256).is_none());
+        assert!(keys(&json!([one, one])).find(None, Algorithm::RS256).is_none());
         assert!(
-            keys(json!([one, one]))
+            keys(&json!([one, one]))
                 .find(Some("1"), Algorithm::RS256)
                 .is_none()
         );
-        assert!(keys(json!([])).find(None, Algorithm::RS256).is_none());
+        assert!(keys(&json!([])).find(None, Algorithm::RS256).is_none());
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
         let many: Vec<Value> = (0..=KEYS_MAX)
             .map(|number| json!({"kty": "RSA", "kid": number.to_string(), "n": "AQAB", "e": "AQAB"}))
             .collect();
-        let there = keys(json!(many));
+        let there = keys(&json!(many));
         assert_eq!(there.keys.len(), KEYS_MAX);
         assert!(there.are_current(NOW) && !there.are_current(NOW.plus(KEYS_LIFE_MAX)));
         assert!(!there.may_be_refetched(NOW) && there.may_be_refetched(NOW.plus(REFETCHED_EVERY)));

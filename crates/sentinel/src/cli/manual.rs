@@ -9,7 +9,8 @@ use clap::{Args, Command, CommandFactory as _};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::{Cli, CliError, EXIT_CODES};
+use super::outcome::EXIT_CODES;
+use super::{Cli, CliError};
 
 /// The program's name.
 const NAME: &str = "sentinel";

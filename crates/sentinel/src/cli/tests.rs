@@ -1,5 +1,9 @@
 use clap::CommandFactory as _;
 
+use std::io;
+use std::process::ExitCode;
+
+use super::outcome::{EXIT_CODES, FAILED, MISUSED};
 use super::*;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
