@@ -23,5 +23,7 @@ export const ACTIONS = [
   'alert_delivery_retried',
   'alert_channel_tested',
   'key_explained',
+  'recovery_code_used',
+  'forget',
   'intercepts_lost',
 ] as const;

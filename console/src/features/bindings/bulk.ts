@@ -15,6 +15,8 @@ export interface BulkChange {
   reason?: string;
   expires_at?: string | null;
   label?: string;
+  /** How many the trial said: where it would be another number by now, nothing is changed. */
+  expected?: number;
 }
 
 const send = ({ target, ...change }: BulkChange, dry_run: boolean): Promise<BulkDone> =>
