@@ -1145,9 +1145,9 @@ export interface components {
         BulkDone: {
             changed: number;
             dry_run: boolean;
-            /** @description They changed meanwhile, are gone, or the store did not do it. */
+            /** @description They changed meanwhile, are gone, or the store did not do it: then the call ends there. */
             failed: number;
-            /** @description There are others, or there was no time for them: call again. */
+            /** @description There are others, or the call did not get to them: call again, with another `Idempotency-Key`. */
             has_more: boolean;
             /** @description How many bindings were found, up to the most of one call. */
             matched: number;

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use sentinel_core::binding::{BindingEdit, BindingId, BindingRecord, BindingStatus, Edited};
 use sentinel_core::event::Actor;
-use sentinel_core::ports::{BindingAdmin, BindingFilter};
+use sentinel_core::ports::{BindingAdmin, BindingFilter, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -69,10 +69,10 @@ pub(super) struct BulkDone {
     changed: usize,
     /// They are as they should be already.
     unchanged: usize,
-    /// They changed meanwhile, are gone, or the store did not do it.
+    /// They changed meanwhile, are gone, or the store did not do it: then the call ends there.
     failed: usize,
     dry_run: bool,
-    /// There are others, or there was no time for them: call again.
+    /// There are others, or the call did not get to them: call again, with another `Idempotency-Key`.
     has_more: bool,
 }
 
@@ -178,11 +178,18 @@ pub(super) async fn bulk(
     } else {
         let actor = caller.actor(admin.clock.now());
         let until = Instant::now() + BULK_TIME_MAX;
-        carry_out(&*admin.bindings, others, &edit, &actor, until, &mut done).await;
+        let ended = carry_out(&*admin.bindings, others, &edit, &actor, until, &mut done).await;
+        if let Err(error) = ended
+            && done.changed == 0
+        {
+            // Nothing was done: an answer that may come again must not say that this is how it ended.
+            return Err(error.into());
+        }
     }
     Ok(Json(done))
 }
 
+/// Goes on until the store fails; what it did not get to, the answer calls more.
 async fn carry_out(
     bindings: &dyn BindingAdmin,
     records: Vec<BindingRecord>,
@@ -190,22 +197,25 @@ async fn carry_out(
     actor: &Actor,
     until: Instant,
     done: &mut BulkDone,
-) {
+) -> Result<(), StoreError> {
     for BindingRecord { binding, .. } in records {
         if Instant::now() >= until {
             done.has_more = true;
-            return;
+            return Ok(());
         }
         let edited = bindings.edit(binding.id, edit.clone(), Some(binding.version), actor.clone());
         match edited.await {
             Ok(Edited::Done(_)) => done.changed += 1,
             Ok(Edited::Outdated(_) | Edited::Missing) => done.failed += 1,
             Err(error) => {
-                tracing::warn!(%error, binding = binding.id.0, "a binding of many could not be changed");
+                tracing::warn!(%error, binding = binding.id.0, "a change of many bindings stopped here");
                 done.failed += 1;
+                done.has_more = true;
+                return Err(error);
             }
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -142,7 +142,8 @@ async fn what_changed_meanwhile_fails_and_what_there_is_no_time_for_is_left() {
         now,
         &mut done,
     )
-    .await;
+    .await
+    .expect("the store works");
     assert_eq!((done.changed, done.failed, done.has_more), (0, 0, true));
     let later = now + BULK_TIME_MAX;
     let mut done = BulkDone::default();
@@ -154,6 +155,18 @@ async fn what_changed_meanwhile_fails_and_what_there_is_no_time_for_is_left() {
         later,
         &mut done,
     )
-    .await;
+    .await
+    .expect("the store works");
     assert_eq!((done.changed, done.failed, done.has_more), (3, 1, false));
+}
+
+#[tokio::test]
+async fn a_change_that_the_store_does_not_even_begin_is_no_answer_to_be_kept() {
+    let console = console();
+    console.store.lock().edit_failure = Some(StoreError::Busy);
+    let body = json!({"action": "unbind", "ids": [1, 2, 3], "dry_run": false});
+    let answer = post(&console, body.clone()).await;
+    answer.is_problem(StatusCode::SERVICE_UNAVAILABLE, "store_busy");
+    console.store.lock().edit_failure = None;
+    assert_eq!(post(&console, body).await.status, StatusCode::OK);
 }
