@@ -28,5 +28,5 @@ export const useBulkTrial = () => useMutation({ mutationFn: (change: BulkChange)
 /** The change itself. */
 export function useBulkChange() {
   const renew = useRenewBindings();
-  return useMutation({ mutationFn: (change: BulkChange) => send(change, false), onSettled: renew });
+  return useMutation({ mutationFn: (change: BulkChange) => send(change, false), onSettled: () => renew() });
 }

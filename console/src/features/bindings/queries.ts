@@ -82,18 +82,19 @@ function send({ seen: { id, version }, edit }: BindingChange): Promise<Binding> 
   }
 }
 
-/** Asks anew for all that bindings show up in. */
-export function useRenewBindings(): () => void {
+/** Asks anew for all that bindings show up in; not for the one that is gone, which may still be on show. */
+export function useRenewBindings(): (gone?: number) => void {
   const queries = useQueryClient();
-  return () => {
-    for (const queryKey of [['bindings'], ['binding'], ['dashboard']]) void queries.invalidateQueries({ queryKey });
+  return (gone) => {
+    for (const queryKey of [['bindings'], ['dashboard']]) void queries.invalidateQueries({ queryKey });
+    void queries.invalidateQueries({ queryKey: ['binding'], predicate: ({ queryKey: [, id] }) => id !== gone });
   };
 }
 
 /** One change of one binding; lists and figures are asked anew after it. */
 export function useChangeBinding() {
   const renew = useRenewBindings();
-  return useMutation({ mutationFn: send, onSuccess: renew });
+  return useMutation({ mutationFn: send, onSuccess: (_, { seen, edit }) => renew(edit.kind === 'unbind' ? seen.id : undefined) });
 }
 
 /** What the API takes for a fingerprint, in whichever case. */
@@ -102,5 +103,5 @@ export const FINGERPRINT = /^[0-9a-f]{64}$/i;
 /** Binds a key before its first use. */
 export function useCreateBinding() {
   const renew = useRenewBindings();
-  return useMutation({ mutationFn: (body: Schemas['NewBinding']) => answer(api.POST('/admin/api/bindings', { body })), onSuccess: renew });
+  return useMutation({ mutationFn: (body: Schemas['NewBinding']) => answer(api.POST('/admin/api/bindings', { body })), onSuccess: () => renew() });
 }
