@@ -22,6 +22,7 @@ mod account_records;
 mod alert_records;
 mod answers;
 mod change;
+mod forgetting;
 mod network_list;
 mod pace;
 mod pattern;

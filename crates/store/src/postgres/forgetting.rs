@@ -12,6 +12,7 @@ use super::ports::run;
 use super::rows::{self, column};
 use super::sessions::Scope;
 use crate::bounds::PAGE_ROWS_MAX;
+use crate::forgetting::{ForgettingSteps, Place, look_through};
 
 /// So many ids of the audit log are looked through at once.
 const IDS_AT_ONCE: i64 = 50_000;
@@ -27,41 +28,39 @@ impl ForgettingStore for PostgresStore {
     }
 }
 
-async fn look_through(
-    store: &PostgresStore,
-    wanted: &Forgettable,
-    removes: bool,
-) -> Result<Traces, StoreError> {
-    let mut traces = Traces::default();
-    let mut from = Some(i64::MIN);
-    while let Some(first) = from {
-        let of = wanted.clone();
-        let (step, next) = run!(store, Scope::Job, |session| log_step(
-            session, &of, first, removes
-        ))?;
-        traces.intercepts += step.intercepts;
-        traces.mentions += step.mentions;
-        from = next;
+#[async_trait]
+impl ForgettingSteps for PostgresStore {
+    async fn log(
+        &self,
+        of: &Forgettable,
+        from: i64,
+        removes: bool,
+    ) -> Result<(Traces, Option<i64>), StoreError> {
+        let of = of.clone();
+        run!(self, Scope::Job, |session| log_step(session, &of, from, removes))
     }
-    for (place, found) in [
-        (&ARCHIVED, &mut traces.archived),
-        (&ALERTS, &mut traces.alerts),
-        (&EVENTS, &mut traces.events),
-    ] {
-        let mut after = Some(i64::MIN);
-        while let Some(last) = after {
-            let of = wanted.clone();
-            let (step, next) = run!(store, Scope::Job, |session| place
-                .step(session, &of, last, removes))?;
-            *found += step;
-            after = next;
-        }
+
+    async fn rows(
+        &self,
+        place: Place,
+        of: &Forgettable,
+        after: i64,
+        removes: bool,
+    ) -> Result<(u64, Option<i64>), StoreError> {
+        let of = of.clone();
+        run!(self, Scope::Job, |session| table(place)
+            .step(session, &of, after, removes))
     }
-    let of = wanted.clone();
-    traces.top_places = run!(store, Scope::Job, |session| top_places(session, &of, removes))?;
-    let of = wanted.clone();
-    (traces.bindings, traces.sessions) = run!(store, Scope::Report, |session| kept(session, &of))?;
-    Ok(traces)
+
+    async fn top_places(&self, of: &Forgettable, removes: bool) -> Result<u64, StoreError> {
+        let of = of.clone();
+        run!(self, Scope::Job, |session| top_places(session, &of, removes))
+    }
+
+    async fn kept(&self, of: &Forgettable) -> Result<(u64, u64), StoreError> {
+        let of = of.clone();
+        run!(self, Scope::Report, |session| kept(session, &of))
+    }
 }
 
 /// What a statement compares with, as a text: the network, or the hint.
@@ -131,31 +130,39 @@ async fn log_step(
     Ok((traces, Some(end)))
 }
 
-/// A table whose rows are read one by one.
-struct Place {
+/// How the rows of a place are read.
+struct Table {
     /// Gives each row's id, an address if it has one, and all that it says, for the ids after `$1`, at most `$2`.
     select: &'static str,
     /// Removes the rows with the ids `$1`; none when they stay.
     delete: Option<&'static str>,
 }
 
-const ARCHIVED: Place = Place {
+const ARCHIVED: Table = Table {
     select: "SELECT id, NULL::inet AS address, record::text AS said FROM archived_bindings WHERE id > $1 ORDER BY id LIMIT $2",
     delete: Some("DELETE FROM archived_bindings WHERE id = ANY($1)"),
 };
 // Transitions and deliveries go with their alert.
-const ALERTS: Place = Place {
+const ALERTS: Table = Table {
     select: "SELECT id, NULL::inet AS address, concat_ws(' ', subject, record, \
              (SELECT string_agg(t.record, ' ') FROM alert_transitions t WHERE t.alert_id = alerts.id)) AS said \
          FROM alerts WHERE id > $1 ORDER BY id LIMIT $2",
     delete: Some("DELETE FROM alerts WHERE id = ANY($1)"),
 };
-const EVENTS: Place = Place {
+const EVENTS: Table = Table {
     select: "SELECT id, client_ip AS address, detail AS said FROM admin_events WHERE id > $1 ORDER BY id LIMIT $2",
     delete: None,
 };
 
-impl Place {
+const fn table(place: Place) -> &'static Table {
+    match place {
+        Place::Archived => &ARCHIVED,
+        Place::Alerts => &ALERTS,
+        Place::Events => &EVENTS,
+    }
+}
+
+impl Table {
     /// Looks through the next rows; says after which id to go on, none at the end.
     async fn step(
         &self,

@@ -9,6 +9,7 @@ use super::SqliteStore;
 use super::failure::Failure;
 use super::rows;
 use crate::bounds::PAGE_ROWS_MAX;
+use crate::forgetting::{ForgettingSteps, Place, look_through};
 use crate::network_list;
 
 /// So many rows of the audit log are looked through at once.
@@ -25,43 +26,47 @@ impl ForgettingStore for SqliteStore {
     }
 }
 
-async fn look_through(
-    store: &SqliteStore,
-    wanted: &Forgettable,
-    removes: bool,
-) -> Result<Traces, StoreError> {
-    let mut traces = Traces::default();
-    let mut after = Some(i64::MIN);
-    while let Some(last) = after {
-        let of = wanted.clone();
-        let look = move |connection: &Connection| log_step(connection, &of, last, removes);
-        let (step, next) = step(store, removes, look).await?;
-        traces.intercepts += step.intercepts;
-        traces.mentions += step.mentions;
-        after = next;
+#[async_trait]
+impl ForgettingSteps for SqliteStore {
+    async fn log(
+        &self,
+        of: &Forgettable,
+        from: i64,
+        removes: bool,
+    ) -> Result<(Traces, Option<i64>), StoreError> {
+        let of = of.clone();
+        step(self, removes, move |connection| {
+            log_step(connection, &of, from, removes)
+        })
+        .await
     }
-    for (place, found) in [
-        (&ARCHIVED, &mut traces.archived),
-        (&ALERTS, &mut traces.alerts),
-        (&EVENTS, &mut traces.events),
-    ] {
-        let mut after = Some(i64::MIN);
-        while let Some(last) = after {
-            let of = wanted.clone();
-            let look = move |connection: &Connection| place.step(connection, &of, last, removes);
-            let (named, next) = step(store, removes, look).await?;
-            *found += named;
-            after = next;
-        }
+
+    async fn rows(
+        &self,
+        place: Place,
+        of: &Forgettable,
+        after: i64,
+        removes: bool,
+    ) -> Result<(u64, Option<i64>), StoreError> {
+        let of = of.clone();
+        step(self, removes, move |connection| {
+            table(place).step(connection, &of, after, removes)
+        })
+        .await
     }
-    let of = wanted.clone();
-    traces.top_places = step(store, removes, move |connection| {
-        top_places(connection, &of, removes)
-    })
-    .await?;
-    let of = wanted.clone();
-    (traces.bindings, traces.sessions) = store.read(move |connection| kept(connection, &of)).await?;
-    Ok(traces)
+
+    async fn top_places(&self, of: &Forgettable, removes: bool) -> Result<u64, StoreError> {
+        let of = of.clone();
+        step(self, removes, move |connection| {
+            top_places(connection, &of, removes)
+        })
+        .await
+    }
+
+    async fn kept(&self, of: &Forgettable) -> Result<(u64, u64), StoreError> {
+        let of = of.clone();
+        self.read(move |connection| kept(connection, &of)).await
+    }
 }
 
 /// Readers look; only the writer removes.
@@ -128,31 +133,39 @@ fn without(of: &Forgettable, networks: &str) -> Result<Option<String>, Failure> 
     Ok(Some(network_list::write(&others.copied().collect())))
 }
 
-/// A table whose rows are read one by one.
-struct Place {
+/// How the rows of a place are read.
+struct Table {
     /// Gives each row's id, an address if it has one, and all that it says, for the ids after the first value, at most the second.
     select: &'static str,
     /// Removes the row with this id; none when rows stay.
     delete: Option<&'static str>,
 }
 
-const ARCHIVED: Place = Place {
+const ARCHIVED: Table = Table {
     select: "SELECT id, NULL AS address, record AS said FROM archived_bindings WHERE id > ? ORDER BY id LIMIT ?",
     delete: Some("DELETE FROM archived_bindings WHERE id = ?"),
 };
 // Transitions and deliveries go with their alert.
-const ALERTS: Place = Place {
+const ALERTS: Table = Table {
     select: "SELECT id, NULL AS address, subject || ' ' || record || ' ' || coalesce( \
              (SELECT group_concat(t.record, ' ') FROM alert_transitions t WHERE t.alert_id = alerts.id), '') AS said \
          FROM alerts WHERE id > ? ORDER BY id LIMIT ?",
     delete: Some("DELETE FROM alerts WHERE id = ?"),
 };
-const EVENTS: Place = Place {
+const EVENTS: Table = Table {
     select: "SELECT id, client_ip AS address, detail AS said FROM admin_events WHERE id > ? ORDER BY id LIMIT ?",
     delete: None,
 };
 
-impl Place {
+const fn table(place: Place) -> &'static Table {
+    match place {
+        Place::Archived => &ARCHIVED,
+        Place::Alerts => &ALERTS,
+        Place::Events => &EVENTS,
+    }
+}
+
+impl Table {
     /// Looks through the next rows; says after which id to go on, none at the end.
     fn step(
         &self,
