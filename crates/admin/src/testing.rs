@@ -337,6 +337,13 @@ impl Console {
         assert_eq!(self.accounts.begin_session(session).await, Ok(true));
     }
 
+    /// Ends the session that this token is of.
+    pub(crate) async fn end_session(&self, token: &str) {
+        let path = "/admin/api/session/end";
+        let ended = self.call(Method::POST, path, Some(token), &Value::Null).await;
+        assert_eq!(ended.status, StatusCode::NO_CONTENT, "{ended:?}");
+    }
+
     /// A refresh with this cookie, as the console sends it.
     pub(crate) async fn refresh(&self, cookie: &str) -> Answer {
         let request = Request::post("/admin/api/session/refresh")

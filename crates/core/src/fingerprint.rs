@@ -4,7 +4,7 @@
 //! the installation's secret, so that a copy of the database names no key, not even to somebody who can guess keys.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use hmac::digest::KeyInit as _;
 use hmac::{Hmac, Mac as _};
@@ -114,11 +114,11 @@ pub struct SecretCheck([u8; 32]);
 impl SecretCheck {
     /// 64 lower-case hexadecimal digits, as stores keep it.
     pub fn text(&self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-        digits
-            .map(|digit| char::from(DIGITS[usize::from(digit)]))
-            .collect()
+        let mut text = String::with_capacity(2 * self.0.len());
+        for byte in self.0 {
+            write!(text, "{byte:02x}").expect("a text takes everything");
+        }
+        text
     }
 
     /// From what [`SecretCheck::text`] gave; none for anything else.

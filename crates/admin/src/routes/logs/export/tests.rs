@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use http::{Method, Request, StatusCode};
+use http::{Request, StatusCode};
 use sentinel_core::account::Role;
 use sentinel_core::event::Intercept;
 use sentinel_core::network::PeerAddr;
@@ -67,11 +67,7 @@ async fn an_export_ends_with_the_session_that_asked_for_it() {
             end => break end,
         }
         if pieces == 2 {
-            let path = "/admin/api/session/end";
-            let ended = console
-                .call(Method::POST, path, Some(&viewer), &Value::Null)
-                .await;
-            assert_eq!(ended.status, StatusCode::NO_CONTENT, "{ended:?}");
+            console.end_session(&viewer).await;
         }
     };
     assert!(matches!(cut, Some(Err(_))), "it has a proper end");

@@ -266,15 +266,7 @@ async fn a_tail_ends_with_its_session_its_token_or_the_role() {
     let console = Console::new();
     let viewer = console.token_of(Role::Viewer).await;
     let mut reader = Reader::open(&console, &viewer, "", None).await;
-    let ended = console
-        .call(
-            Method::POST,
-            "/admin/api/session/end",
-            Some(&viewer),
-            &Value::Null,
-        )
-        .await;
-    assert_eq!(ended.status, StatusCode::NO_CONTENT, "{ended:?}");
+    console.end_session(&viewer).await;
     let begun = Instant::now();
     reader.ended("signed_out").await;
     assert!(begun.elapsed() <= CHECK_PAUSE);
@@ -304,14 +296,7 @@ async fn a_tail_that_catches_up_for_a_slow_reader_ends_with_its_session_all_the_
     let viewer = console.token_of(Role::Viewer).await;
     let mut reader = Reader::open(&console, &viewer, "", Some("0")).await;
     assert_eq!(reader.rows(1).await.len(), 1);
-    console
-        .call(
-            Method::POST,
-            "/admin/api/session/end",
-            Some(&viewer),
-            &Value::Null,
-        )
-        .await;
+    console.end_session(&viewer).await;
     // It takes one event in ten seconds: the rest would take hours.
     let mut later = 0;
     loop {
